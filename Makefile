@@ -1,0 +1,70 @@
+# Everything sets itself up: `make demo` and `make test` work in a fresh clone with git, make and a python3 with venv.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format types wheel-check setup lock clean
+.DELETE_ON_ERROR:
+
+# A uv on the PATH is used; otherwise the one pinned in requirements/uv.txt goes into .tools/.
+UV := $(shell uv python find --help >/dev/null 2>&1 && echo uv)
+ifeq ($(UV),)
+UV := .tools/bin/uv
+UV_READY := .tools/.ready
+endif
+
+RUN := .venv/bin
+READY := .venv/.ready
+COMPILE := --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock"
+
+PYTEST_ARGS ?=
+LOCK_ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## run the default market, print its summary and draw its figures
+	$(RUN)/aimarket run study=demo
+	$(RUN)/aimarket figures outputs/demo
+
+test: $(READY) ## run all tests (PYTEST_ARGS="-k price" narrows them)
+	$(RUN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
+
+lint: $(READY) ## check style, types and import contracts
+	$(RUN)/ruff check
+	$(RUN)/ruff format --check
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+format: $(READY) ## put the code into the house style
+	$(RUN)/ruff check --fix
+	$(RUN)/ruff format
+
+wheel-check: $(READY) ## build the wheel, install it in a clean environment and run it there
+	.ci/wheel_check $(UV)
+
+setup: $(READY) ## only set up .venv
+
+lock: $(UV_READY) ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade takes new versions)
+	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/uv.in -o requirements/uv.txt
+	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+
+clean: ## remove environments, caches and builds; outputs/ stays
+	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# `cd /` because .python-version would make pyenv refuse any other python3 than 3.12 here.
+.tools/.ready: requirements/uv.txt
+	@echo "Fetching uv into .tools/"
+	@rm -rf .tools
+	@cd / && python3 -m venv "$(CURDIR)/.tools"
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+# The stamp goes first and comes back last: after an interruption the environment is made anew.
+$(READY): requirements/dev.txt pyproject.toml .python-version | $(UV_READY)
+	@echo "Setting up .venv"
+	@if test -f $@ && .venv/bin/python -c ''; then rm -f $@; \
+		else rm -rf .venv && $(UV) venv --quiet --python "$$(.ci/find_python $(UV))" .venv; fi
+	@$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,161 @@
+"""From settings to a market on the eve of its first step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aimarket import settings as config
+from aimarket.catalogue import Catalogue
+from aimarket.kernels.choice import logit_shares
+from aimarket.kernels.effort import tasks, thinking_tokens
+from aimarket.kernels.sums import ordered_sum
+from aimarket.population import Menu
+from aimarket.provider import Fleet, Roadmap, gpu_hour_cost
+from aimarket.serving import Network
+from aimarket.units import HOURS_PER_MONTH
+from aimarket.views import Panel
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How long a step is, and how monthly settings count in steps."""
+
+    steps_per_year: int
+
+    @property
+    def years(self) -> float:
+        """Length of a step in years."""
+        return 1 / self.steps_per_year
+
+    @property
+    def months(self) -> float:
+        """Length of a step in months."""
+        return 12 / self.steps_per_year
+
+    def steps(self, months: float) -> int:
+        """Whole steps in some months."""
+        return round(months / self.months)
+
+
+def panel_rows(sample: Integers, size: int) -> Integers:
+    """Rows of the research panel: the first users of each segment, at least one; users of a segment are alike by draw.
+
+    sample : (S,) int, simulated users by segment
+    """
+    share = size / sample.sum()
+    starts = np.cumsum(sample) - sample
+    counts = [min(int(n), max(1, round(n * share))) for n in sample]
+    return np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts, strict=True)])
+
+
+def by_name(weights: Mapping[str, float], names: tuple[str, ...], otherwise: Floats, key: str) -> Floats:
+    """Relative weights as shares in the order of `names`; `otherwise` if none is given.
+
+    raises : ValueError naming the key if a name is unknown
+    """
+    for name in weights:
+        if name not in names:
+            raise ValueError(f"{key}.{name}: unknown; allowed: {', '.join(names)}")
+    chosen = np.array([weights.get(name, 0.0) for name in names]) if weights else otherwise
+    if chosen.sum() <= 0:
+        raise ValueError(f"{key}: at least one weight must be above 0")
+    return np.asarray(chosen / chosen.sum())
+
+
+def electricity_price(provider: config.Provider, network: Network, key: str) -> float:
+    """What the provider pays for electricity on average over its sites, USD/kWh."""
+    regions = by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
+    return float(regions @ network.electricity)
+
+
+def starting_hours(
+    catalogue: Catalogue, settings: config.Settings, generations: Roadmap, network: Network
+) -> Floats:
+    """Reference-GPU-hours per Mtok of the reference mix of every offer when the run starts, (J,).
+
+    From the throughput where it is known, else from the margin assumed on the list price; 0 where capacity is bought by
+    the token.
+
+    raises : ValueError naming the key if an offer states none of the three, or more than one
+    """
+    hours = np.zeros(len(catalogue.settings))
+    on_sale = generations.on_sale(0)
+    names = catalogue.names
+    for j, offer in enumerate(catalogue.settings):
+        name = catalogue.providers[catalogue.provider[j]]
+        key = f"providers.{name}.offers.{names[j].split('/', 1)[1]}"
+        given = [x for x in ("throughput", "margin", "wholesale") if getattr(offer, x) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{key}: set exactly one of throughput, margin and wholesale (got {', '.join(given) or 'none'})")
+        if offer.throughput is not None:
+            hours[j] = 1e6 / 3600 / offer.throughput
+        elif offer.margin is not None:
+            electricity = electricity_price(settings.providers[name], network, f"providers.{name}")
+            hour = gpu_hour_cost(settings.hardware, generations, electricity)[on_sale].min()
+            hours[j] = catalogue.list_price[j] * (1 - offer.margin) / hour
+    return hours
+
+
+def expected_work(panel: Panel, menu: Menu, users: config.Users, hours: Floats, months: float) -> Floats:
+    """Reference GPUs that adopted users would keep busy if all chose now, by offer; (J,).
+
+    hours : (J,) reference-GPU-hours per Mtok
+    """
+    utility = panel.utility_now(menu)
+    share, _ = logit_shares(utility, panel.outside_now)
+    price = menu.price * panel.mix
+    count = tasks(panel.tasks[:, None], panel.depth[:, None], price, users.reference_price, users.usage_elasticity)
+    thinking = thinking_tokens(
+        panel.thinking[:, None], price, users.reference_price, panel.time_price, users.effort_curvature
+    )
+    tokens = count * (panel.tokens_per_task[:, None] + thinking) * panel.mix
+    return ordered_sum((panel.weight * panel.review)[:, None] * share * tokens, axis=0) * hours / (HOURS_PER_MONTH * months)
+
+
+def start_fleet(
+    fleet: Fleet,
+    provider: config.Provider,
+    reference_gpus: float,
+    generations: Roadmap,
+    network: Network,
+    life: int,
+    clock: Clock,
+    key: str,
+) -> None:
+    """Fill a fleet with what the provider owns when the run starts.
+
+    A generation was bought evenly from its release on, so that the fleet ages gradually instead of all at once.
+
+    reference_gpus : float, capacity wanted where the settings name no number of GPUs
+    life           : service life in steps
+    """
+    if provider.fleet.gpus == 0 or (provider.fleet.gpus is None and reference_gpus <= 0):
+        return
+    mix = by_name(provider.fleet.mix, generations.names, np.zeros(len(generations.names)), f"{key}.fleet.mix")
+    regions = by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
+    total = provider.fleet.gpus if provider.fleet.gpus is not None else reference_gpus / float(mix @ generations.throughput)
+    for generation in np.flatnonzero(mix):
+        steps = int(np.clip(clock.steps(-generations.release[generation]), 1, life - 1)) if life > 1 else 1
+        each = total * mix[generation] / steps
+        for age in range(steps):
+            fleet.add(int(generation), each * regions, -age, float(generations.price[generation]), delivered=True)
+
+
+def retire_and_deliver(fleet: Fleet, step: int, life: int, shape: tuple[int, int]) -> tuple[Floats, Floats, float]:
+    """Cohorts at the end of their life go, orders that are due arrive.
+
+    returns : GPUs retired (G, R), GPUs delivered (G, R), cost of what was delivered in USD
+    """
+    old = fleet.delivered & (step - fleet.arrival >= life)
+    before = fleet.installed(*shape)
+    fleet.keep(~old)
+    kept = fleet.installed(*shape)
+    due = ~fleet.delivered & (fleet.arrival <= step)
+    cost = float((fleet.gpus * fleet.unit_cost)[due].sum())
+    fleet.delivered |= due
+    return before - kept, fleet.installed(*shape) - kept, cost

@@ -1,0 +1,1 @@
+"""How a provider orders GPUs: one rule a file, named in YAML by `kind`."""

@@ -1,0 +1,1 @@
+"""Who may enter the market: one rule a file, named in YAML by `kind`."""

@@ -1,0 +1,58 @@
+"""Technology advances and models get better: what changes before anybody decides."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aimarket import settings as config
+from aimarket.rng import Streams
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+DRIVERS = ("software", "distillation", "architecture")
+
+
+@dataclass
+class Technology:
+    """Levels of the drivers of tokens per GPU-hour, in logs; 0 when the run starts."""
+
+    common: Floats  # (3,) software, distillation, architecture
+
+    def advance(self, settings: config.Technology, streams: Streams, step: int, years: float) -> None:
+        """One step of each common trend: a random walk with drift."""
+        rates = np.array([settings.rates.software, settings.rates.distillation, settings.rates.architecture])
+        shocks = np.array([streams.at("technology.common", step, name).one_normal() for name in DRIVERS])
+        self.common = self.common + rates * years + settings.volatility * np.sqrt(years) * shocks
+
+
+def advance_private(level: Floats, shocks: Floats, selling: Flags, settings: config.Technology, years: float) -> Floats:
+    """Private efficiency of each provider: own luck, and catching up with the best of those that sell.
+
+    level, shocks, selling : (F,)
+    returns                : (F,) float, log tokens per GPU-hour
+    """
+    level = level + settings.private_volatility * np.sqrt(years) * shocks
+    if not selling.any():
+        return level
+    lead = level[selling].max()
+    return level + np.maximum(lead - level, 0.0) * -np.expm1(-settings.spillover * years)
+
+
+def trained_quality(quality: Floats, effort: float, shock: float, settings: config.Technology) -> Floats:
+    """Quality of a provider's offers after a training run: diminishing returns to effort.
+
+    effort : float, USD at start prices of compute
+    shock  : float, standard normal
+    """
+    return quality + settings.quality_gain * np.log1p(effort / settings.training_scale) + settings.quality_shock * shock
+
+
+def open_weights_quality(history: list[float], settings: config.Technology, months: float) -> float:
+    """Quality of the open weights now to be had: the best closed model of some months ago, less a gap.
+
+    history : best closed quality at the end of each step so far, logits; the first entry is the start of the run
+    """
+    steps = round(settings.open_weights_lag / months)
+    return history[max(0, len(history) - 1 - steps)] - settings.open_weights_gap

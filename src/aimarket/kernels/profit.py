@@ -1,0 +1,165 @@
+"""Expected value of a firm's prices on a panel of users, with its gradient, and the search for the best prices."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from aimarket.kernels.choice import price_utility, price_utility_slope
+from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Objective = Callable[[Floats], tuple[float, Floats]]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What K panel users would do at other prices of one firm's M offers, the rest of the market as it stands.
+
+    weight              : (K,) float, users a panel user stands for
+    review              : (K,) float, 1         probability of choosing anew this step
+    current             : (K,) int              own offer now held, -1 for none of them
+    rest                : (K,) float, utils     inclusive value of every other alternative
+    utility             : (K, M) float, utils   of own offers without price
+    sensitivity         : (K,) float, utils per log point, or per USD/Mtok
+    mix                 : (K, M) float, 1       price of the user's token mix over that of the reference mix
+    tasks_at_reference  : (K,) float, tasks/step
+    depth               : (K,) float, 1
+    tokens_per_task     : (K,) float, Mtok      without thinking
+    thinking_reference  : (K,) float, Mtok      thinking tokens at the reference price
+    time_price          : (K, M) float, USD/Mtok
+    """
+
+    weight: Floats
+    review: Floats
+    current: Integers
+    rest: Floats
+    utility: Floats
+    sensitivity: Floats
+    mix: Floats
+    tasks_at_reference: Floats
+    depth: Floats
+    tokens_per_task: Floats
+    thinking_reference: Floats
+    time_price: Floats
+    metric: str
+    reference_price: float
+    usage_elasticity: float
+    effort_curvature: float
+    price_rise_review: float  # hazard of a review per log point of price rise
+    previous_prices: Floats  # (M,) USD/Mtok
+
+
+def usage(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
+    """Tokens a step of each panel user on each own offer, and their elasticity to its price.
+
+    prices  : (M,) float, USD/Mtok
+    returns : (K, M) float, Mtok of the reference mix; (K, M) float, 1
+    """
+    price = demand.mix * prices
+    count = tasks(
+        demand.tasks_at_reference[:, None],
+        demand.depth[:, None],
+        price,
+        demand.reference_price,
+        demand.usage_elasticity,
+    )
+    thinking = thinking_tokens(
+        demand.thinking_reference[:, None], price, demand.reference_price, demand.time_price, demand.effort_curvature
+    )
+    per_task = demand.tokens_per_task[:, None] + thinking
+    elasticity = -demand.usage_elasticity + thinking / per_task * thinking_elasticity(
+        price, demand.time_price, demand.effort_curvature
+    )
+    return count * per_task * demand.mix, elasticity
+
+
+def choice_shares(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
+    """Probability that a reviewing panel user picks each own offer, and the slope of its utility in log price.
+
+    prices  : (M,) float, USD/Mtok
+    returns : (K, M) float, 1; (K, M) float, utils per log point
+    """
+    price = demand.mix * prices
+    sensitivity = demand.sensitivity[:, None]
+    utility = demand.utility + price_utility(price, sensitivity, demand.metric, demand.reference_price)
+    top = np.maximum(utility.max(axis=1), demand.rest)
+    weight = np.exp(utility - top[:, None])
+    share = weight / (weight.sum(axis=1) + np.exp(demand.rest - top))[:, None]
+    return share, price_utility_slope(price, sensitivity, demand.metric)
+
+
+def review_probability(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
+    """Probability of a review once prices are known, and its slope in the log price of the offer held.
+
+    A price rise makes holders look around; a cut does not.
+
+    returns : (K,) float, 1; (K,) float, 1 per log point
+    """
+    rise = np.append(np.maximum(np.log(prices / demand.previous_prices), 0.0), 0.0)[demand.current]
+    calm = (1 - demand.review) * np.exp(-demand.price_rise_review * rise)
+    return 1 - calm, np.where(rise > 0, demand.price_rise_review * calm, 0.0)
+
+
+def expected_value(demand: Demand, prices: Floats, costs: Floats, user_value: Floats) -> tuple[float, Floats]:
+    """Expected margin of the step plus the value of the users kept or won, and its gradient in log prices.
+
+    prices, costs : (M,) float, USD/Mtok
+    user_value    : (K,) float, USD         value beyond this step of having the user, 0 for a firm that does not look ahead
+    returns       : USD; (M,) float, USD per log point
+    """
+    tokens, elasticity = usage(demand, prices)
+    margin = tokens * (prices - costs)
+    margin_slope = tokens * prices + margin * elasticity
+    worth = margin + user_value[:, None]
+    share, slope = choice_shares(demand, prices)
+    review, review_slope = review_probability(demand, prices)
+    own = demand.current >= 0
+    offers = np.arange(len(prices))
+    held = (demand.current[:, None] == offers) & own[:, None]  # (K, M)
+    of_chooser = (share * worth).sum(axis=1)
+    of_holder = np.where(held, worth, 0.0).sum(axis=1)
+    value = review * of_chooser + (1 - review) * of_holder
+    # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
+    chooser_slope = share * slope * (worth - of_chooser[:, None]) + share * margin_slope
+    gradient = (
+        review[:, None] * chooser_slope
+        + (1 - review)[:, None] * np.where(held, margin_slope, 0.0)
+        + np.where(held, (review_slope * (of_chooser - of_holder))[:, None], 0.0)
+    )
+    return float(demand.weight @ value), demand.weight @ gradient
+
+
+def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
+    """Prices that maximise `objective`: a grid of common price moves, then a quasi-Newton polish from the best of them.
+
+    The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy.
+
+    objective      : (M,) log prices -> value, (M,) gradient
+    start          : (M,) float, USD/Mtok
+    floor, ceiling : (M,) float, USD/Mtok
+    grid           : (G,) float, log points added to the start
+    returns        : (M,) float, USD/Mtok
+    """
+    low, high = np.log(floor), np.log(ceiling)
+    candidates = [np.clip(np.log(start) + move, low, high) for move in grid]
+    values = [objective(candidate)[0] for candidate in candidates]
+    best = candidates[int(np.argmax(values))]
+    scale = max(abs(v) for v in values) or 1.0
+
+    def descent(log_prices: Floats) -> tuple[float, Floats]:
+        value, gradient = objective(log_prices)
+        return -value / scale, -gradient / scale
+
+    found = minimize(
+        descent,
+        best,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(low, high, strict=True)),
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 200},
+    )
+    return np.exp(found.x if -found.fun * scale >= max(values) else best)

@@ -1,0 +1,50 @@
+"""Placing hourly load on regional capacity: at home first, the rest where there is room, pro rata when there is none."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where load went.
+
+    served : (F, R, H) float, 1    share of the load of a region that was served; 1 where there was none
+    busy   : (F, R, H) float, GPU  work done in a region
+    abroad : (F, R, R, H) float, 1 share of the served load of a region (first) placed in another (second)
+    """
+
+    served: Floats
+    busy: Floats
+    abroad: Floats
+
+
+def _ratio(numerator: Floats, denominator: Floats, otherwise: float) -> Floats:
+    return np.divide(
+        numerator, denominator, out=np.full(np.broadcast(numerator, denominator).shape, otherwise), where=denominator > 0
+    )
+
+
+def place_load(load: Floats, capacity: Floats) -> Placement:
+    """Serve load at home up to capacity, send the overflow where capacity is spare, ration what is left pro rata.
+
+    load     : (F, R, H) float, GPU   work arriving by provider, region and hour
+    capacity : (F, R) float, GPU      work that may be done at once
+    returns  : Placement
+    """
+    home = np.minimum(load, capacity[:, :, None])
+    over = load - home
+    spare = capacity[:, :, None] - home
+    total_over, total_spare = over.sum(axis=1, keepdims=True), spare.sum(axis=1, keepdims=True)
+    moved = np.minimum(total_over, total_spare)
+    sent = moved * _ratio(over, total_over, 0.0)  # (F, R, H) leaves its region
+    taken = _ratio(spare, total_spare, 0.0)  # (F, R, H) where it goes
+    away = _ratio(sent, home + sent, 0.0)
+    return Placement(
+        served=np.minimum(_ratio(home + sent, load, 1.0), 1.0),
+        busy=home + moved * taken,
+        abroad=away[:, :, None, :] * taken[:, None, :, :],
+    )

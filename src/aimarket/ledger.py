@@ -1,0 +1,118 @@
+"""Money: one function moves it, both sides at once; statements are sums of what moved."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+# Each account of a provider changes one balance besides cash. Income and expense change retained earnings.
+INCOME = ("revenue",)
+EXPENSES = ("energy", "hosting", "wholesale", "overhead", "training", "interest", "tax", "depreciation", "write_off")
+SERVING_COST = ("energy", "hosting", "wholesale", "depreciation")
+_BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in"} | dict.fromkeys(INCOME + EXPENSES, "retained")
+ASSETS = ("cash", "orders", "fleet")
+CLAIMS = ("debt", "paid_in", "retained")
+
+
+@dataclass
+class Books:
+    """Balance sheet of one provider and what moved in the current step, all in USD.
+
+    flows : (account, counterparty) -> amount received (+) or given (-); the counterparty is "" where no cash moves
+    """
+
+    balance: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ASSETS + CLAIMS, 0.0))
+    flows: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+
+    def moved(self, *accounts: str) -> float:
+        """Net amount received in the step on some accounts; expenses are negative."""
+        return sum(amount for (account, _), amount in self.flows.items() if account in accounts)
+
+    def spent(self, *accounts: str) -> float:
+        """Net amount given in the step on some accounts; expenses are positive."""
+        return 0.0 - self.moved(*accounts)
+
+    @property
+    def net_income(self) -> float:
+        return self.moved(*INCOME, *EXPENSES)
+
+    @property
+    def assets(self) -> float:
+        return sum(self.balance[name] for name in ASSETS)
+
+    @property
+    def equity(self) -> float:
+        return self.balance["paid_in"] + self.balance["retained"]
+
+
+class Ledger:
+    """The books of every provider, and the cash of everybody else (users, vendors, lenders, the treasury, ...)."""
+
+    def __init__(self) -> None:
+        self.books: dict[str, Books] = {}
+        self.outside: dict[str, float] = defaultdict(float)  # USD received on balance since the start
+
+    def open(self, provider: str, capital: float, debt: float, fleet: float) -> None:
+        """Open a provider's books with paid-in capital, debt and a fleet bought with them; USD."""
+        self.books[provider] = Books()
+        self.pay("investors", provider, capital, "capital")
+        self.pay("lenders", provider, debt, "borrowing")
+        self.pay(provider, "vendors", fleet, "capex")
+        self.transfer(provider, "orders", "fleet", fleet)
+
+    def pay(self, payer: str, payee: str, amount: float, account: str) -> None:
+        """Move `amount` USD from payer to payee; on a provider's books it is filed under `account`.
+
+        raises : ValueError if the amount is negative: the other side pays then
+        """
+        if not amount >= 0:
+            raise ValueError(f"{payer} cannot pay {amount} USD to {payee} for {account}")
+        for party, other, change in ((payer, payee, -amount), (payee, payer, amount)):
+            if party in self.books:
+                self._file(party, account, other, change)
+            else:
+                self.outside[party] += change
+
+    def _file(self, provider: str, account: str, counterparty: str, change: float) -> None:
+        books = self.books[provider]
+        books.balance["cash"] += change
+        # Cash paid for orders becomes an asset; cash lent, paid in or earned becomes a claim.
+        name = _BALANCE[account]
+        books.balance[name] += -change if name in ASSETS else change
+        books.flows[account, counterparty] += change
+
+    def transfer(self, provider: str, source: str, target: str, amount: float) -> None:
+        """Move book value between two assets of a provider, USD; no cash moves."""
+        balance = self.books[provider].balance
+        balance[source] -= amount
+        balance[target] += amount
+
+    def depreciate(self, provider: str, amount: float) -> None:
+        """Expense `amount` USD of the fleet's book value."""
+        self._expense(provider, "fleet", amount, "depreciation")
+
+    def write_off(self, provider: str) -> None:
+        """Close the books of a failed provider: assets are lost, creditors forgive what is left of the debt."""
+        books = self.books[provider]
+        for asset in ("orders", "fleet"):
+            self._expense(provider, asset, books.balance[asset], "write_off")
+        debt = books.balance["debt"]
+        books.balance["debt"] -= debt
+        books.balance["retained"] += debt
+        books.flows["write_off", ""] += debt
+
+    def _expense(self, provider: str, asset: str, amount: float, account: str) -> None:
+        books = self.books[provider]
+        books.balance[asset] -= amount
+        books.balance["retained"] -= amount
+        books.flows[account, ""] -= amount
+
+    def rows(self) -> Iterator[tuple[str, str, str, float]]:
+        """(provider, account, counterparty, amount) of everything that moved in the step."""
+        for provider, books in self.books.items():
+            for (account, counterparty), amount in books.flows.items():
+                yield provider, account, counterparty, amount
+
+    def close_step(self) -> None:
+        """Start a new step: forget its flows, keep the balances."""
+        for books in self.books.values():
+            books.flows.clear()

@@ -1,0 +1,1 @@
+"""How a provider prices: one rule a file, named in YAML by `kind`."""

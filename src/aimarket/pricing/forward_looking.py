@@ -1,0 +1,95 @@
+"""Prices that maximise this step's expected margin plus the value of the users kept and won: the flagship rule.
+
+Nothing in it says when to invest in users and when to harvest them. While many users are free to choose, demand is
+elastic and the value of a user large against today's margin, so the price is low; once they are locked in, the margin
+weighs more and the price rises, or does not.
+"""
+
+import numpy as np
+
+from aimarket.kernels.profit import best_prices
+from aimarket.rng import Streams
+from aimarket.settings import Count, NonNegative, Positive, PositiveShare, Real, Share, node
+from aimarket.units import MONTHS_PER_YEAR
+from aimarket.views import Floats, Memory, View
+
+_CAP = 0.995  # of retention times growth times discount: the value of a user stays finite
+
+
+@node
+class ForwardLooking:
+    """Continuation value of one more user W = rho (m + delta W), learnt from the firm's own retention and margins.
+
+    rho is the retention advantage: how much likelier a user is ours next step if ours now than if a rival's. Without
+    switching cost and inertia it is zero and the rule is the static best response.
+
+    Source: Klemperer (1987), QJE 102(2); Dubé, Hitsch and Rossi (2009), JMR 46(4). Little cash discounts the future:
+    Chevalier and Scharfstein (1996), AER 86(4).
+    """
+
+    discount_rate: NonNegative  # a year
+    learning: PositiveShare  # weight of the last step in what is learnt
+    growth_limit: Share  # log points a month: bound on the expected growth of spend per user
+    runway: NonNegative  # months of cash below which the future counts less
+    continuation_value: Real | None  # USD/user, fixed instead of learnt
+    span: Positive  # log points: furthest move of a price in one step
+    grid: Count  # prices tried on either side before the polish
+
+    def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
+        value = self.user_value(view, memory)
+        memory["continuation_value"] = _mean_own(value, view)
+        return best_prices(
+            lambda log_prices: view.value_of(np.exp(log_prices), value),
+            start=view.prices,
+            floor=view.prices * np.exp(-self.span),
+            ceiling=view.prices * np.exp(self.span),
+            grid=np.linspace(-self.span, self.span, 2 * self.grid + 1),
+        )
+
+    def user_value(self, view: View, memory: Memory) -> Floats:
+        """Discounted value beyond this step of having each panel user at its end, (K,) USD."""
+        discount = (1 + self.discount_rate) ** (-view.months / MONTHS_PER_YEAR)
+        if self.continuation_value is not None:
+            return np.full(len(view.panel.weight), discount * self.continuation_value)
+        margin = self._learn_margin(view, memory)
+        multiple = self._learn_multiple(view, memory, discount)
+        runway = (view.cash + view.credit) / view.burn if view.burn > 0 else np.inf
+        patience = min(1.0, runway / self.runway) if self.runway > 0 else 1.0
+        return patience * discount * multiple[view.panel.segment] * margin * view.own_spend()
+
+    def _learn_margin(self, view: View, memory: Memory) -> float:
+        """Lerner margin on own sales, learnt; a share of revenue, so that falling costs do not make it stale."""
+        seen = float(np.mean(1 - view.costs / view.prices))
+        memory["margin"] = seen if "margin" not in memory else self._mix(memory["margin"], seen)
+        return float(memory["margin"])
+
+    def _learn_multiple(self, view: View, memory: Memory, discount: float) -> Floats:
+        """Steps of margin a user is worth beyond this one, by segment: rho g / (1 - delta rho g), learnt."""
+        advantage, weight = view.retention_advantage(), view.panel.weight * view.own_spend()
+        count = int(view.menu.mix.shape[0])
+        total = np.bincount(view.panel.segment, weight, minlength=count)
+        sums = np.bincount(view.panel.segment, weight * advantage, minlength=count)
+        seen = np.divide(sums, total, where=total > 0, out=np.zeros(count))
+        memory["retention"] = seen if "retention" not in memory else self._mix(memory["retention"], seen)
+        growing = np.minimum(memory["retention"] * np.exp(self._learn_growth(view, memory)), _CAP / discount)
+        return np.asarray(growing / (1 - discount * growing))
+
+    def _learn_growth(self, view: View, memory: Memory) -> float:
+        """Log growth a step of revenue per own user, learnt and bounded."""
+        now = view.revenue / view.users if view.users > 0 else 0.0
+        before = memory.get("revenue_per_user", 0.0)
+        memory["revenue_per_user"] = now
+        limit = self.growth_limit * view.months
+        seen = float(np.clip(np.log(now / before), -limit, limit)) if now > 0 and before > 0 else 0.0
+        memory["growth"] = self._mix(memory.get("growth", 0.0), seen)
+        return float(memory["growth"])
+
+    def _mix(self, old: Floats | float, seen: Floats | float) -> Floats | float:
+        return (1 - self.learning) * old + self.learning * seen
+
+
+def _mean_own(value: Floats, view: View) -> float:
+    """Mean value over the panel users now ours; over all of them if none is."""
+    own = view.panel.provider == view.provider
+    weight = view.panel.weight * (own if own.any() else 1.0)
+    return float(value @ weight / weight.sum())

@@ -1,0 +1,135 @@
+"""A provider: a firm with a fleet, offers, rules and what they have learnt."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import mesa
+import numpy as np
+from numpy.typing import NDArray
+
+from aimarket import settings as config
+from aimarket.kernels.cost import capital_recovery
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, months_between
+
+if TYPE_CHECKING:
+    from aimarket.market import Market
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Roadmap:
+    """GPU generations, released and to come, by date of release; (G,) each."""
+
+    names: tuple[str, ...]
+    release: Floats  # months after the start of the run
+    price: Floats  # USD/GPU
+    power: Floats  # kW
+    throughput: Floats  # reference GPUs
+
+    def on_sale(self, month: float) -> Integers:
+        """Generations one can order; the first one before any release."""
+        released = np.flatnonzero(self.release <= month)
+        return released if len(released) else np.array([0])
+
+
+def roadmap(hardware: config.Hardware, growth: float, months: float) -> Roadmap:
+    """The generations of the settings, then one every `cadence` years, `growth` log points a year better per USD.
+
+    growth : float, 1/year
+    months : float, length of the run
+    """
+    rows = sorted((months_between(hardware.start, g.release), name, g) for name, g in hardware.generations.items())
+    listed = [(float(month), name, g.price, g.power, g.throughput) for month, name, g in rows]
+    month, _, price, power, throughput = listed[-1]
+    number = 1
+    while (later := month + number * hardware.cadence * MONTHS_PER_YEAR) <= months:
+        years = number * hardware.cadence
+        gain, draw = np.exp(growth * years), np.exp(hardware.power_growth * years)
+        listed.append((later, f"next-{number}", price, power * draw, throughput * gain))
+        number += 1
+    release, names, prices, powers, throughputs = zip(*listed, strict=True)
+    return Roadmap(tuple(names), *(np.array(column) for column in (release, prices, powers, throughputs)))
+
+
+def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+    """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
+
+    Rental of capital, hosting and energy, spread over the planned utilisation.
+    """
+    years = hardware.service_life / MONTHS_PER_YEAR
+    rental = generations.price * capital_recovery(hardware.discount_rate, years) / MONTHS_PER_YEAR
+    busy = hardware.planned_utilisation
+    energy = energy_per_hour(hardware, generations.power, busy) * electricity
+    return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+
+
+def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Floats | float) -> Floats:
+    """Electricity drawn by one GPU, cooling included; kWh an hour."""
+    return power * hardware.power_usage_effectiveness * (utilisation + (1 - utilisation) * hardware.idle_power)
+
+
+class Fleet:
+    """GPUs by cohort: what was bought together, for one region. A cohort on order has not arrived yet.
+
+    (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
+    """
+
+    def __init__(self) -> None:
+        self.generation = np.zeros(0, dtype=np.int64)
+        self.region = np.zeros(0, dtype=np.int64)
+        self.gpus = np.zeros(0)
+        self.arrival = np.zeros(0, dtype=np.int64)
+        self.unit_cost = np.zeros(0)  # USD/GPU
+        self.delivered = np.zeros(0, dtype=bool)
+
+    def add(self, generation: int, regions: Floats, arrival: int, unit_cost: float, delivered: bool) -> None:
+        """Add a cohort in each region that gets any; regions : (R,) GPUs."""
+        where = np.flatnonzero(regions > 0)
+        count = len(where)
+        self.generation = np.append(self.generation, np.full(count, generation))
+        self.region = np.append(self.region, where)
+        self.gpus = np.append(self.gpus, regions[where])
+        self.arrival = np.append(self.arrival, np.full(count, arrival))
+        self.unit_cost = np.append(self.unit_cost, np.full(count, unit_cost))
+        self.delivered = np.append(self.delivered, np.full(count, delivered))
+
+    def keep(self, which: NDArray[np.bool_]) -> None:
+        """Forget the other cohorts."""
+        for name in ("generation", "region", "gpus", "arrival", "unit_cost", "delivered"):
+            setattr(self, name, getattr(self, name)[which])
+
+    def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
+        """GPUs installed, or on order, (G, R)."""
+        rows = self.delivered if delivered else ~self.delivered
+        index = self.generation[rows] * regions + self.region[rows]
+        return np.bincount(index, self.gpus[rows], minlength=generations * regions).reshape(generations, regions)
+
+    def remaining(self, step: int, life: int) -> Floats:
+        """Share of each cohort's cost not yet depreciated at the start of `step`, straight-line over `life` steps; (N,)."""
+        age = np.where(self.delivered, step - self.arrival, 0)
+        return np.clip(1 - age / life, 0.0, 1.0)
+
+    def book_value(self, step: int, life: int) -> float:
+        """Cost less accumulated depreciation of what is installed, USD."""
+        value = self.gpus * self.unit_cost * self.remaining(step, life)
+        return float(value[self.delivered].sum())
+
+
+class Provider(mesa.Agent):  # type: ignore[type-arg]
+    """One firm of the market. Its money is in the ledger, its offers are columns of the menu."""
+
+    def __init__(self, market: "Market", index: int, name: str, settings: config.Provider, offers: Integers) -> None:
+        super().__init__(market)
+        self.index = index
+        self.name = name
+        self.settings = settings
+        self.offers = offers  # (M,) columns of the menu
+        self.fleet = Fleet()
+        self.active = True
+        self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
+        self.training_effort = 0.0  # USD at start prices since the last launch
+        self.months_in_training = 0.0
+        self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
+        self.burn = 0.0  # USD a month lost by operations last step

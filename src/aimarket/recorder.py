@@ -1,0 +1,246 @@
+"""The only writer: one Parquet file a table, and last the manifest that says a run is complete.
+
+A study is a folder: `<study>/<table>/<run_id>.parquet` and `<study>/runs/<run_id>.json`. Files are made in
+`<study>/.partial/<run_id>.<pid>/`, synced, then renamed, so that a crash leaves either a whole file or none.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import threading
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aimarket.recording import Recorder, RecordError, Recording, checked_run_id
+from aimarket.schema import TABLES, arrow_schema, schema_version
+
+__all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "finished", "write"]
+
+RUNS = "runs"
+PARTIAL = ".partial"
+MANIFEST_KEYS = ("settings", "overrides", "seed", "replications", "versions", "seconds")
+
+
+class RunWriter:
+    """Writes one run into a study folder, one row group a replication, and publishes all of it or nothing.
+
+        with RunWriter(folder, run_id, configuration) as writer:
+            for recording in replications:          # ascending
+                writer.write_replication(recording)
+            writer.complete(manifest)
+
+    Leaving the block without `complete`, by an exception or not, publishes nothing. `fail` may be called inside
+    the block or after it. The Parquet files hold neither time, path, host nor thread count: the same seed gives the
+    same bytes.
+    """
+
+    def __init__(self, folder: Path, run_id: str, configuration: str) -> None:
+        self.folder, self.run_id, self.configuration = Path(folder), checked_run_id(run_id), configuration
+        self._stack = ExitStack()
+        self._writers: dict[str, pq.ParquetWriter] = {}
+        self._rows = dict.fromkeys(TABLES, 0)
+        self._written: list[int] = []
+        self._published = False
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:  # unwinds what was opened if a later opening fails
+            self._partial = stack.enter_context(workspace(self.folder, self.run_id))
+            for table in TABLES:
+                self._writers[table] = stack.enter_context(parquet_writer(self._partial / table, arrow_schema(table)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self._writers = {}
+
+    def write_replication(self, recording: Recording) -> None:
+        """Append the recording of one replication, in ascending order: bytes do not depend on which finished first."""
+        self._check_open()
+        if recording.run_id != self.run_id:
+            raise RecordError(f"recording of run {recording.run_id} given to the writer of run {self.run_id}")
+        found = recording.replications()
+        if len(found) != 1 or (self._written and found[0] <= self._written[-1]):
+            raise RecordError(f"one replication after {self._written[-1:]} expected, got {found}")
+        for table, writer in self._writers.items():
+            rows = recording.tables[table]
+            if rows.num_rows:
+                writer.write_table(rows, row_group_size=rows.num_rows)
+                self._rows[table] += rows.num_rows
+        self._written += found
+
+    def complete(self, manifest: Mapping[str, Any]) -> Path:
+        """Publish the tables and then the manifest (MANIFEST_KEYS); returns the path of the manifest."""
+        self._check_open()
+        missing = [key for key in MANIFEST_KEYS if key not in manifest]
+        if missing or manifest["replications"] != len(self._written):
+            what = f"lacks {missing}" if missing else f"says {manifest['replications']} replications"
+            raise RecordError(f"run {self.run_id}: the manifest {what}; {len(self._written)} replications were written")
+        files = {}
+        for table, writer in self._writers.items():
+            writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
+            writer.close()
+            files[table] = _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+        text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
+        self._retract()
+        for table in TABLES:
+            publish(self._partial / table, self.folder / files[table]["path"])
+        path = self._publish_manifest(self._partial, text)
+        self._published, self._writers = True, {}
+        return path
+
+    def fail(self, manifest: Mapping[str, Any], error: BaseException) -> Path:
+        """Record that the run failed, with its traceback and without tables; returns the path of the manifest."""
+        if self._published:
+            raise RecordError(f"run {self.run_id} is complete; what went wrong afterwards is not the run's failure")
+        self.__exit__()
+        trace = "".join(traceback.format_exception(error))
+        text = self._manifest("failed", {**manifest, "error": f"{type(error).__name__}: {error}", "traceback": trace})
+        self._retract()
+        with workspace(self.folder, self.run_id) as partial:
+            return self._publish_manifest(partial, text)
+
+    def _check_open(self) -> None:
+        if not self._writers:
+            raise RecordError(f"run {self.run_id}: the writer works once, inside its `with` block")
+
+    def _manifest(self, status: str, body: Mapping[str, Any]) -> str:
+        head = {"run_id": self.run_id, "status": status, "schema": schema_version()}
+        made = {**head, **body, **head, "created": datetime.now(UTC).isoformat(timespec="seconds")}
+        return json.dumps(made, indent=1, allow_nan=False, default=_plain) + "\n"
+
+    def _publish_manifest(self, partial: Path, text: str) -> Path:
+        (partial / "manifest").write_text(text, encoding="utf-8")
+        return publish(partial / "manifest", self.folder / RUNS / f"{self.run_id}.json")
+
+    def _retract(self) -> None:
+        """Take back an earlier run of the same id, manifest first: no manifest ever describes another's files."""
+        for path in (self._path(RUNS, "json"), *(self._path(table, "parquet") for table in TABLES)):
+            with suppress(FileNotFoundError):
+                path.unlink()
+                _sync(path.parent)
+
+    def _path(self, kind: str, suffix: str) -> Path:
+        return self.folder / kind / f"{self.run_id}.{suffix}"
+
+
+def write(
+    recordings: Recording | Iterable[Recording], folder: Path, manifest: Mapping[str, Any], configuration: str
+) -> Path:
+    """Write a whole run, from one recording or a stream of one a replication; the bytes are the same either way."""
+    if isinstance(recordings, Recording):
+        recordings = [recordings.only(replication) for replication in recordings.replications()]
+    with RunWriter(folder, str(manifest["run_id"]), configuration) as writer:
+        for recording in recordings:
+            writer.write_replication(recording)
+        return writer.complete(manifest)
+
+
+def finished(folder: Path, run_id: str) -> bool:
+    """Whether the study holds this run complete, in today's schema, with every file of the size its manifest says."""
+    try:
+        manifest = json.loads((Path(folder) / RUNS / f"{run_id}.json").read_text(encoding="utf-8"))
+        sizes = [(Path(folder) / file["path"]).stat().st_size == file["bytes"] for file in manifest["files"].values()]
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
+    return (manifest.get("status"), manifest.get("schema")) == ("complete", schema_version()) and all(sizes)
+
+
+_CLAIMING = threading.Lock()
+
+
+@contextmanager
+def workspace(folder: Path, name: str) -> Iterator[Path]:
+    """A private folder `<folder>/.partial/<name>.<pid>`, removed afterwards; those of dead processes are cleared first.
+
+    Its owner holds a file lock: on a shared disk a process of another machine looks dead by its number but is not.
+    """
+    home = Path(folder) / PARTIAL
+    partial = home / f"{name}.{os.getpid()}"
+    with _CLAIMING:
+        _make(home)
+        for other in home.iterdir():
+            _clear_if_dead(other)
+        partial.mkdir()
+        lock = (partial / "lock").open("w")
+        with suppress(OSError):  # a disk without locks: others cannot lock either, and so never clear
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with lock:
+        try:
+            yield partial
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _clear_if_dead(partial: Path) -> None:
+    pid = partial.name.rpartition(".")[2]
+    if not pid.isdigit() or (int(pid) != os.getpid() and _alive(int(pid))):
+        return
+    with suppress(OSError), (partial / "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # alive, and someone else's
+    return True
+
+
+def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """The one way this package writes Parquet."""
+    return pq.ParquetWriter(path, schema, compression="zstd")
+
+
+def publish(partial: Path, target: Path) -> Path:
+    """Move a finished file to its place so that it is there whole or not at all, even if the power fails."""
+    _sync(partial)
+    _make(target.parent)
+    partial.replace(target)
+    _sync(target.parent)
+    return target
+
+
+def _make(folder: Path) -> None:
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _described(partial: Path, path: str, rows: int) -> dict[str, Any]:
+    with partial.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"path": path, "rows": rows, "bytes": partial.stat().st_size, "sha256": digest}
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a manifest holds plain values only, got {value!r}")

@@ -1,0 +1,197 @@
+"""What a figure shows, in words computed from the data. Every sentence here is true of the frames it was given."""
+
+from collections.abc import Callable
+from math import isnan
+from typing import NamedTuple
+
+import pandas as pd
+
+from aimarket.report.format import decimals, grown, listed, money, percent, signed_percent
+from aimarket.report.periods import Periods
+
+
+class Finding(NamedTuple):
+    """The title of a figure and what qualifies it in the second line."""
+
+    title: str
+    remark: str
+
+
+def _median(values: pd.Series) -> float:
+    return float(values.median())
+
+
+def _agree(changes: pd.Series, direction: float) -> str:
+    """Say in how many simulations a change has the direction of the median."""
+    same = int((changes * direction > 0).sum())
+    return f"{same} of {len(changes)}"
+
+
+def _verb(change: float) -> str:
+    return "fell" if change < 0 else "rose"
+
+
+def _moved(change: float) -> str:
+    return f"{_verb(change)} {percent(abs(change))}" if abs(change) >= 5e-4 else "did not change"
+
+
+def _time(periods: Periods) -> str:
+    months = round(periods.span * 12)
+    return "a year" if periods.annual else f"in {months} month{'s' if months != 1 else ''}"
+
+
+def _lerner(periods: Periods) -> Finding:
+    first, last = _median(periods.first["lerner"]), _median(periods.last["lerner"])
+    if isnan(last):
+        return Finding("", "")
+    if isnan(first) or periods.span == 0:
+        return Finding(f": the Lerner index is {decimals(last)}", "")
+    if decimals(first) == decimals(last):
+        return Finding(f": the Lerner index stayed at {decimals(last)}", "")
+    word = _verb(last - first)
+    title = f": the Lerner index {word} from {decimals(first)} to {decimals(last)}"
+    changes = periods.last["lerner"] - periods.first["lerner"]
+    remark = f"The Lerner index {word} in {_agree(changes, last - first)}." if len(changes) > 1 else ""
+    return Finding(title, remark)
+
+
+def price_and_cost(periods: Periods) -> Finding:
+    """How fast price and marginal cost moved and what that did to the margin."""
+    price, cost = _median(periods.change("price")), _median(periods.change("marginal_cost"))
+    lerner = _lerner(periods)
+    if isnan(price) or isnan(cost) or periods.span == 0:
+        levels = [
+            f"{word} {money(level)}"
+            for word, measure in (("price is", "price"), ("marginal cost is", "marginal_cost"))
+            if not isnan(level := _median(periods.last[measure]))
+        ]
+        if not levels:
+            return Finding("No tokens were sold at the end of the run", "")
+        return Finding(f"At the end, {listed(levels)} per million tokens{lerner.title}", lerner.remark)
+    together = _verb(price) == _verb(cost) and min(abs(price), abs(cost)) >= 5e-4
+    second = percent(abs(cost)) if together else _moved(cost)
+    return Finding(f"Price {_moved(price)} {_time(periods)}, marginal cost {second}{lerner.title}", lerner.remark)
+
+
+def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding:
+    """Who leads, with how much, and how many equal providers the market is worth."""
+    final = last.median().sort_values(ascending=False, kind="stable")
+    if final.empty or isnan(final.iloc[0]):
+        return Finding("No tokens were served at the end of the run", "")
+    lead = percent(final.iloc[0])
+    leaders = [str(name) for name, share in final.items() if percent(share) == lead]
+    if len(leaders) == 1:
+        title = f"The leader, {leaders[0]}, serves {lead} of tokens"
+    elif len(leaders) <= 3:
+        title = f"The leaders, {listed(leaders)}, serve {lead} of tokens each"
+    else:
+        title = f"{len(leaders)} providers lead with {lead} of tokens each"
+    now, before = (_median(frame["effective_providers"]) for frame in (periods.last, periods.first))
+    if not isnan(now):
+        title += f"; {decimals(now, 1)} effective providers"
+        if not isnan(before) and periods.span > 0:
+            title += f", from {decimals(before, 1)}" if decimals(before, 1) != decimals(now, 1) else ", as at the start"
+    ahead = int((last.idxmax(axis=1) == leaders[0]).sum()) if len(last) > 1 and len(leaders) == 1 else 0
+    return Finding(title, f"In {ahead} of {len(last)} it is {leaders[0]} that leads." if ahead else "")
+
+
+def _multiplied(ratio: float, up: str) -> str:
+    if isnan(ratio):
+        return "is undefined"
+    if abs(ratio - 1) < 5e-4:
+        return "did not change"
+    if ratio >= 2:
+        return f"{up} {grown(ratio)}"
+    if ratio < 0.1:
+        return f"fell to {grown(ratio)}"
+    return f"{up if ratio > 1 else 'fell'} {percent(abs(ratio - 1))}"
+
+
+def volumes(periods: Periods) -> Finding:
+    """What quantity, price and their product did from the first to the last year."""
+    ratio = {measure: _median(periods.ratio(measure)) for measure in ("tokens_served", "price", "spend")}
+    if isnan(ratio["tokens_served"]):
+        return Finding(f"No tokens were served in the first or the last {periods.word}: no growth to report", "")
+    if periods.span == 0:
+        return Finding("A single step: no growth to report", "")
+    tokens = f"Tokens {_multiplied(ratio['tokens_served'], 'grew')}"
+    if isnan(ratio["price"]) or isnan(ratio["spend"]):
+        return Finding(f"{tokens}; price or spend is zero", "")
+    price, spend = _multiplied(ratio["price"], "rose"), _multiplied(ratio["spend"], "grew")
+    return Finding(f"{tokens} while price {price}: spend {spend}", "")
+
+
+def _span(values: list[float], write: Callable[[float], str]) -> str:
+    known = sorted(value for value in values if not isnan(value))
+    ends = dict.fromkeys(write(value) for value in (known[0], known[-1])) if known else {"undefined": None}
+    return " to ".join(ends)
+
+
+def price_and_cost_across(runs: list[Periods]) -> Finding:
+    """The same for several runs side by side: the range of the runs' medians."""
+    rates = _span([_median(run.change("price")) for run in runs], signed_percent)
+    margins = _span([_median(run.last["lerner"]) for run in runs], decimals)
+    return Finding(
+        f"Across {len(runs)} runs, price changed by {rates} {_time(runs[0])}; the Lerner index ended at {margins}", ""
+    )
+
+
+def shares_across(lasts: list[pd.DataFrame], runs: list[Periods]) -> Finding:
+    """The same for several runs side by side: the range of the runs' medians."""
+    leads = _span([_median(last.max(axis=1)) for last in lasts], percent)
+    numbers = _span([_median(run.last["effective_providers"]) for run in runs], lambda value: decimals(value, 1))
+    title = f"Across {len(runs)} runs, the leader ends with {leads} of tokens; {numbers} effective providers"
+    return Finding(title, "")
+
+
+def volumes_across(runs: list[Periods]) -> Finding:
+    """The same for several runs side by side: the range of the runs' medians."""
+    words = [
+        f"{name} {_span([_median(run.ratio(measure)) for run in runs], grown)}"
+        for name, measure in (("tokens", "tokens_served"), ("price", "price"), ("spend", "spend"))
+    ]
+    return Finding(f"Across {len(runs)} runs, first to last {runs[0].word}: {', '.join(words)}", "")
+
+
+def rate_label(name: str, periods: Periods, measure: str) -> str:
+    """Label a line with its name and how fast it moved."""
+    change = _median(periods.change(measure))
+    if isnan(change) or periods.span == 0:
+        return name
+    return f"{name}\n{signed_percent(change)} {_time(periods)}"
+
+
+def level_label(name: str, periods: Periods, measure: str) -> str:
+    """Label a line with its name and its mean of the last year."""
+    level = _median(periods.last[measure])
+    return name if isnan(level) else f"{name}\n{decimals(level)}"
+
+
+def factor_label(name: str, periods: Periods, measure: str) -> str:
+    """Label a line with its name and the last year over the first."""
+    ratio = _median(periods.ratio(measure))
+    if isnan(ratio) or periods.span == 0:
+        return name
+    return f"{name} {grown(ratio)}"
+
+
+def share_label(name: str, share: float) -> str:
+    """Label a line with the provider's name and share."""
+    return f"{name} {percent(share)}" if not isnan(share) else name
+
+
+def lines_and_bands(index: pd.Index, side_by_side: bool) -> str:
+    """Say what lines and bands are, given the simulations (run_id, replication) that were drawn."""
+    runs, count = index.get_level_values("run_id").nunique(), len(index)
+    if count == 1:
+        return "Lines: one replication of one run, so no bands."
+    bands = "bands: the middle 50 % and 90 %."
+    if runs == 1:
+        return f"Lines: medians of {count} replications; {bands}"
+    if count == runs and side_by_side:
+        return "Lines: one replication in each panel, so no bands."
+    if side_by_side:
+        each = index.get_level_values("run_id").value_counts()
+        words = f"{each.min()}" if each.min() == each.max() else f"{each.min()} to {each.max()}"
+        return f"Lines: medians of {words} replications in each panel; {bands}"
+    return f"Lines: medians of all {count} replications of {runs} different runs; {bands}"

@@ -1,0 +1,296 @@
+"""What a run is made of: one frozen, validated dataclass per YAML node.
+
+Units stand in the comment beside each field; plausible ranges and sources of empirical figures stand beside the value in
+`conf/`. The bounds here are the limits of what the model can represent, which is wider.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+node: Callable[[type], Any] = pydantic_dataclass(  # type: ignore[assignment]
+    frozen=True, kw_only=True, config=ConfigDict(extra="forbid")
+)
+
+Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
+Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e18)]
+NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1e18)]
+Share = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)]
+OpenShare = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, lt=1)]
+PositiveShare = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1)]
+Correlation = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=-1, lt=1)]
+Rate = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-10, le=10)]  # log points a year
+Utils = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-100, le=100)]
+NonNegativeUtils = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=100)]
+Months = Annotated[int, Field(strict=True, ge=0, le=1200)]
+Period = Annotated[int, Field(strict=True, ge=1, le=1200)]  # months
+Count = Annotated[int, Field(strict=True, ge=1)]
+Rating = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e5, le=1e5)]
+Flag = Annotated[bool, Field(strict=True)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Date = Annotated[str, Field(strict=True, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+SHELVES = ("pricing", "capacity", "training", "entry")
+
+
+@node
+class Run:
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+    steps: Annotated[int, Field(strict=True, ge=1, le=12_000)]
+    replications: Annotated[int, Field(strict=True, ge=1, le=100_000)]
+    threads: Annotated[int, Field(strict=True, ge=1, le=1024)]  # never changes a result
+    steps_per_year: Annotated[int, Field(strict=True, ge=1, le=366)]
+    panel: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]  # users in the market-research panel
+
+
+@node
+class Preferences:
+    """Log-normal, correlated tastes. Means are means of the coefficient, spreads are standard deviations of its log."""
+
+    quality: NonNegativeUtils  # utils per logit of quality
+    price: Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=100)]  # utils per log point, or per USD
+    latency: NonNegativeUtils  # utils per log point of 1 + latency/latency_scale
+
+
+@node
+class Correlations:
+    quality_price: Correlation
+    quality_latency: Correlation
+    price_latency: Correlation
+
+
+@node
+class Switching:
+    base: NonNegativeUtils  # utils
+    maximum: NonNegativeUtils  # utils, gained with tenure
+    horizon: Positive  # months of tenure
+    depth: NonNegativeUtils  # utils per log point of 1 + depth
+
+
+@node
+class Adoption:
+    initial: Share  # adopted when the run starts
+    innovation: NonNegative  # Bass p, 1/year
+    imitation: NonNegative  # Bass q, 1/year
+
+
+@node
+class Depth:
+    initial: Positive
+    ceiling: Positive
+    growth: Share  # share of the gap to the ceiling closed in a month
+    decay: Share  # share of depth lost in a month while surplus falls or the user has no provider
+
+
+@node
+class Tokens:
+    """Token mix: shares of all tokens of a task."""
+
+    fresh_input: Share
+    cached_input: Share
+    output: Share
+
+
+@node
+class Segment:
+    population: Positive  # users in the world
+    sample: Positive  # relative number of simulated users
+    review: Share  # probability of reviewing the choice in a month
+    outside_utility: Utils | None  # utils; null: no outside option
+    preferences: Preferences
+    switching: Switching
+    adoption: Adoption
+    depth: Depth
+    tasks: Positive  # tasks a month at depth 1 and the reference price
+    tasks_spread: NonNegative  # standard deviation of the log of tasks
+    tokens_per_task: Positive  # tokens, without thinking
+    thinking_tokens: NonNegative  # tokens a task at the reference price and no time cost
+    value_of_time: NonNegative  # USD/hour of waiting for thinking tokens
+    tokens: Tokens
+    profile: str  # hourly load profile
+
+
+@node
+class Users:
+    size: Annotated[int, Field(strict=True, ge=1, le=1_000_000_000)]  # simulated users
+    scale: Positive  # multiplies every population
+    segments: Mapping[Name, Segment]
+    price_metric: Literal["log", "linear"]
+    spread: Mapping[Literal["quality", "price", "latency"], NonNegative]  # standard deviation of the log of each taste
+    correlation: Correlations
+    taste_spread: NonNegativeUtils  # utils, standard deviation of the persistent taste for a provider
+    latency_scale: Positive  # s
+    usage_elasticity: NonNegative  # of tasks to the price of a token
+    effort_curvature: Positive  # b: quality of an answer is 1 - A n^-b in thinking tokens n
+    reference_price: Positive  # USD/Mtok at which tasks and thinking tokens are quoted
+    portability: Share  # share of tenure kept on a switch
+    price_rise_review: NonNegative  # hazard of a review per log point of price rise
+    outage_review: NonNegative  # hazard of a review per unit of unserved share
+    surplus_feedback: NonNegative  # chi: exponent of relative consumer surplus in adoption
+
+
+@node
+class Rates:
+    software: Rate
+    distillation: Rate
+    architecture: Rate
+    hardware: Rate  # of generations not yet announced, throughput per USD
+
+
+@node
+class Technology:
+    rates: Rates  # log points a year
+    volatility: NonNegative  # of each common trend, log points per square root of a year
+    private_volatility: NonNegative  # of each provider's own level, likewise
+    spillover: NonNegative  # rate at which the private part leaks away, 1/year
+    reference_rating: Rating  # Arena rating of quality 0
+    quality_cost: NonNegative  # kappa_Q: log cost per logit of quality
+    quality_gain: NonNegative  # logits per log point of training
+    training_scale: Positive  # USD of training at start prices that counts as 1
+    quality_shock: NonNegative  # standard deviation of a model's quality, logits
+    open_weights_lag: Months  # months behind the best closed model
+    open_weights_gap: NonNegative  # logits
+
+
+@node
+class Generation:
+    release: Date
+    price: Positive  # USD/GPU
+    power: Positive  # kW
+    throughput: Positive  # tokens per GPU-hour relative to the reference GPU
+
+
+@node
+class Hardware:
+    start: Date  # calendar month of step 0
+    generations: Mapping[Name, Generation]
+    cadence: Positive  # years between later generations
+    power_growth: Rate  # log points of power a year for later generations
+    power_usage_effectiveness: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1, le=10)]
+    idle_power: Share  # power of an idle GPU over its full power
+    hosting: NonNegative  # USD a GPU-month: space, network, maintenance
+    service_life: Annotated[int, Field(strict=True, ge=1, le=1200)]  # months, also the depreciation period
+    lead_time: Months  # months from payment to delivery
+    discount_rate: Share  # a year, in the rental price of capital
+    planned_utilisation: PositiveShare  # at which long-run cost is reckoned
+    maximum_utilisation: Annotated[float, Field(strict=True, gt=0, le=0.999)]  # load above this share of capacity is turned away
+    concurrency: Positive  # requests in service at once on one reference GPU
+
+
+@node
+class Region:
+    users: NonNegative  # relative number of users
+    utc_offset: Annotated[float, Field(strict=True, ge=-12, le=14)]  # hours
+    latitude: Annotated[float, Field(strict=True, ge=-90, le=90)]
+    longitude: Annotated[float, Field(strict=True, ge=-180, le=180)]
+    electricity: NonNegative  # USD/kWh
+
+
+@node
+class Geography:
+    regions: Mapping[Name, Region]
+    profiles: Mapping[Name, tuple[NonNegative, ...]]  # relative load by local hour, 24 figures
+    network_base: NonNegative  # s
+    network_per_km: NonNegative  # s/km of great circle, both ways
+
+
+@node
+class Finance:
+    tax_rate: OpenShare
+    covenant: OpenShare  # debt allowed over total assets
+    cash_buffer: NonNegative  # months of cash expenses kept
+
+
+@node
+class Offer:
+    """One priced endpoint. Cost comes from `throughput` if known, else from `margin`, or is bought at `wholesale`."""
+
+    model: str | None = None  # key of the table of list prices
+    input_price: Positive | None = None  # USD/Mtok
+    cached_price: Positive | None = None  # USD/Mtok
+    output_price: Positive | None = None  # USD/Mtok
+    rating: Rating | None = None  # Arena rating
+    quality: Utils | None = None  # logits, instead of a rating
+    throughput: Positive | None = None  # tokens/s of the reference mix on one reference GPU
+    margin: OpenShare | None = None  # assumed Lerner margin of the list price over long-run cost
+    wholesale: Positive | None = None  # USD/Mtok: capacity bought by the token, without limit
+    open_weights: Flag = False
+    speed: Positive = 60.0  # output tokens/s seen by a user
+    prefill: NonNegative = 0.5  # s to the first token without network and queue
+
+
+@node
+class Fleet:
+    gpus: NonNegative | None  # null: sized for the demand expected at list prices
+    mix: Mapping[Name, NonNegative]  # generation -> relative number of GPUs
+    regions: Mapping[Name, NonNegative]  # region -> relative number of GPUs
+
+
+@node
+class Provider:
+    archetype: Literal["hyperscaler", "frontier_lab", "neocloud", "open_weights_host", "entrant", "reseller"]
+    cash: NonNegative  # USD
+    debt: NonNegative  # USD
+    interest_rate: Share  # a year
+    overhead: NonNegative  # USD/month
+    efficiency: Rate  # head start in log tokens per GPU-hour, leaks away by spillover
+    appeal: Utils  # utils: mean taste of all users for this provider
+    fleet: Fleet
+    offers: Mapping[Name, Offer]
+    pricing: Any  # a rule of the shelf of that name
+    capacity: Any
+    training: Any
+
+
+@node
+class Policy:
+    start: Months
+    portability: Share | None  # share of tenure kept on a switch from the start month on
+    tax_rate: OpenShare | None  # tax on profit from the start month on
+
+
+@node
+class Shock:
+    start: Months
+    months: Months
+    demand: Positive  # multiplies tasks while it lasts
+    lead_time: Positive  # multiplies the lead time of GPUs ordered while it lasts
+
+
+@node
+class Record:
+    tables: tuple[Literal["market", "providers", "offers", "segments", "ledger", "events"], ...]
+
+
+@node
+class Settings:
+    study: Name
+    outputs: Annotated[str, Field(strict=True, min_length=1)]
+    run: Run
+    users: Users
+    technology: Technology
+    hardware: Hardware
+    geography: Geography
+    finance: Finance
+    providers: Mapping[Name, Provider]
+    entry: Any
+    policy: Policy
+    shock: Shock
+    record: Record
+
+
+def rule_kinds(shelf: str) -> list[str]:
+    """Names of the rules on one shelf: its modules, private ones left out."""
+    package = importlib.import_module(f"aimarket.{shelf}")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+
+
+def rule_class(shelf: str, kind: str) -> type:
+    """The rule of that kind: the one class that `<shelf>/<kind>.py` defines."""
+    module = importlib.import_module(f"aimarket.{shelf}.{kind}")
+    (rule,) = (x for x in vars(module).values() if isinstance(x, type) and x.__module__ == module.__name__)
+    return rule

@@ -1,0 +1,218 @@
+"""What one firm may see: its own books and costs, posted prices, and a market-research panel of users."""
+
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aimarket import settings as config
+from aimarket.kernels.profit import Demand, expected_value, usage
+from aimarket.population import (
+    Menu,
+    Segments,
+    Users,
+    menu_price_utility,
+    offer_utility,
+    over_step,
+    time_price,
+    users_switching_cost,
+)
+from aimarket.rng import Streams
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Memory = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A random sample of users within each segment, as market research reports it to every firm; K users, J offers."""
+
+    weight: Floats  # (K,) users stood for
+    segment: Integers  # (K,)
+    review: Floats  # (K,) probability of choosing this step: adoption for those outside the market
+    calm_review: Floats  # (K,) the same without adoption, outage or price rise
+    offer: Integers  # (K,) -1: none
+    provider: Integers  # (K,) -1: none
+    leaving_cost: Floats  # (K,) utils, 0 without a provider
+    later_leaving_cost: Floats  # (K,) utils, at the next review to be expected
+    utility: Floats  # (K, J) utils, without price and switching cost
+    price_utility: Floats  # (K, J) utils, at posted prices
+    outside: Floats  # (K,) utils
+    sensitivity: Floats  # (K,)
+    mix: Floats  # (K, J)
+    tasks: Floats  # (K,) tasks/step at depth 1
+    depth: Floats  # (K,)
+    tokens_per_task: Floats  # (K,) Mtok
+    thinking: Floats  # (K,) Mtok
+    time_price: Floats  # (K, J) USD/Mtok
+
+    def utility_now(self, menu: Menu) -> Floats:
+        """(K, J) utils of every offer at posted prices, switching cost paid."""
+        leaving = (self.provider[:, None] >= 0) & (menu.provider != self.provider[:, None])
+        return self.utility + self.price_utility - np.where(leaving, self.leaving_cost[:, None], 0.0)
+
+    @property
+    def outside_now(self) -> Floats:
+        """(K,) utils of having no provider, switching cost paid."""
+        return self.outside - self.leaving_cost
+
+
+def survey(
+    users: Users,
+    rows: Integers,
+    tastes: Floats,
+    menu: Menu,
+    segments: Segments,
+    settings: config.Users,
+    adoption: Floats,
+    months: float,
+    task_factor: float,
+) -> Panel:
+    """Ask the users in `rows` ((K,) int) everything; their answers are true."""
+    s, offer = users.segment[rows], users.offer[rows]
+    held = np.maximum(offer, 0)
+    attached = (offer >= 0) & menu.on_sale[held]
+    evicted = (offer >= 0) & ~attached
+    outage = np.where(attached, menu.outage[s, users.region[rows], held], 0.0)
+    calm = over_step(segments.review, months)[s]
+    review = 1 - (1 - calm) * np.exp(-settings.outage_review * outage)
+    count = np.bincount(s, minlength=len(segments.names))
+    cost = users_switching_cost(users, rows, segments)
+    to_next_review = months / np.maximum(calm, 1e-9)
+    return Panel(
+        weight=np.divide(segments.population, count, where=count > 0, out=np.zeros(len(count)))[s],
+        segment=s,
+        review=np.where(users.adopted[rows], np.where(evicted, 1.0, review), adoption[s]),
+        calm_review=calm,
+        offer=np.where(attached, offer, -1),
+        provider=np.where(attached, menu.provider[held], -1),
+        leaving_cost=np.where(attached, cost, 0.0),
+        later_leaving_cost=users_switching_cost(users, rows, segments, to_next_review),
+        utility=offer_utility(users, rows, menu, tastes, settings.latency_scale),
+        price_utility=menu_price_utility(users, rows, menu, settings),
+        outside=segments.outside[s],
+        sensitivity=users.price[rows],
+        mix=menu.mix[s],
+        tasks=users.tasks[rows] * months * task_factor,
+        depth=users.depth[rows],
+        tokens_per_task=segments.tokens_per_task[s],
+        thinking=segments.thinking[s],
+        time_price=time_price(segments, menu.speed)[s],
+    )
+
+
+@dataclass(frozen=True)
+class View:
+    """One firm's view when it decides; M own offers."""
+
+    step: int
+    months: float  # length of the step
+    provider: int
+    offers: Integers  # (M,) own columns of the menu
+    menu: Menu
+    panel: Panel
+    settings: config.Users
+    costs: Floats  # (M,) USD/Mtok, long-run marginal cost
+    prices: Floats  # (M,) USD/Mtok, posted last step
+    revenue: float  # USD, last step
+    users: float  # attached last step
+    cash: float  # USD
+    credit: float  # USD that may still be borrowed
+    burn: float  # USD a month lost by operations last step, 0 if they earned cash
+    load: float  # reference GPUs wanted on average last step
+    capacity: float  # reference GPUs installed
+    arriving: float  # reference GPUs on order
+    retiring: float  # reference GPUs that reach the end of their life within the lead time
+    lead_time: float  # steps
+    gpu_throughput: float  # reference GPUs per GPU that can be bought now
+
+    @cached_property
+    def demand(self) -> Demand:
+        """The panel's demand for own offers, everybody else's prices as posted."""
+        panel, own = self.panel, self.offers
+        utility, outside = panel.utility_now(self.menu), panel.outside_now
+        others = np.delete(utility, own, axis=1)
+        top = np.maximum(others.max(axis=1, initial=-np.inf), outside)
+        shift = np.where(np.isfinite(top), top, 0.0)
+        with np.errstate(divide="ignore"):
+            rest = np.log(np.exp(others - shift[:, None]).sum(axis=1) + np.exp(outside - shift)) + shift
+        held = panel.offer[:, None] == own
+        return Demand(
+            weight=panel.weight,
+            review=panel.review,
+            current=np.where(held.any(axis=1), held.argmax(axis=1), -1),
+            rest=rest,
+            utility=(utility - panel.price_utility)[:, own],
+            sensitivity=panel.sensitivity,
+            mix=panel.mix[:, own],
+            tasks_at_reference=panel.tasks,
+            depth=panel.depth,
+            tokens_per_task=panel.tokens_per_task,
+            thinking_reference=panel.thinking,
+            time_price=panel.time_price[:, own],
+            metric=self.settings.price_metric,
+            reference_price=self.settings.reference_price,
+            usage_elasticity=self.settings.usage_elasticity,
+            effort_curvature=self.settings.effort_curvature,
+            price_rise_review=self.settings.price_rise_review,
+            previous_prices=self.prices,
+        )
+
+    def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
+        """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`."""
+        return expected_value(self.demand, prices, self.costs, user_value)
+
+    def retention_advantage(self) -> Floats:
+        """How much likelier each panel user is ours after the next step if ours now than if a rival's.
+
+        The rival is the one the user likes best; without rivals, the alternative is having no provider.
+
+        returns : (K,) float, 1
+        """
+        panel = self.panel
+        utility = panel.utility + panel.price_utility
+        top = np.maximum(utility.max(axis=1), panel.outside)[:, None]
+        belongs = self.menu.provider[:, None] == np.arange(len(self.menu.providers))
+        weight = np.exp(utility - top) @ belongs  # (K, F)
+        outside = np.exp(panel.outside - top[:, 0])
+        ours = weight[:, self.provider]
+        rival = np.delete(weight, self.provider, axis=1).max(axis=1, initial=0.0)
+        others = weight.sum(axis=1) - ours + outside
+        left = np.exp(-panel.later_leaving_cost)
+        stay = ours / (ours + left * others)
+        without_rival = ours / (ours + others)
+        join = np.where(rival > 0, left * ours / (left * (ours + others - rival) + rival), without_rival)
+        return 1 - panel.calm_review + panel.calm_review * (stay - join)
+
+    def own_spend(self) -> Floats:
+        """What each panel user would pay us a step at posted prices, (K,) USD."""
+        tokens, _ = usage(self.demand, self.prices)
+        utility = (self.panel.utility + self.panel.price_utility)[:, self.offers]
+        weight = np.exp(utility - utility.max(axis=1, keepdims=True))
+        return np.asarray((weight * tokens * self.prices).sum(axis=1) / weight.sum(axis=1))
+
+
+class PricingRule(Protocol):
+    def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
+        """Prices of own offers, (M,) USD/Mtok."""
+
+
+class CapacityRule(Protocol):
+    def order(self, view: View, memory: Memory, rng: Streams) -> float:
+        """GPUs of the newest generation to order now."""
+
+
+class TrainingRule(Protocol):
+    period: int
+
+    def outlay(self, view: View, memory: Memory, rng: Streams) -> float:
+        """USD to spend on training this step."""
+
+
+class EntryRule(Protocol):
+    def entrants(self, active: Mapping[str, bool], memory: Memory, rng: Streams) -> tuple[str, ...]:
+        """Names of the waiting providers that enter now."""
