@@ -1,7 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work in a fresh clone with git, make and a python3 with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format types wheel-check setup lock clean
+.PHONY: help demo test lint format wheel-check setup lock clean
 .DELETE_ON_ERROR:
 
 # A uv on the PATH is used; otherwise the one pinned in requirements/uv.txt goes into .tools/.
@@ -63,7 +63,7 @@ clean: ## remove environments, caches and builds; outputs/ stays
 # The stamp goes first and comes back last: after an interruption the environment is made anew.
 $(READY): requirements/dev.txt pyproject.toml .python-version | $(UV_READY)
 	@echo "Setting up .venv"
-	@if test -f $@ && .venv/bin/python -c ''; then rm -f $@; \
+	@if test -f $@ && .venv/bin/python -c "" 2>/dev/null; then rm -f $@; \
 		else rm -rf .venv && $(UV) venv --quiet --python "$$(.ci/find_python $(UV))" .venv; fi
 	@$(UV) pip sync --quiet --python .venv --require-hashes requirements/dev.txt
 	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation --editable .

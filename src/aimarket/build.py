@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.catalogue import Catalogue
+from aimarket.catalogue import Catalogue, create_catalogue
+from aimarket.data import list_prices
 from aimarket.kernels.choice import logit_shares
-from aimarket.kernels.effort import tasks, thinking_tokens
 from aimarket.kernels.sums import ordered_sum
-from aimarket.population import Menu
-from aimarket.provider import Fleet, Roadmap, gpu_hour_cost
-from aimarket.serving import Network
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.population import Menu, taste_factor
+from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
+from aimarket.serving import Network, create_network
+from aimarket.units import HOURS_PER_DAY, HOURS_PER_MONTH
 from aimarket.views import Panel
 
 Floats = NDArray[np.float64]
@@ -108,12 +108,7 @@ def expected_work(panel: Panel, menu: Menu, users: config.Users, hours: Floats, 
     """
     utility = panel.utility_now(menu)
     share, _ = logit_shares(utility, panel.outside_now)
-    price = menu.price * panel.mix
-    count = tasks(panel.tasks[:, None], panel.depth[:, None], price, users.reference_price, users.usage_elasticity)
-    thinking = thinking_tokens(
-        panel.thinking[:, None], price, users.reference_price, panel.time_price, users.effort_curvature
-    )
-    tokens = count * (panel.tokens_per_task[:, None] + thinking) * panel.mix
+    tokens = panel.tokens(menu, users)
     return ordered_sum((panel.weight * panel.review)[:, None] * share * tokens, axis=0) * hours / (HOURS_PER_MONTH * months)
 
 
@@ -125,7 +120,7 @@ def start_fleet(
     network: Network,
     life: int,
     clock: Clock,
-    key: str,
+    name: str,
 ) -> None:
     """Fill a fleet with what the provider owns when the run starts.
 
@@ -136,8 +131,8 @@ def start_fleet(
     """
     if provider.fleet.gpus == 0 or (provider.fleet.gpus is None and reference_gpus <= 0):
         return
-    mix = by_name(provider.fleet.mix, generations.names, np.zeros(len(generations.names)), f"{key}.fleet.mix")
-    regions = by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
+    mix = by_name(provider.fleet.mix, generations.names, np.zeros(len(generations.names)), f"providers.{name}.fleet.mix")
+    regions = by_name(provider.fleet.regions, network.names, network.weights, f"providers.{name}.fleet.regions")
     total = provider.fleet.gpus if provider.fleet.gpus is not None else reference_gpus / float(mix @ generations.throughput)
     for generation in np.flatnonzero(mix):
         steps = int(np.clip(clock.steps(-generations.release[generation]), 1, life - 1)) if life > 1 else 1
@@ -159,3 +154,39 @@ def retire_and_deliver(fleet: Fleet, step: int, life: int, shape: tuple[int, int
     cost = float((fleet.gpus * fleet.unit_cost)[due].sum())
     fleet.delivered |= due
     return before - kept, fleet.installed(*shape) - kept, cost
+
+
+def check_consistency(settings: config.Settings) -> None:
+    """What no single key can tell: names that must exist, sums that must be possible.
+
+    raises : ValueError naming the key
+    """
+    for shelf, names in (("users.segments", settings.users.segments), ("geography.regions", settings.geography.regions)):
+        if not names:
+            raise ValueError(f"{shelf}: at least one is needed (got none)")
+    taste_factor(settings.users)
+    for name, segment in settings.users.segments.items():
+        if segment.profile not in settings.geography.profiles:
+            allowed = ", ".join(settings.geography.profiles)
+            raise ValueError(f"users.segments.{name}.profile: unknown (got {segment.profile!r}); allowed: {allowed}")
+        if not settings.providers and segment.outside_utility is None:
+            raise ValueError(f"users.segments.{name}.outside_utility: null leaves no choice without providers")
+        mix = segment.tokens
+        if mix.fresh_input + mix.cached_input + mix.output <= 0:
+            raise ValueError(f"users.segments.{name}.tokens: at least one share must be above 0")
+    for name, profile in settings.geography.profiles.items():
+        if len(profile) != HOURS_PER_DAY or sum(profile) <= 0:
+            raise ValueError(f"geography.profiles.{name}: 24 figures with a sum above 0 are needed (got {len(profile)})")
+    if sum(region.users for region in settings.geography.regions.values()) <= 0:
+        raise ValueError("geography.regions: at least one must have users above 0")
+    network = create_network(settings.geography, [s.profile for s in settings.users.segments.values()])
+    generations = roadmap(settings.hardware, 0.0, 0.0)
+    starting_hours(create_catalogue(settings, list_prices()), settings, generations, network)
+    for name, provider in settings.providers.items():
+        key = f"providers.{name}"
+        if not provider.offers:
+            raise ValueError(f"{key}.offers: at least one is needed (got none)")
+        by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
+        if provider.fleet.mix or provider.fleet.gpus != 0:
+            every = np.ones(len(generations.names))
+            by_name(provider.fleet.mix, generations.names, every, f"{key}.fleet.mix")

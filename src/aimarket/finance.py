@@ -44,7 +44,7 @@ def monthly_cash_cost(books: Books, months: float) -> float:
 
 
 def pay_interest_and_tax(
-    ledger: Ledger, name: str, provider: config.Provider, tax_rate: float, losses: float, months: float
+    ledger: Ledger, name: str, interest_rate: float, tax_rate: float, losses: float, months: float
 ) -> float:
     """Interest on the debt that stands, then tax on what profit is left after losses carried forward.
 
@@ -52,7 +52,7 @@ def pay_interest_and_tax(
     returns : USD of losses to carry forward
     """
     books = ledger.books[name]
-    interest = books.balance["debt"] * ((1 + provider.interest_rate) ** (months / MONTHS_PER_YEAR) - 1)
+    interest = books.balance["debt"] * ((1 + interest_rate) ** (months / MONTHS_PER_YEAR) - 1)
     ledger.pay(name, "lenders", interest, "interest")
     profit = books.net_income - losses
     ledger.pay(name, "treasury", tax_rate * max(0.0, profit), "tax")

@@ -49,10 +49,11 @@ def trained_quality(quality: Floats, effort: float, shock: float, settings: conf
     return quality + settings.quality_gain * np.log1p(effort / settings.training_scale) + settings.quality_shock * shock
 
 
-def open_weights_quality(history: list[float], settings: config.Technology, months: float) -> float:
-    """Quality of the open weights now to be had: the best closed model of some months ago, less a gap.
+def frontier_gain(history: list[float], settings: config.Technology, months: float) -> float:
+    """By how much open weights have followed the closed frontier so far: its gain up to `open_weights_lag` ago; logits.
 
     history : best closed quality at the end of each step so far, logits; the first entry is the start of the run
+    months  : length of a step
     """
     steps = round(settings.open_weights_lag / months)
-    return history[max(0, len(history) - 1 - steps)] - settings.open_weights_gap
+    return history[max(0, len(history) - 1 - steps)] - history[0]

@@ -125,7 +125,7 @@ def segment_columns(users: config.Users) -> Segments:
     )
 
 
-def _taste_factor(users: config.Users) -> Floats:
+def taste_factor(users: config.Users) -> Floats:
     """Matrix that turns three independent normals into correlated logs of the tastes for quality, price and latency."""
     c = users.correlation
     correlation = np.array(
@@ -149,7 +149,7 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
     rows = list(settings.segments.values())
     edges = np.cumsum(region_weights / region_weights.sum())[:-1]
     normals = np.stack([streams.at("users.preferences", owner=k).normal(0, size) for k in ("0", "1", "2")])
-    log_tastes = _taste_factor(settings) @ normals
+    log_tastes = taste_factor(settings) @ normals
     spread = np.array([settings.spread[name] for name in ("quality", "price", "latency")])
     means = np.array([[s.preferences.quality, s.preferences.price, s.preferences.latency] for s in rows]).T
     # exp(z - var/2) has mean 1, so the means in the settings are the means of the coefficients whatever the spread.

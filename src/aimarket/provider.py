@@ -133,3 +133,5 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.months_in_training = 0.0
         self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
         self.burn = 0.0  # USD a month lost by operations last step
+        self.cash_cost = 0.0  # USD a month of cash expenses last step
+        self.tax_losses = 0.0  # USD of losses to set against later profit

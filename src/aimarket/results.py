@@ -57,8 +57,7 @@ class Results(Frames):
         if table not in TABLES:
             raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
         names = [column.name for column in TABLES[table]]
-        unknown = sorted(set(columns or ()) - set(names))
-        if unknown:
+        if unknown := sorted(set(columns or ()) - set(names)):
             raise ResultsError(f"table {table} has no column {', '.join(unknown)}")
         wanted = [name for name in names if name in KEYS or columns is None or name in columns]
         sources = _sources(self.folder, self._manifests, table)
@@ -72,7 +71,8 @@ class Results(Frames):
 def open_results(path_or_study: str | Path, outputs: str | Path = "outputs") -> Results:
     """Open a study by its name in `outputs`, or by its folder.
 
-    raises : ResultsError if there is no such study, if no run of it is complete, or if a file is not what its run wrote
+    raises : ResultsError if there is no such study, no complete run, or a manifest that this version cannot read;
+             a file that is not what its run wrote raises it when its table is first read
     """
     folder = find_study(path_or_study, outputs)
     manifests = _manifests(folder)
@@ -126,13 +126,11 @@ def _manifests(folder: Path) -> list[dict[str, Any]]:
 
 def _checked(folder: Path, manifest: Manifest) -> Manifest:
     path = folder / RUNS / f"{manifest['run_id']}.json"
-    missing = [key for key in (*MANIFEST_KEYS, "files", "schema") if key not in manifest]
-    if missing:
+    if missing := [key for key in (*MANIFEST_KEYS, "files", "schema") if key not in manifest]:
         raise ResultsError(f"{path} lacks {', '.join(missing)}; {_RERUN}")
     if manifest["schema"] != schema_version():
         raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {_RERUN}")
-    absent = [table for table in TABLES if table not in manifest["files"]]
-    if absent:
+    if absent := [table for table in TABLES if table not in manifest["files"]]:
         raise ResultsError(f"{path} names no file for {', '.join(absent)}; {_RERUN}")
     return manifest
 
@@ -149,7 +147,7 @@ def _swept(manifests: Sequence[Manifest]) -> pd.DataFrame:
     """One row a run, one column a setting that differs; a setting that a run does not have is missing there."""
     settings = [dict(_leaves(manifest.get("settings") or {})) for manifest in manifests]
     names = {name: None for leaves in settings for name in leaves if name not in _NOT_SWEPT}
-    differing = [name for name in names if len({json.dumps(leaves.get(name)) for leaves in settings}) > 1]
+    differing = [name for name in names if len({leaves.get(name) for leaves in settings}) > 1]
     recorded = {column.name for columns in TABLES.values() for column in columns}
     columns = {f"settings.{name}" if name in recorded else name: [s.get(name) for s in settings] for name in differing}
     return pd.DataFrame(columns, index=[manifest["run_id"] for manifest in manifests])

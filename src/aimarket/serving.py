@@ -67,10 +67,22 @@ def create_network(geography: config.Geography, profiles: list[str]) -> Network:
     )
 
 
+def _service_time(work: Floats, holding_time: Floats, provider: Integers, firms: int) -> Floats:
+    """Mean time a request holds its slot, weighted by work; (F,) s.
+
+    holding_time : (S, J) float, s
+    """
+    weight, by_segment = np.zeros(firms), work.sum(axis=1)
+    total = np.zeros(firms)
+    for offer, firm in enumerate(provider):
+        weight[firm] += by_segment[:, offer].sum()
+        total[firm] += by_segment[:, offer] @ holding_time[:, offer]
+    return np.divide(total, weight, out=np.zeros(firms), where=weight > 0)
+
+
 def serve(
     work: Floats,
     capacity: Floats,
-    service_time: Floats,
     provider: Integers,
     prefill: Floats,
     answer_time: Floats,
@@ -81,7 +93,6 @@ def serve(
 
     work         : (S, R, J) float, reference GPUs wanted on average; 0 for capacity bought by the token
     capacity     : (F, R) float, reference GPUs installed
-    service_time : (F,) float, s a request holds its slot
     provider     : (J,) int
     prefill      : (J,) float, s
     answer_time  : (S, J) float, s of generation
@@ -93,6 +104,7 @@ def serve(
         for segment in hourly[:, :, offer]:
             load[firm] += segment
     placed = place_load(load, hardware.maximum_utilisation * capacity)
+    service_time = _service_time(work, prefill + answer_time, provider, firms)
     wait = mean_wait(
         capacity[:, :, None] * hardware.concurrency, placed.busy * hardware.concurrency, service_time[:, None, None]
     )

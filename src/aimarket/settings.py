@@ -34,7 +34,7 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Date = Annotated[str, Field(strict=True, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
-SHELVES = ("pricing", "capacity", "training", "entry")
+SHELVES = ("pricing", "capacity", "training")
 
 
 @node
@@ -152,8 +152,7 @@ class Technology:
     quality_gain: NonNegative  # logits per log point of training
     training_scale: Positive  # USD of training at start prices that counts as 1
     quality_shock: NonNegative  # standard deviation of a model's quality, logits
-    open_weights_lag: Months  # months behind the best closed model
-    open_weights_gap: NonNegative  # logits
+    open_weights_lag: Months  # months by which open weights follow gains of the closed frontier
 
 
 @node
@@ -277,7 +276,6 @@ class Settings:
     geography: Geography
     finance: Finance
     providers: Mapping[Name, Provider]
-    entry: Any
     policy: Policy
     shock: Shock
     record: Record

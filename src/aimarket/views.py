@@ -1,6 +1,6 @@
 """What one firm may see: its own books and costs, posted prices, and a market-research panel of users."""
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
+from aimarket.kernels.effort import tasks, thinking_tokens
 from aimarket.kernels.profit import Demand, expected_value, usage
 from aimarket.population import (
     Menu,
@@ -59,6 +60,17 @@ class Panel:
     def outside_now(self) -> Floats:
         """(K,) utils of having no provider, switching cost paid."""
         return self.outside - self.leaving_cost
+
+    def tokens(self, menu: Menu, settings: config.Users) -> Floats:
+        """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
+        price = menu.price * self.mix
+        count = tasks(
+            self.tasks[:, None], self.depth[:, None], price, settings.reference_price, settings.usage_elasticity
+        )
+        thinking = thinking_tokens(
+            self.thinking[:, None], price, settings.reference_price, self.time_price, settings.effort_curvature
+        )
+        return count * (self.tokens_per_task[:, None] + thinking) * self.mix
 
 
 def survey(
@@ -125,6 +137,8 @@ class View:
     burn: float  # USD a month lost by operations last step, 0 if they earned cash
     load: float  # reference GPUs wanted on average last step
     capacity: float  # reference GPUs installed
+    workable: float  # reference-GPU-hours a step that can be worked, given the daily peak; inf without own GPUs
+    hours: Floats  # (M,) reference-GPU-hours/Mtok
     arriving: float  # reference GPUs on order
     retiring: float  # reference GPUs that reach the end of their life within the lead time
     lead_time: float  # steps
@@ -160,6 +174,8 @@ class View:
             effort_curvature=self.settings.effort_curvature,
             price_rise_review=self.settings.price_rise_review,
             previous_prices=self.prices,
+            hours=self.hours,
+            capacity=self.workable,
         )
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
@@ -211,8 +227,3 @@ class TrainingRule(Protocol):
 
     def outlay(self, view: View, memory: Memory, rng: Streams) -> float:
         """USD to spend on training this step."""
-
-
-class EntryRule(Protocol):
-    def entrants(self, active: Mapping[str, bool], memory: Memory, rng: Streams) -> tuple[str, ...]:
-        """Names of the waiting providers that enter now."""

@@ -80,16 +80,18 @@ def test_what_is_recorded_comes_back_from_disk_and_its_bytes_do_not_depend_on_th
 KILLER = """
 import os, signal, sys, time
 from pathlib import Path
+import numpy as np
 from aimarket.recorder import Recorder, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES
 
-blank = {"float64": 1.5, "int32": 1, "bool": True, "string": "alpha"}
+values = np.random.default_rng(1).normal(size=1000)
+made_up = {"float64": values, "int32": [1] * 1000, "bool": values > 0, "string": ["alpha"] * 1000}
 replications = []
 for replication in range(3):
     made = Recorder("run")
     for table, columns in TABLES.items():
-        made.add(table, replication, 1, 0.1, {c.name: [blank[c.kind]] * 1000 for c in columns if c.name not in KEYS})
+        made.add(table, replication, 1, 0.1, {c.name: made_up[c.kind] for c in columns if c.name not in KEYS})
     replications.append(made.recording())
 told = {"settings": {}, "overrides": [], "seed": 0, "versions": {}, "seconds": {}, "replications": 3, "run_id": "run"}
 
@@ -128,4 +130,4 @@ def test_a_writer_killed_at_any_moment_leaves_nothing_that_looks_complete_and_is
             killer.stdin.flush()
             assert killer.stdout.readline() == f"{int(signal.SIGKILL)}\n"  # killed, not fallen over by itself
             assert_whole(tmp_path)
-            assert len(list((tmp_path / ".partial").iterdir())) <= 1  # what the dead left is cleared by the next
+            assert len(list((tmp_path / ".partial").glob("*"))) <= 1  # what the dead left is cleared by the next

@@ -2,6 +2,7 @@
 
 import ast
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def printed(value: object, decimals: int) -> object:
 
 
 def test_the_oracle_is_independent() -> None:
-    allowed = {"numpy", "scipy", "collections", "dataclasses", "itertools", "math", "typing"}
+    allowed = {"numpy", "scipy", "collections", "dataclasses", "functools", "itertools", "math", "typing"}
     for file in Path(theory.__file__).parent.glob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 250, file.name
         for statement in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -56,6 +57,11 @@ def test_the_oracle_is_independent() -> None:
             names += [str(statement.module)] if isinstance(statement, ast.ImportFrom) else []
             for name in names:
                 assert name.startswith("aimarket.theory.") or name.split(".")[0] in allowed, (file.name, name)
+
+
+def nearly(value: object, decimals: int) -> object:
+    """A figure whose last printed digit is off by one: theory.md cut it off, or found it by finite differences."""
+    return pytest.approx(value, rel=0, abs=1.0000001 * 10**-decimals)
 
 
 # --- price competition ------------------------------------------------------------------------------------------------
@@ -111,12 +117,11 @@ def test_pass_through(firms: int, common: float) -> None:
     market = logit_market(np.full(firms, 2.0), 1.0, 1.0)
     outcome = nash_bertrand(market)
     matrix = pass_through(market, outcome.prices)
-    # Two of the five printed figures differ from the formula by one in the last digit (.98930154, .72327911).
-    assert matrix.sum(axis=1) == pytest.approx(common, abs=1e-6)
+    assert matrix.sum(axis=1) == (nearly(common, 6) if firms == 10 else printed(common, 6))  # .98930154
     formula = logit_closed_forms.symmetric_common_pass_through(firms, outcome.shares[0])
     assert matrix.sum(axis=1) == pytest.approx(formula, abs=CLOSED_FORM)
     if firms == 2:
-        assert np.diag(matrix) == pytest.approx(0.723280, abs=1e-6)
+        assert np.diag(matrix) == nearly(0.723280, 6)  # .72327911
 
 
 def test_joint_profit_maximum() -> None:
@@ -124,7 +129,7 @@ def test_joint_profit_maximum() -> None:
     assert nash_bertrand(duopoly).prices == printed(1.472926660, 9)
     assert nash_bertrand(duopoly).firm_profits == printed(0.222926660, 9)
     assert joint_profit_maximum(duopoly).prices == printed(1.924980919, 9)
-    assert joint_profit_maximum(duopoly).firm_profits == printed(0.337490459, 9)
+    assert joint_profit_maximum(duopoly).firm_profits == nearly(0.337490459, 9)  # .33749045951
     three = logit_market([8.0] * 3, 4.0, 1.0)
     assert nash_bertrand(three).prices == printed(1.370162729, 9)
     assert joint_profit_maximum(three).prices == pytest.approx(2.0, abs=CLOSED_FORM)
@@ -262,7 +267,7 @@ def test_bargain_then_ripoff(bonus: float, first: float, second: float) -> None:
 )
 def test_markov_perfect_duopoly(discount: float, bonus: float, margin: float) -> None:
     found = markov_perfect_duopoly(discount, bonus)
-    assert found.steady_margin == printed(margin, 4)
+    assert found.steady_margin == (nearly(margin, 4) if margin == 1.9554 else printed(margin, 4))  # 1.95545047
     myopic = switching.myopic_symmetric_margin(bonus)
     assert found.steady_margin == pytest.approx(myopic - discount * found.continuation_value, abs=FIXED_POINT)
     finer = markov_perfect_duopoly(discount, bonus, nodes=51)
@@ -327,7 +332,7 @@ def test_usage() -> None:
 
 def test_learning() -> None:
     assert learning.wright_exponent(0.2) == printed(0.321928, 6)
-    assert learning.wright_cost_ratio(10, 0.2) - 1 == printed(-0.524, 3)
+    assert learning.wright_cost_ratio(10, 0.2) - 1 == nearly(-0.524, 3)  # -.52349
     assert learning.wright_cost_ratio(2, 0.2) == pytest.approx(0.8, abs=CLOSED_FORM)
     # To fall by 90 % in a year from learning alone, cumulative output would have to grow more than a thousandfold.
     assert learning.wright_output_ratio(0.1, 0.2) > 1000
@@ -441,14 +446,16 @@ def draw_market(data: st.DataObject, *, types: int = 1, owners: bool = True, met
         owners=data.draw(st.lists(st.integers(0, 3), min_size=products, max_size=products)) if owners else None,
         type_weights=numbers(0.5, 2.0, types),
         price_metric=metric,
-        usage_elasticity=numbers(0.5, 1.2, types) if metric == "log" else 0.0,
+        # With elastic use the owner of unequal products may do best to withdraw one, at an infinite price.
+        usage_elasticity=numbers(0.5, 1.2, types) if metric == "log" and not owners else 0.0,
     )
 
 
 @quick
 @given(st.data())
 def test_profit_gradient_is_zero_at_equilibrium(data: st.DataObject) -> None:
-    market = draw_market(data, types=data.draw(st.integers(1, 3)), metrics=("linear", "log"))
+    types, owners = data.draw(st.integers(1, 3)), data.draw(st.booleans())
+    market = draw_market(data, types=types, owners=owners, metrics=("linear", "log"))
     outcome = nash_bertrand(market)
     assert outcome.first_order_residual <= 1e-10
     for product, firm in enumerate(market.owners):
@@ -462,7 +469,7 @@ def test_profit_gradient_is_zero_at_equilibrium(data: st.DataObject) -> None:
 @quick
 @given(st.data())
 def test_demand_jacobian_and_first_order_conditions_agree_with_finite_differences(data: st.DataObject) -> None:
-    market = draw_market(data, types=2, metrics=("linear", "log"))
+    market = draw_market(data, types=2, owners=data.draw(st.booleans()), metrics=("linear", "log"))
     prices = market.marginal_costs * 1.7
     jacobian = demand_jacobian(market, prices)
     assert jacobian == pytest.approx(approx_fprime(prices, lambda p: demand(market, p), 1e-7), abs=1e-4, rel=1e-4)
@@ -475,6 +482,7 @@ def test_demand_jacobian_and_first_order_conditions_agree_with_finite_difference
 @given(st.data())
 def test_merger_of_substitutes_raises_prices(data: st.DataObject) -> None:
     market = draw_market(data, owners=False, metrics=("linear", "log"))
+    market = replace(market, usage_elasticities=np.zeros(1))
     outcome = mergers.simulate_merger(market, np.where(market.owners == 1, 0, market.owners))
     assert (outcome.price_changes > -1e-9).all()
     assert (outcome.price_changes[:2] > 0).all()
@@ -526,6 +534,10 @@ def test_errors() -> None:
         nash_bertrand(logit_market([1.0, 2.0], 1.0, 0.0, owners=[0, 0], outside_option=False))
     with pytest.raises(RuntimeError, match="no equilibrium"):
         nash_bertrand(logit_market([1.0], 0.5, 1.0, price_metric="log"))  # elasticity below 1 at any price
+    with pytest.raises(RuntimeError, match="no equilibrium"):  # the owner does best to withdraw the dearer product
+        nash_bertrand(
+            logit_market([0.0, 0.0], 2.0, [2.0, 0.125], owners=[0, 0], price_metric="log", usage_elasticity=1.125)
+        )
     with pytest.raises(ValueError, match="price sensitivities"):
         logit_market([1.0], -1.0, 1.0)
     with pytest.raises(ValueError, match="marginal costs"):
@@ -536,6 +548,8 @@ def test_errors() -> None:
         best_reply(logit_market([1.0], 3.0, 1.0), [2.0], firm=5)
     with pytest.raises(ValueError, match="consumer surplus"):
         consumer_surplus(logit_market([1.0], 3.0, 1.0, price_metric="log"), [2.0])
+    with pytest.raises(RuntimeError, match="use more"):
+        markov_perfect_duopoly(0.95, 1.5, nodes=15)
     with pytest.raises(ValueError, match="nodes"):
         markov_perfect_duopoly(0.9, 1.0, nodes=40)
 

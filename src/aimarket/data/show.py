@@ -7,6 +7,8 @@ from rich.table import Table
 from aimarket.data import ListPrice
 from aimarket.documented import Documented
 
+RATED_AS = "; rated as "
+
 
 def describe(documented: Mapping[str, Documented], prices: Mapping[str, ListPrice]) -> list[Table]:
     """Two tables: the list prices in `prices` and every number in `documented`."""
@@ -15,16 +17,21 @@ def describe(documented: Mapping[str, Documented], prices: Mapping[str, ListPric
 
 def offers_table(prices: Iterable[ListPrice]) -> Table:
     """Offers with price, rating, dates and source."""
-    table = Table(title="List prices, USD per million tokens, and Arena ratings", title_justify="left")
+    prices = sorted(prices, key=lambda price: price.key)
+    raters = sorted({price.rating_source.partition(RATED_AS)[0] for price in prices if price.rating_source})
+    caption = f"Ratings: {'; '.join(raters)}" if raters else None
+    title = "List prices, USD per million tokens, and ratings of the model"
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     for name in ("provider", "model"):
         table.add_column(name, overflow="fold")
     for name in ("input", "cached", "output", "rating"):
         table.add_column(name, justify="right", no_wrap=True)
     for name in ("price on", "rated on", "source"):
         table.add_column(name, overflow="fold")
-    for price in sorted(prices, key=lambda price: price.key):
+    for price in prices:
         amounts = (number(price.input_price), number(price.cached_price), number(price.output_price))
-        sources = "; ".join(filter(None, [price.price_source, price.note, price.rating_source]))
+        rated = "".join(price.rating_source.partition(RATED_AS)[1:]).lstrip("; ")
+        sources = "; ".join(filter(None, [price.price_source, price.note, rated]))
         dates = (price.price_date.isoformat(), price.rating_date.isoformat() if price.rating_date else "–")
         table.add_row(price.provider, price.model, *amounts, interval(price), *dates, sources)
     return table

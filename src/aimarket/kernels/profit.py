@@ -12,6 +12,8 @@ from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+_SHARPNESS = 8.0  # of the corner between serving everything and serving what capacity allows
+
 Objective = Callable[[Floats], tuple[float, Floats]]
 
 
@@ -51,6 +53,8 @@ class Demand:
     effort_curvature: float
     price_rise_review: float  # hazard of a review per log point of price rise
     previous_prices: Floats  # (M,) USD/Mtok
+    hours: Floats  # (M,) reference-GPU-hours/Mtok
+    capacity: float  # reference-GPU-hours a step that can be worked; inf without limit
 
 
 def usage(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
@@ -113,24 +117,54 @@ def expected_value(demand: Demand, prices: Floats, costs: Floats, user_value: Fl
     """
     tokens, elasticity = usage(demand, prices)
     margin = tokens * (prices - costs)
-    margin_slope = tokens * prices + margin * elasticity
-    worth = margin + user_value[:, None]
-    share, slope = choice_shares(demand, prices)
-    review, review_slope = review_probability(demand, prices)
-    own = demand.current >= 0
-    offers = np.arange(len(prices))
-    held = (demand.current[:, None] == offers) & own[:, None]  # (K, M)
-    of_chooser = (share * worth).sum(axis=1)
-    of_holder = np.where(held, worth, 0.0).sum(axis=1)
-    value = review * of_chooser + (1 - review) * of_holder
-    # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
-    chooser_slope = share * slope * (worth - of_chooser[:, None]) + share * margin_slope
-    gradient = (
-        review[:, None] * chooser_slope
-        + (1 - review)[:, None] * np.where(held, margin_slope, 0.0)
-        + np.where(held, (review_slope * (of_chooser - of_holder))[:, None], 0.0)
-    )
-    return float(demand.weight @ value), demand.weight @ gradient
+    chances = _Chances(demand, prices)
+    value, slope = chances.total(margin + user_value[:, None], tokens * prices + margin * elasticity)
+    if not np.isfinite(demand.capacity) or value <= 0:  # turning users away is no way out of a loss: the price is
+        return value, slope
+    hours = tokens * demand.hours
+    work, work_slope = chances.total(hours, hours * elasticity)
+    served, served_elasticity = smooth_rationing(work / demand.capacity if demand.capacity > 0 else np.inf)
+    if work <= 0:
+        return value, slope
+    return served * value, served * (slope + value * served_elasticity * work_slope / work)
+
+
+def smooth_rationing(load: float) -> tuple[float, float]:
+    """Share served at some load over capacity, and its elasticity to load: about min(1, 1/load), rounded at the corner.
+
+    Load peaks within the day, so some of it is turned away before its mean reaches capacity.
+    """
+    if load <= 1:
+        power = load**_SHARPNESS
+        return float((1 + power) ** (-1 / _SHARPNESS)), -power / (1 + power)
+    power = load**-_SHARPNESS
+    return float((1 + power) ** (-1 / _SHARPNESS) / load), -1 / (1 + power)
+
+
+class _Chances:
+    """Probabilities that panel users end the step with each own offer at given prices."""
+
+    def __init__(self, demand: Demand, prices: Floats) -> None:
+        self.weight = demand.weight
+        self.share, self.slope = choice_shares(demand, prices)
+        self.review, self.review_slope = review_probability(demand, prices)
+        self.held = demand.current[:, None] == np.arange(len(prices))  # (K, M)
+
+    def total(self, worth: Floats, worth_slope: Floats) -> tuple[float, Floats]:
+        """Expected sum over users of what each is worth on the offer it ends up with, and its gradient in log prices.
+
+        worth       : (K, M) float
+        worth_slope : (K, M) float, derivative of `worth` in the log of the offer's price
+        """
+        share, review, held = self.share, self.review[:, None], self.held
+        of_chooser = (share * worth).sum(axis=1)
+        of_holder = np.where(held, worth, 0.0).sum(axis=1)
+        value = self.review * of_chooser + (1 - self.review) * of_holder
+        # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
+        gradient = review * share * (self.slope * (worth - of_chooser[:, None]) + worth_slope)
+        gradient += np.where(held, (1 - review) * worth_slope, 0.0)
+        gradient += np.where(held, (self.review_slope * (of_chooser - of_holder))[:, None], 0.0)
+        return float(self.weight @ value), self.weight @ gradient
 
 
 def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:

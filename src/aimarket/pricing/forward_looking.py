@@ -47,7 +47,10 @@ class ForwardLooking:
         )
 
     def user_value(self, view: View, memory: Memory) -> Floats:
-        """Discounted value beyond this step of having each panel user at its end, (K,) USD."""
+        """Discounted value beyond this step of having each panel user at its end, (K,) USD; never below 0.
+
+        Nobody has to keep a user who costs more than he pays.
+        """
         discount = (1 + self.discount_rate) ** (-view.months / MONTHS_PER_YEAR)
         if self.continuation_value is not None:
             return np.full(len(view.panel.weight), discount * self.continuation_value)
@@ -55,7 +58,7 @@ class ForwardLooking:
         multiple = self._learn_multiple(view, memory, discount)
         runway = (view.cash + view.credit) / view.burn if view.burn > 0 else np.inf
         patience = min(1.0, runway / self.runway) if self.runway > 0 else 1.0
-        return patience * discount * multiple[view.panel.segment] * margin * view.own_spend()
+        return patience * discount * multiple[view.panel.segment] * max(0.0, margin) * view.own_spend()
 
     def _learn_margin(self, view: View, memory: Memory) -> float:
         """Lerner margin on own sales, learnt; a share of revenue, so that falling costs do not make it stale."""

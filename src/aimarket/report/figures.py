@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from math import inf
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 
 from aimarket.report import findings
-from aimarket.report.panels import Line, Panel, Plate, draw
+from aimarket.report.format import decimals
+from aimarket.report.panels import FLOOR, Line, Panel, Plate, draw
 from aimarket.report.periods import KEYS, Periods, clean, market_periods, paths, share_paths, share_periods
 from aimarket.report.style import COLOURS, DASHES, INK, REST, REST_DASHES, house_style, save
 from aimarket.schema import TABLES
@@ -61,6 +63,7 @@ def price_and_cost(market: pd.DataFrame) -> Plate:
         finding.remark,
         f"Rates compare token-weighted means of the first and last {years.word}." if years.span else "",
         _zero_note(market, _PRICES),
+        _floor_note(market),
     )
     rows = tuple(row for pair in zip(_rows(above), _rows(below), strict=True) for row in pair)
     return Plate("price_and_cost", finding.title, note, rows)
@@ -170,7 +173,7 @@ def _run_names(market: pd.DataFrame) -> dict[str, str]:
 
 def _order(value: object) -> tuple[float, str]:
     """Sort numbers by size and everything else after them by name."""
-    return (float(value), "") if isinstance(value, (int, float)) else (inf, str(value))
+    return (float(value), "") if isinstance(value, Real) else (inf, str(value))
 
 
 def _note(what: str, market: pd.DataFrame, *remarks: str) -> str:
@@ -181,5 +184,14 @@ def _note(what: str, market: pd.DataFrame, *remarks: str) -> str:
 
 
 def _zero_note(market: pd.DataFrame, measures: tuple[tuple[str, str], ...]) -> str:
-    zero = any((market.groupby("year")[measure].median() <= 0).any() for measure, _ in measures)
-    return "Zeros have no place on a log axis and are left out." if zero else ""
+    return "Zeros have no place on a log axis and are left out." if _lowest(market, measures) <= 0 else ""
+
+
+def _floor_note(market: pd.DataFrame) -> str:
+    below = _lowest(market, (("lerner", ""),)) < FLOOR
+    return f"A Lerner index below {decimals(FLOOR, 0)} is off the scale." if below else ""
+
+
+def _lowest(market: pd.DataFrame, measures: tuple[tuple[str, str], ...]) -> float:
+    """Lowest point of the lines that will be drawn."""
+    return float(market.groupby(["run_id", "year"])[[measure for measure, _ in measures]].median().min().min())

@@ -1,13 +1,16 @@
 """What a figure shows, in words computed from the data. Every sentence here is true of the frames it was given."""
 
 from collections.abc import Callable
+from functools import partial
 from math import isnan
 from typing import NamedTuple
 
 import pandas as pd
 
-from aimarket.report.format import decimals, grown, listed, money, percent, signed_percent
+from aimarket.report.format import decimals, grown, listed, money, percent, signed_percent, significant
 from aimarket.report.periods import Periods
+
+_STILL = 5e-4  # a relative change smaller than this is none
 
 
 class Finding(NamedTuple):
@@ -31,8 +34,12 @@ def _verb(change: float) -> str:
     return "fell" if change < 0 else "rose"
 
 
-def _moved(change: float) -> str:
-    return f"{_verb(change)} {percent(abs(change))}" if abs(change) >= 5e-4 else "did not change"
+def _moved(change: float, write: Callable[[float], str] = percent) -> str:
+    return f"{_verb(change)} {write(abs(change))}" if abs(change) >= _STILL else "did not change"
+
+
+def _tenths(fraction: float) -> str:
+    return f"{decimals(fraction * 100, 1)} %"
 
 
 def _time(periods: Periods) -> str:
@@ -68,9 +75,14 @@ def price_and_cost(periods: Periods) -> Finding:
         if not levels:
             return Finding("No tokens were sold at the end of the run", "")
         return Finding(f"At the end, {listed(levels)} per million tokens{lerner.title}", lerner.remark)
-    together = _verb(price) == _verb(cost) and min(abs(price), abs(cost)) >= 5e-4
-    second = percent(abs(cost)) if together else _moved(cost)
-    return Finding(f"Price {_moved(price)} {_time(periods)}, marginal cost {second}{lerner.title}", lerner.remark)
+    # Where rates that differ would read the same, a decimal more shows which is larger.
+    alike = percent(price) == percent(cost) and abs(price - cost) >= 1e-3
+    moved = partial(_moved, write=_tenths if alike else percent)
+    if abs(price) < _STILL and abs(cost) < _STILL:
+        return Finding(f"Price and marginal cost did not change{lerner.title}", lerner.remark)
+    together = _verb(price) == _verb(cost) and min(abs(price), abs(cost)) >= _STILL
+    second = moved(cost).split(" ", 1)[1] if together else moved(cost)
+    return Finding(f"Price {moved(price)} {_time(periods)}, marginal cost {second}{lerner.title}", lerner.remark)
 
 
 def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding:
@@ -98,7 +110,7 @@ def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding
 def _multiplied(ratio: float, up: str) -> str:
     if isnan(ratio):
         return "is undefined"
-    if abs(ratio - 1) < 5e-4:
+    if abs(ratio - 1) < _STILL:
         return "did not change"
     if ratio >= 2:
         return f"{up} {grown(ratio)}"
@@ -144,10 +156,15 @@ def shares_across(lasts: list[pd.DataFrame], runs: list[Periods]) -> Finding:
     return Finding(title, "")
 
 
+def _times(ratio: float) -> str:
+    """Write a ratio so that two of them compare at a glance."""
+    return grown(ratio) if ratio >= 2 or ratio < 0.1 else f"×{significant(ratio)}"
+
+
 def volumes_across(runs: list[Periods]) -> Finding:
     """The same for several runs side by side: the range of the runs' medians."""
     words = [
-        f"{name} {_span([_median(run.ratio(measure)) for run in runs], grown)}"
+        f"{name} {_span([_median(run.ratio(measure)) for run in runs], _times)}"
         for name, measure in (("tokens", "tokens_served"), ("price", "price"), ("spend", "spend"))
     ]
     return Finding(f"Across {len(runs)} runs, first to last {runs[0].word}: {', '.join(words)}", "")

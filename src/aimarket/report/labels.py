@@ -58,9 +58,10 @@ def draw_end_labels(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> N
         return
     inches = figure.dpi_scale_trans.inverted()
     box = axes.get_window_extent().transformed(inches)
-    ends = [inches.transform(axes.transData.transform((label.x, label.y))) for label in labels]
+    points = [inches.transform(axes.transData.transform((label.x, label.y))) for label in labels]
+    ends = [(float(x), min(max(float(y), box.y0), box.y1)) for x, y in points]
     heights = [text_size(figure, label.text, _FONT)[1] * 1.25 for label in labels]
-    centres = spread([float(end[1]) for end in ends], heights, box.y0 - 0.07, box.y1 + 0.07)
+    centres = spread([end[1] for end in ends], heights, box.y0 - 0.07, box.y1 + 0.07)
     for label, end, centre in zip(labels, ends, centres, strict=True):
         figure.text(
             *_fraction(figure, box.x1 + GAP, centre),
@@ -71,8 +72,8 @@ def draw_end_labels(figure: Figure, axes: Axes, labels: Sequence[EndLabel]) -> N
         )
         if abs(end[1] - centre) > 0.03 or end[0] < box.x1 - 0.03:
             bend = (box.x1 + GAP - 0.03, centre)
-            points = [_fraction(figure, float(end[0]), float(end[1])), _fraction(figure, *bend)]
-            figure.add_artist(Line2D(*zip(*points, strict=True), color=label.colour, linewidth=0.6, alpha=0.7))
+            ties = [_fraction(figure, *end), _fraction(figure, *bend)]
+            figure.add_artist(Line2D(*zip(*ties, strict=True), color=label.colour, linewidth=0.6, alpha=0.7))
 
 
 def _fraction(figure: Figure, x: float, y: float) -> tuple[float, float]:

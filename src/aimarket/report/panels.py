@@ -13,6 +13,8 @@ from matplotlib.figure import Figure
 from aimarket.report import style
 from aimarket.report.labels import GAP, EndLabel, draw_end_labels, label_width
 
+# An index may fall without bound; what is below this is off the scale.
+FLOOR = -1.0
 _QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.95]
 _BANDS = ((0.05, 0.95, 0.13), (0.25, 0.75, 0.22))
 # Inches: page margin, room for the vertical label, above and below a row of panels, for a heading.
@@ -136,7 +138,7 @@ def _limits(panels: list[Panel]) -> tuple[float, float]:
         pad = 0.04 * (high - low)
         return math.exp(low - pad), math.exp(high + pad)
     low, high = _bounds(table, 0.2)
-    return (0.0, high) if panels[0].scale == "share" else (low, high)
+    return (0.0, high) if panels[0].scale == "share" else (max(low, FLOOR), max(high, FLOOR + 0.1))
 
 
 def _bounds(table: np.ndarray, slack: float) -> tuple[float, float]:
@@ -155,7 +157,8 @@ def _draw_panel(axes: Axes, panel: Panel, limits: tuple[float, float]) -> None:
             _draw_bands(axes, line, table, limits[0] if panel.logarithmic else None, 1.0 if len(tables) <= 3 else 0.55)
     for order, (line, table) in enumerate(zip(panel.lines, tables, strict=True)):
         median = table[0.5].where(table[0.5] > 0) if panel.logarithmic else table[0.5]
-        (drawn,) = axes.plot(median.index, median, color=line.colour, clip_on=False, zorder=9 - order)
+        (drawn,) = axes.plot(median.index, median, color=line.colour, zorder=9 - order)
+        drawn.set_clip_on(panel.scale == "index" and bool((median < FLOOR).any()))
         if line.dashes:
             drawn.set_linestyle((0, line.dashes))
         if len(years) <= 4:
@@ -170,7 +173,7 @@ def _draw_bands(axes: Axes, line: Line, table: pd.DataFrame, floor: float | None
     """Shade the middle 90 % and 50 %; on a log axis a band that reaches nought goes down to the floor."""
     for low, high, alpha in _BANDS:
         bottom = table[low] if floor is None else table[low].clip(lower=floor)
-        top = table[high] if floor is None else table[high].clip(lower=floor)
+        top = table[high] if floor is None else table[high].where(table[high] > floor)
         axes.fill_between(table.index, bottom, top, color=line.colour, alpha=alpha * lightness, linewidth=0)
 
 

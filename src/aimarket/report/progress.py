@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 Advance = Callable[[int, int], None]
 
@@ -30,19 +30,18 @@ def progress(total_steps: int, description: str, enabled: bool = True) -> Iterat
 def _bar(total: int, description: str) -> Iterator[Advance]:
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
-        TextColumn("steps, time left"),
+        TextColumn("steps"),
         TimeRemainingColumn(),
-        TextColumn("so far"),
-        TimeElapsedColumn(),
+        TextColumn("left"),
         TextColumn("{task.fields[where]}", style="dim"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), expand=True) as bar:
         task = bar.add_task(description, total=total, where="")
 
         def advance(step: int, replication: int) -> None:
-            bar.update(task, advance=1, where=f"replication {replication}, step {step}")
+            bar.update(task, advance=1, where=f"replication {replication}")
 
         yield advance
 

@@ -57,6 +57,7 @@ _THEME = {
     "svg.fonttype": "path",
     "path.simplify": True,
     "text.usetex": False,
+    "text.parse_math": False,  # a $ is a dollar
     "savefig.bbox": None,
 }
 
@@ -147,7 +148,7 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
     else:
         high = min(1.0, high) if scale == "share" else high
         low, high = (low, high) if high - low > 0.04 else (low - 0.05, high + 0.05)
-        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 5 if scale == "share" else 3)
+        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 7 if scale == "share" else 3)
         axes.set_ylim(ticks[0], ticks[-1])
     write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "index": decimals}[scale]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
@@ -170,7 +171,7 @@ def money_tick(value: float) -> str:
 def factor_tick(value: float) -> str:
     """Write a tick as a multiple of a base: ×1,000, ×0.5, 1/10,000."""
     inverse = 1 / value
-    exact = value < 0.1 and abs(inverse / round(inverse) - 1) < 1e-9
+    exact = value < 0.11 and abs(inverse / round(inverse) - 1) < 1e-9
     return f"1/{_plain(inverse)}" if exact else f"×{_plain(value)}"
 
 

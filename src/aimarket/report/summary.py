@@ -102,7 +102,7 @@ def _largest(shares: pd.DataFrame) -> list[str]:
 
 def _exits(providers: pd.DataFrame) -> pd.DataFrame:
     """When each provider left: a row a simulation and provider that was in business once and is not at the end."""
-    end = providers.groupby(KEYS, as_index=False)["year"].max().rename(columns={"year": "end"})
+    end = providers.groupby(KEYS)["year"].max().rename("end").reset_index()
     working = providers[providers["active"].astype(bool)]
     alive = working.groupby([*KEYS, "provider"], as_index=False)["year"].max().merge(end, on=KEYS)
     return pd.DataFrame(alive[alive["year"] < alive["end"]])

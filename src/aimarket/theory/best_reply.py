@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from aimarket.theory.logit_demand import Floats, LogitMarket, demand
 
@@ -32,17 +32,17 @@ def best_reply(market: LogitMarket, prices: ArrayLike, firm: int, reach: float =
         trial[owned] = market.marginal_costs[owned] + scales * margins
         return firm_profit(market, trial, firm)
 
+    unit = max(abs(firm_profit(market, price, firm)), np.finfo(float).tiny)
+
+    def loss(scales: Floats) -> float:
+        return -profit_at(scales) / unit
+
     grid = np.linspace(0.0, reach, points + 1)[1:]
     order = np.argsort([profit_at(np.full(margins.size, scale)) for scale in grid])
-    unit = max(abs(firm_profit(market, price, firm)), np.finfo(float).tiny)
     candidates = [np.ones(margins.size)]
     for position in order[-3:]:
-        polished = minimize(
-            lambda scales: -profit_at(scales) / unit,
-            np.full(margins.size, grid[position]),
-            bounds=[(1e-6, 4 * reach)] * margins.size,
-            method="L-BFGS-B",
-        )
+        start = np.full(margins.size, grid[position])
+        polished = minimize(loss, start, bounds=Bounds(1e-6, 4 * reach), method="L-BFGS-B")
         candidates.append(np.asarray(polished.x, float))
     best = max(candidates, key=profit_at)
     price[owned] = market.marginal_costs[owned] + best * margins

@@ -43,7 +43,7 @@ def endogenous_sunk_cost_firms(
 
     market_size, entry_cost, outlay_scale : S, fixed part and a, USD, > 0
     raises                                : ValueError if any is not above 0, or the market does not support a duopoly
-    source                                : Sutton (1991), ch. 3 and appendix 3.1
+    source                                : Sutton (1991), ch. 3
     """
     if min(market_size, entry_cost, cost_exponent, outlay_scale) <= 0:
         raise ValueError("market size, costs and exponent must be above 0")

@@ -19,8 +19,10 @@ from scipy.optimize import root
 from scipy.special import expit
 
 Floats = NDArray[np.float64]
-TOLERANCE = 1e-9  # first-order conditions, in units of 1 / price sensitivity
-BONUS_STEP = 0.125  # utils; the solution is followed from no switching cost in steps of this size
+TOLERANCE = 1e-9  # first-order conditions at the nodes, in units of 1 / price sensitivity
+OFF_NODE_TOLERANCE = 1e-6  # the same, and the Bellman equation, between the nodes
+BONUS_STEP = 0.05  # utils; in longer steps the solver can jump to a false solution, right at the nodes only
+FOLLOWING_NODES = 41
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,7 @@ class MarkovPerfectEquilibrium:
 
     def margin(self, base: float) -> float:
         """Firm 1's price less cost, USD, with a share `base` of the users loyal to it."""
-        degree = self.bases.size - 1
-        return float(chebyshev.chebval(2 * base - 1, chebyshev.chebfit(2 * self.bases - 1, self.margins, degree)))
+        return float(_interpolate(self.margins, np.array([2 * base - 1]))[0])
 
 
 def markov_perfect_duopoly(
@@ -55,20 +56,23 @@ def markov_perfect_duopoly(
 
     discount      : 1 per period, in [0, 1)
     loyalty_bonus : utils, >= 0
-    nodes         : odd; 41 leaves about 1e-10 at loyalty_bonus 1.5, more need more
+    nodes         : odd; 41 leaves about 1e-10 in the margin at loyalty_bonus 1.5, 81 do up to about 2.2
     raises        : ValueError for numbers out of range; RuntimeError if the first-order conditions are not solved to
-                    1e-9, or a firm would gain from another price, so that there is no equilibrium of this kind
+                    1e-9 at the nodes and 1e-6 between them, or a firm would gain from another price, so that there is
+                    no equilibrium of this kind
     """
     if not 0 <= discount < 1 or loyalty_bonus < 0 or price_sensitivity <= 0 or nodes < 3 or nodes % 2 == 0:
         raise ValueError("need 0 <= discount < 1, loyalty_bonus >= 0, price_sensitivity > 0 and an odd number of nodes")
-    margins = np.full(nodes, 2.0)  # price sensitivity 1 until the end: margins scale with its inverse
+    margins = np.full(min(nodes, FOLLOWING_NODES), 2.0)  # price sensitivity 1 until the end: margins scale inversely
     for bonus in np.linspace(0.0, loyalty_bonus, math.ceil(loyalty_bonus / BONUS_STEP) + 1):
-        stage = _Stage(discount, float(bonus), nodes)
-        margins = np.asarray(root(stage.first_order_gap, margins, tol=1e-13).x, float)
-        gap = np.abs(stage.first_order_gap(margins)).max()
-        if not gap <= TOLERANCE:
-            raise RuntimeError(f"no equilibrium found at loyalty bonus {bonus:.4g}: first-order gap {gap:.3g}")
+        margins = _Stage(discount, float(bonus), margins.size).solve(margins)
+    stage = _Stage(discount, loyalty_bonus, nodes)
+    margins = stage.solve(_interpolate(margins, stage.nodes))
     coefficients = stage.value(margins)
+    between = _Stage(discount, loyalty_bonus, 2 * nodes + 1)
+    left = between.error(_interpolate(margins, between.nodes), coefficients)
+    if not left <= OFF_NODE_TOLERANCE:
+        raise RuntimeError(f"between {nodes} nodes the equations are off by {left:.1g}: use more")
     gain = stage.deviation_gain(margins, coefficients)
     if gain > 1e-6:
         raise RuntimeError(f"first-order conditions hold, but a firm would gain {gain:.3g} per user from another price")
@@ -82,12 +86,22 @@ def markov_perfect_duopoly(
     )
 
 
+def _nodes(count: int) -> Floats:
+    """(count,) Chebyshev nodes on [-1, 1], falling; reversed, they change sign."""
+    return np.asarray(np.cos(np.pi * (np.arange(count) + 0.5) / count))
+
+
+def _interpolate(values: Floats, at: Floats) -> Floats:
+    """The polynomial through values (n,) at Chebyshev nodes, at points (m,) of [-1, 1]."""
+    return np.asarray(chebyshev.chebval(at, chebyshev.chebfit(_nodes(values.size), values, values.size - 1)))
+
+
 class _Stage:
     """The collocation equations for one discount factor and loyalty bonus, price sensitivity 1."""
 
     def __init__(self, discount: float, bonus: float, nodes: int) -> None:
         self.discount, self.bonus = discount, bonus
-        self.nodes = np.cos(np.pi * (np.arange(nodes) + 0.5) / nodes)  # on [-1, 1]; reversed, they change sign
+        self.nodes = _nodes(nodes)
         self.bases = (self.nodes + 1) / 2
         self.polynomials = chebyshev.chebvander(self.nodes, nodes - 1)
 
@@ -103,11 +117,27 @@ class _Stage:
         after = chebyshev.chebvander(2 * share - 1, share.size - 1)
         return np.asarray(np.linalg.solve(self.polynomials - self.discount * after, margins * share))
 
-    def first_order_gap(self, margins: Floats) -> Floats:
-        """(n,) best margin at given marginal values, less the margin."""
+    def first_order_gap(self, margins: Floats, coefficients: Floats | None = None) -> Floats:
+        """(n,) best margin at given marginal values, less the margin; V follows from margins unless it is given."""
         share, fall = self.sales(margins - margins[::-1])
-        marginal_value = 2 * chebyshev.chebval(2 * share - 1, chebyshev.chebder(self.value(margins)))
+        value = self.value(margins) if coefficients is None else coefficients
+        marginal_value = 2 * chebyshev.chebval(2 * share - 1, chebyshev.chebder(value))
         return np.asarray(share / fall - self.discount * marginal_value - margins)
+
+    def solve(self, start: Floats) -> Floats:
+        """(n,) margins that meet the first-order conditions."""
+        margins = np.asarray(root(self.first_order_gap, start, tol=1e-13).x, float)
+        gap = np.abs(self.first_order_gap(margins)).max()
+        if not gap <= TOLERANCE:
+            raise RuntimeError(f"no equilibrium found at loyalty bonus {self.bonus:.4g}: first-order gap {gap:.3g}")
+        return margins
+
+    def error(self, margins: Floats, coefficients: Floats) -> float:
+        """Greatest gap at these nodes in the first-order conditions and in the Bellman equation of a given V."""
+        share, _ = self.sales(margins - margins[::-1])
+        ahead = margins * share + self.discount * chebyshev.chebval(2 * share - 1, coefficients)
+        bellman = np.abs(chebyshev.chebval(self.nodes, coefficients) - ahead).max()
+        return float(max(bellman, np.abs(self.first_order_gap(margins, coefficients)).max()))
 
     def deviation_gain(self, margins: Floats, coefficients: Floats) -> float:
         """Greatest one-period deviation gain over the nodes, on a grid of margins about the equilibrium's."""

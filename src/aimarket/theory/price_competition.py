@@ -7,6 +7,7 @@ Morrow and Skerlos (2011), Operations Research 59(2), for the markup equation th
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,9 +106,10 @@ def _residual_jacobian(market: LogitMarket, prices: Floats) -> Floats:
 def solve_nash_prices(market: LogitMarket, start: ArrayLike | None = None) -> Floats:
     """(J,) USD: prices at which no owner can gain by a small change of its own prices.
 
-    The markup equation is iterated (a contraction in practice from any start), then polished by Newton's method.
-    raises : RuntimeError if the first-order conditions are not met to 1e-10 per unit of demand, as for a monopoly
-             without outside option, whose best price is infinite
+    The markup equation is iterated (it settles in practice from any start), then polished by Newton's method.
+    raises : RuntimeError if the first-order conditions are not met to 1e-10 per unit of demand. Mostly because a best
+             price is infinite: that of a monopoly without outside option, or, with elastic use and price in logs, of a
+             costly product whose owner earns more from its users when they move to the owner's other product
     """
     own, _ = _markup_equation(market, market.marginal_costs)
     prices = market.marginal_costs + 1.0 / own if start is None else np.array(start, float)
@@ -129,7 +131,7 @@ def solve_nash_prices(market: LogitMarket, start: ArrayLike | None = None) -> Fl
 
 def _polish(market: LogitMarket, prices: Floats) -> Floats:
     """Newton's method on the first-order conditions, keeping the best prices seen."""
-    solution = root(lambda p: first_order_residual(market, p), prices, jac=lambda p: _residual_jacobian(market, p))
+    solution = root(partial(first_order_residual, market), prices, jac=partial(_residual_jacobian, market))
     best = prices
     for candidate in (np.asarray(solution.x, float), prices):
         trial = candidate

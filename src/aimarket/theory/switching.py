@@ -111,8 +111,8 @@ def _logistic(utility: float) -> float:
 def pure_equilibrium_limit() -> float:
     """Loyalty bonus (utils) above which two equal myopic firms have no symmetric equilibrium in pure prices.
 
-    Profit then has a second peak, far below the rival's price, where a firm poaches the rival's base; at the limit both
-    peaks are equally high. Price sensitivity drops out.
+    Profit then has a second peak, well below the rival's price, where a firm poaches the rival's base; at the limit
+    both peaks are equally high. Price sensitivity drops out.
     """
 
     def gain(bonus: float) -> float:

@@ -1,1 +1,0 @@
-"""Who may enter the market: one rule a file, named in YAML by `kind`."""

@@ -1,0 +1,283 @@
+"""What is measured at the end of a step: the rows of every table of `schema.TABLES`. Flows are per month."""
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aimarket.attribution import COLUMNS, Attribution, attribute
+from aimarket.identities import Identity, Stocks, audit
+from aimarket.kernels.choice import logit_shares
+from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
+from aimarket.kernels.sums import ordered_sum
+from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
+from aimarket.ledger import SERVING_COST
+from aimarket.population import Floats
+
+if TYPE_CHECKING:
+    from aimarket.market import Market
+
+Tables = dict[str, dict[str, Any]]
+
+
+@dataclass
+class History:
+    """What the next measurement is compared with."""
+
+    stocks: Stocks
+    index: float = 0.0  # log of the price index
+    price: Floats = field(default_factory=lambda: np.zeros(0))
+    value: Floats = field(default_factory=lambda: np.zeros(0))
+    costs: dict[str, Attribution] = field(default_factory=dict)
+
+
+def ratio(numerator: Any, denominator: Any) -> Any:
+    """Quotient, nan where there is nothing to divide by."""
+    top, bottom = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
+    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom != 0)[()]
+
+
+def measure(market: "Market", history: History) -> Tables:
+    """Check the identities of the step, then count everything.
+
+    raises : IdentityBreach
+    """
+    history.stocks = audit(market, history.stocks)
+    for p in market.providers:
+        attribute(market, p, history.costs.setdefault(p.name, Attribution()))
+    offers = _offers(market)
+    providers = _providers(market, history)
+    segments = _segments(market)
+    return {
+        "market": _market(market, history, segments, providers),
+        "providers": providers,
+        "offers": offers,
+        "segments": segments,
+        "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
+        "events": _columns(
+            ("kind", "provider", "subject", "value"),
+            ((e.kind, e.provider, e.subject, e.value) for e in market.events),
+        ),
+    }
+
+
+def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
+    """Rows as columns, also if there are none."""
+    table = list(rows)
+    return {name: [row[i] for row in table] for i, name in enumerate(names)}
+
+
+def _user_base(market: "Market", pick: Any) -> dict[str, Any]:
+    """Users by state; `pick` turns a column by segment into what the table wants: itself, or its sum."""
+    totals, months = market.totals, market.clock.months
+    potential = np.where(market.segments.sample > 0, market.segments.population, 0.0)
+    attached = pick(ordered_sum(ordered_sum(totals.users)))
+    adopted = pick(totals.adopted)
+    switches = pick(ordered_sum(totals.leavers))
+    return {
+        "potential_users": pick(potential),
+        "adopted_users": adopted,
+        "attached_users": attached,
+        "outside_share": ratio(adopted - attached, adopted),
+        "reviews": pick(totals.reviews) / months,
+        "switches": switches / months,
+        "churn": ratio(switches, pick(ordered_sum(totals.attached_before))) / months,
+        "depth": ratio(pick(totals.depth), attached),
+        "tenure": ratio(pick(totals.tenure), attached),
+        "switching_cost": ratio(pick(totals.switching_cost), attached),
+    }
+
+
+def _use(market: "Market", pick: Any) -> dict[str, Any]:
+    """Tasks, tokens and spend; tokens as users count them, so that mixes do not matter."""
+    totals, months = market.totals, market.clock.months
+    by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
+    tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
+    return {
+        "tasks": tasks,
+        "tokens_wanted": tokens,
+        "tokens_served": by_segment(totals.tokens * market.service.served),
+        "tokens_per_task": ratio(tokens, tasks),
+        "spend": by_segment(market.served * market.price),
+    }
+
+
+def _segments(market: "Market") -> dict[str, Any]:
+    return {
+        "segment": list(market.segments.names),
+        **_user_base(market, lambda column: column),
+        **_use(market, lambda column: column),
+    }
+
+
+def _offers(market: "Market") -> dict[str, Any]:
+    catalogue, totals, months = market.catalogue, market.totals, market.clock.months
+    price, cost = market.price, market.marginal_cost
+    users = market.by_offer(totals.users)
+    relative = catalogue.prices / catalogue.list_price[:, None] * price[:, None]
+    mean_latency = ratio(market.by_offer(totals.users * market.service.latency), users)
+    first_token = ratio(market.by_offer(totals.users * market.service.first_token), users)
+    served = market.by_offer(totals.tokens * market.service.served)
+    active = np.array([market.providers[f].active for f in catalogue.provider], dtype=bool)
+    return {
+        "provider": [catalogue.providers[f] for f in catalogue.provider],
+        "offer": list(catalogue.offers),
+        "model": list(catalogue.models),
+        "active": active,
+        "price": price,
+        "input_price": relative[:, 0],
+        "cached_price": relative[:, 1],
+        "output_price": relative[:, 2],
+        "marginal_cost": cost,
+        "short_run_cost": market.short_run_costs(),
+        "lerner": 1 - cost / price,
+        "markup": ratio(price - cost, cost),
+        "quality": market.quality,
+        "users": users,
+        "user_share": ratio(users, float(ordered_sum(totals.adopted))),
+        "share": shares(served),
+        "tokens_wanted": market.by_offer(totals.tokens) / months,
+        "tokens_served": served / months,
+        "revenue": market.revenue / months,
+        "latency": mean_latency,
+        "time_to_first_token": first_token,
+    }
+
+
+def _by_provider(market: "Market", values: Floats) -> Floats:
+    """(J,) summed to (F,)."""
+    return np.array([float(ordered_sum(values[p.offers])) for p in market.providers])
+
+
+def _providers(market: "Market", history: History) -> dict[str, Any]:
+    totals, service, months = market.totals, market.service, market.clock.months
+    firms = market.providers
+    books = [market.ledger.books[p.name] for p in firms]
+    users = _by_provider(market, market.by_offer(totals.users))
+    wanted = _by_provider(market, market.by_offer(totals.tokens))
+    served = _by_provider(market, market.by_offer(totals.tokens * service.served))
+    cost = _by_provider(market, market.by_offer(market.served) * market.marginal_cost)
+    revenue = np.array([b.moved("revenue") for b in books])
+    booked = np.array([b.spent(*SERVING_COST) for b in books])
+    busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
+    before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
+    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider]))
+    flows = ("energy", "hosting", "wholesale", "overhead", "training", "depreciation", "interest", "tax", "write_off")
+    attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
+    return {
+        "provider": [p.name for p in firms],
+        "archetype": [p.settings.archetype for p in firms],
+        "active": [p.active for p in firms],
+        "users": users,
+        "user_share": shares(users),
+        "share": shares(served),
+        "revenue_share": shares(revenue),
+        "tokens_wanted": wanted / months,
+        "tokens_served": served / months,
+        "tokens_unserved": (wanted - served) / months,
+        "price": ratio(revenue, served),
+        "unit_cost": ratio(booked, served),
+        "marginal_cost": ratio(cost, served),
+        "lerner": ratio(revenue - cost, revenue),
+        "markup": ratio(revenue - cost, cost),
+        "quality": [float(market.quality[p.offers].max(initial=-np.inf)) for p in firms],
+        "gpus": history.stocks.gpus.sum(axis=(1, 2)),
+        "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
+        "utilisation": ratio(busy, capacity),
+        "peak_utilisation": np.where(capacity > 0, service.peak, np.nan),
+        "wait": ratio(queued, served),
+        "retention": (1 - ratio(left, before)) ** (1 / months),
+        "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
+        "revenue": revenue / months,
+        **{name: np.array([b.spent(name) for b in books]) / months for name in flows},
+        "net_income": np.array([b.net_income for b in books]) / months,
+        "capex": np.array([b.spent("capex") for b in books]) / months,
+        "borrowing": np.array([b.moved("borrowing") for b in books]) / months,
+        "cash": [b.balance["cash"] for b in books],
+        "orders": [b.balance["orders"] for b in books],
+        "book_value": [b.balance["fleet"] for b in books],
+        "debt": [b.balance["debt"] for b in books],
+        "equity": [b.equity for b in books],
+        **dict(zip(COLUMNS, attribution.T, strict=True)),
+    }
+
+
+def _market(market: "Market", history: History, segments: dict[str, Any], providers: dict[str, Any]) -> dict[str, Any]:
+    totals, service, months = market.totals, market.service, market.clock.months
+    total = lambda name: float(ordered_sum(np.asarray(providers[name], float)))  # noqa: E731
+    use = _use(market, lambda column: float(ordered_sum(column)))
+    spend, served, wanted = use["spend"], use["tokens_served"], use["tokens_wanted"]
+    quantity = market.by_offer(market.served) / months
+    cost = float(ordered_sum(quantity * market.marginal_cost))
+    share = np.asarray(providers["share"])
+    quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
+    _advance_index(market, history, quantity * market.price)
+    surplus = _consumer_surplus(market)
+    adopted = float(ordered_sum(totals.adopted))
+    market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
+    if np.isnan(market.first_surplus_per_user):
+        market.first_surplus_per_user = market.surplus_per_user
+    net_income, taxes = total("net_income"), total("tax")
+    Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(market.steps)
+    hhi = herfindahl(share)
+    busy, capacity = float(service.busy.sum()), float(market.capacity_used.sum())
+    return {
+        **_user_base(market, lambda column: float(ordered_sum(column))),
+        **use,
+        "tokens_unserved": wanted - served,
+        "thinking_share": ratio(totals.thinking.sum(), totals.tokens.sum()),
+        "price": ratio(spend, served),
+        "price_index": float(np.exp(history.index)),
+        "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * _quality_premium(market)),
+        "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
+        "marginal_cost": ratio(cost, served),
+        "lerner": ratio(spend - cost, spend),
+        "markup": ratio(spend - cost, cost),
+        "hhi": hhi,
+        "cr4": concentration_ratio(share),
+        "effective_providers": ratio(1.0, hhi),
+        "leader_share": float(share.max(initial=0.0)),
+        "active_providers": float(len(market.active_providers)),
+        "frontier_quality": float(market.quality[market.panel_menu.on_sale].max(initial=-np.inf)),
+        "mean_quality": quality,
+        "gpus": total("gpus"),
+        "gpus_on_order": total("gpus_on_order"),
+        "utilisation": ratio(busy, capacity),
+        "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
+        "unserved_share": ratio(wanted - served, wanted),
+        "consumer_surplus": surplus,
+        "producer_surplus": total("revenue") - total("energy") - total("hosting") - total("wholesale"),
+        "training": total("training"),
+        "net_income": net_income,
+        "taxes": taxes,
+        "capex": total("capex"),
+        "welfare": surplus + net_income + taxes,
+    }
+
+
+def _quality_premium(market: "Market") -> float:
+    """Log points of price that users give for a logit of quality: mean taste for quality over mean taste for price."""
+    if market.settings.users.price_metric == "linear":
+        return np.nan
+    weight = market.users.weight
+    return float((weight @ market.users.quality) / (weight @ market.users.price))
+
+
+def _advance_index(market: "Market", history: History, value: Floats) -> None:
+    """Chain the price index by this step's change in posted prices."""
+    if history.price.size:
+        history.index += tornqvist_change(market.price, history.price, value, history.value)
+    history.price, history.value = market.price.copy(), value
+
+
+def _consumer_surplus(market: "Market") -> float:
+    """Surplus of adopted users over having no provider, from the research panel; USD/month."""
+    panel, users, menu = market.panel, market.settings.users, market.panel_menu
+    share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
+    adopted = market.users.adopted[market.panel_rows]
+    tokens = panel.tokens(menu, users)
+    use = tokens if users.price_metric == "linear" else tokens * menu.price
+    inside = ordered_sum(share)
+    money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
+    surplus = consumer_surplus(inclusive, panel.outside_now, money, adopted * 1.0)
+    return float(ordered_sum(panel.weight * surplus)) / market.clock.months
