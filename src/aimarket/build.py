@@ -73,9 +73,7 @@ def electricity_price(provider: config.Provider, network: Network, key: str) -> 
     return float(regions @ network.electricity)
 
 
-def starting_hours(
-    catalogue: Catalogue, settings: config.Settings, generations: Roadmap, network: Network
-) -> Floats:
+def starting_hours(catalogue: Catalogue, settings: config.Settings, generations: Roadmap, network: Network) -> Floats:
     """Reference-GPU-hours per Mtok of the reference mix of every offer when the run starts, (J,).
 
     From the throughput where it is known, else from the margin assumed on the list price; 0 where capacity is bought by
@@ -91,7 +89,9 @@ def starting_hours(
         key = f"providers.{name}.offers.{names[j].split('/', 1)[1]}"
         given = [x for x in ("throughput", "margin", "wholesale") if getattr(offer, x) is not None]
         if len(given) != 1:
-            raise ValueError(f"{key}: set exactly one of throughput, margin and wholesale (got {', '.join(given) or 'none'})")
+            raise ValueError(
+                f"{key}: set exactly one of throughput, margin and wholesale (got {', '.join(given) or 'none'})"
+            )
         if offer.throughput is not None:
             hours[j] = 1e6 / 3600 / offer.throughput
         elif offer.margin is not None:
@@ -109,7 +109,11 @@ def expected_work(panel: Panel, menu: Menu, users: config.Users, hours: Floats, 
     utility = panel.utility_now(menu)
     share, _ = logit_shares(utility, panel.outside_now)
     tokens = panel.tokens(menu, users)
-    return ordered_sum((panel.weight * panel.review)[:, None] * share * tokens, axis=0) * hours / (HOURS_PER_MONTH * months)
+    return (
+        ordered_sum((panel.weight * panel.review)[:, None] * share * tokens, axis=0)
+        * hours
+        / (HOURS_PER_MONTH * months)
+    )
 
 
 def start_fleet(
@@ -131,9 +135,13 @@ def start_fleet(
     """
     if provider.fleet.gpus == 0 or (provider.fleet.gpus is None and reference_gpus <= 0):
         return
-    mix = by_name(provider.fleet.mix, generations.names, np.zeros(len(generations.names)), f"providers.{name}.fleet.mix")
+    mix = by_name(
+        provider.fleet.mix, generations.names, np.zeros(len(generations.names)), f"providers.{name}.fleet.mix"
+    )
     regions = by_name(provider.fleet.regions, network.names, network.weights, f"providers.{name}.fleet.regions")
-    total = provider.fleet.gpus if provider.fleet.gpus is not None else reference_gpus / float(mix @ generations.throughput)
+    total = (
+        provider.fleet.gpus if provider.fleet.gpus is not None else reference_gpus / float(mix @ generations.throughput)
+    )
     for generation in np.flatnonzero(mix):
         steps = int(np.clip(clock.steps(-generations.release[generation]), 1, life - 1)) if life > 1 else 1
         each = total * mix[generation] / steps
@@ -161,7 +169,10 @@ def check_consistency(settings: config.Settings) -> None:
 
     raises : ValueError naming the key
     """
-    for shelf, names in (("users.segments", settings.users.segments), ("geography.regions", settings.geography.regions)):
+    for shelf, names in (
+        ("users.segments", settings.users.segments),
+        ("geography.regions", settings.geography.regions),
+    ):
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
     taste_factor(settings.users)
@@ -176,7 +187,9 @@ def check_consistency(settings: config.Settings) -> None:
             raise ValueError(f"users.segments.{name}.tokens: at least one share must be above 0")
     for name, profile in settings.geography.profiles.items():
         if len(profile) != HOURS_PER_DAY or sum(profile) <= 0:
-            raise ValueError(f"geography.profiles.{name}: 24 figures with a sum above 0 are needed (got {len(profile)})")
+            raise ValueError(
+                f"geography.profiles.{name}: 24 figures with a sum above 0 are needed (got {len(profile)})"
+            )
     if sum(region.users for region in settings.geography.regions.values()) <= 0:
         raise ValueError("geography.regions: at least one must have users above 0")
     network = create_network(settings.geography, [s.profile for s in settings.users.segments.values()])

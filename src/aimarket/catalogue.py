@@ -58,7 +58,9 @@ def _list_prices(key: str, offer: config.Offer, table: Mapping[str, ListPrice]) 
     fresh = offer.input_price or (listed and listed.input_price)
     output = offer.output_price or (listed and listed.output_price)
     if not fresh or not output:
-        raise ValueError(f"{key}: input_price and output_price must be set, or model must name a row of the price table")
+        raise ValueError(
+            f"{key}: input_price and output_price must be set, or model must name a row of the price table"
+        )
     return [fresh, offer.cached_price or (listed and listed.cached_price) or fresh, output]
 
 
@@ -79,7 +81,11 @@ def create_catalogue(settings: config.Settings, table: Mapping[str, ListPrice]) 
     table  : list prices by "provider/model"
     raises : ValueError naming the key if an offer has no price or quality
     """
-    rows = [(f, name, key, offer) for f, (name, p) in enumerate(settings.providers.items()) for key, offer in p.offers.items()]
+    rows = [
+        (f, name, key, offer)
+        for f, (name, p) in enumerate(settings.providers.items())
+        for key, offer in p.offers.items()
+    ]
     offers = [offer for *_, offer in rows]
     keys = [f"providers.{name}.offers.{key}" for _, name, key, _ in rows]
     prices = np.array([_list_prices(key, offer, table) for key, offer in zip(keys, offers, strict=True)]).reshape(-1, 3)

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,8 +20,7 @@ from aimarket.build import check_consistency
 from aimarket.documented import Documented, split
 from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
 
-# Where results go, how fast they come and which of them are kept: none of it changes a number.
-_WITHOUT_EFFECT = ("study", "outputs", "record")
+_WITHOUT_EFFECT = ("study", "outputs")  # where results go
 
 
 class SettingsError(ValueError):
@@ -62,7 +62,7 @@ def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
     try:
         return _compose(overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise SettingsError(_explain(overrides, error)) from None
+        raise SettingsError(explain(overrides, error)) from None
 
 
 def validate(config: Mapping[str, Any]) -> Settings:
@@ -71,10 +71,10 @@ def validate(config: Mapping[str, Any]) -> Settings:
     raises : SettingsError
     """
     try:
-        plain, _ = split(config)
+        values, _ = split(config)
     except ValueError as error:
         raise SettingsError(_one_line(str(error))) from None
-    providers = plain.get("providers")
+    providers = values.get("providers")
     if isinstance(providers, dict):
         for name, provider in providers.items():
             if isinstance(provider, dict):
@@ -82,7 +82,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
                     if shelf in provider:
                         provider[shelf] = _rule(shelf, provider[shelf], f"providers.{name}.{shelf}")
                 _drop_nothing(provider.get("offers"))
-    settings: Settings = _checked(Settings, plain, "")
+    settings: Settings = _checked(Settings, values, "")
     try:
         check_consistency(settings)
     except ValueError as error:
@@ -95,18 +95,32 @@ def documented(config: Mapping[str, Any]) -> dict[str, Documented]:
     return split(config)[1]
 
 
-def identity(settings: Settings) -> str:
-    """What a result depends on, as text: the settings less what only says where it goes, how fast, and what is kept."""
-    neutral = {name: None for name in _WITHOUT_EFFECT}
-    run = dataclasses.replace(settings.run, threads=1)
-    parts = {f.name: getattr(settings, f.name) for f in dataclasses.fields(settings)} | {"run": run} | neutral
-    # repr keeps the class of every rule, which a dictionary of its fields would lose.
-    return "\n".join(f"{name}: {value!r}" for name, value in parts.items() if value is not None)
+def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, Any]:
+    """Settings as nested dictionaries, rules with their `kind`.
+
+    results_only : leave out what only says where results go and how fast they come
+    """
+    values = dataclasses.asdict(settings)
+    for name, provider in settings.providers.items():
+        for shelf in SHELVES:
+            rule = getattr(provider, shelf)
+            values["providers"][name][shelf] = {
+                "kind": type(rule).__module__.split(".")[-1],
+                **dataclasses.asdict(rule),
+            }
+    if results_only:
+        for key in _WITHOUT_EFFECT:
+            del values[key]
+        del values["run"]["threads"]
+    return values
 
 
 def run_id(settings: Settings) -> str:
-    """Hash of what the results and the recorded tables depend on; 16 hexadecimal digits."""
-    text = f"{identity(settings)}\nrecord: {settings.record!r}"
+    """Hash of everything the recorded bytes depend on, 16 hexadecimal digits; the order of keys does not matter.
+
+    The roster's order does: it is the order of the rows.
+    """
+    text = json.dumps([settings_dict(settings, results_only=True), list(settings.providers)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -114,9 +128,13 @@ def _compose(overrides: Sequence[str]) -> dict[str, Any]:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = compose("config", overrides=list(overrides))
-    plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    assert isinstance(plain, dict)
-    return {str(key): value for key, value in plain.items()}
+    return plain(config)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain dictionaries, interpolations resolved."""
+    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in dict(resolved).items()}  # type: ignore[arg-type]
 
 
 def _rule(shelf: str, item: Any, key: str) -> Any:
@@ -181,8 +199,8 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _explain(overrides: Sequence[str], error: Exception) -> str:
-    """One line that names the override at fault, found by adding them one by one."""
+def explain(overrides: Sequence[str], error: Exception) -> str:
+    """One line that names the override at fault in a failed composition, found by adding them one by one."""
     accepted: list[str] = []
     config = _compose(accepted)
     for override in overrides:
@@ -205,7 +223,7 @@ def _explain_one(override: str, config: Mapping[str, Any], fault: Exception) -> 
         options = sorted(path.stem for path in folder.rglob("*.yaml"))
         names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
         if str(value) not in options + names:
-            return f"{override.split('=')[0].lstrip('+~')}: no such option (got {value!r}){_near(str(value), names)}"
+            return f"{override.split('=', maxsplit=1)[0].lstrip('+~')}: no such option (got {value!r}){_near(str(value), names)}"
         return f"{override}: {_one_line(str(fault))}"
     node: Any = config
     for depth, part in enumerate(parts := key.split(".")):

@@ -22,7 +22,9 @@ def borrow(ledger: Ledger, provider: str, amount: float) -> None:
     ledger.pay("lenders", provider, amount, "borrowing")
 
 
-def spend(ledger: Ledger, provider: str, payee: str, amount: float, account: str, finance: config.Finance, keep: float) -> float:
+def spend(
+    ledger: Ledger, provider: str, payee: str, amount: float, account: str, finance: config.Finance, keep: float
+) -> float:
     """Spend up to `amount` on something that can wait: cash above `keep` first, then debt up to the covenant.
 
     returns : USD spent, less than `amount` if money is short

@@ -38,9 +38,7 @@ class Identity:
         gap = self.left - self.right
         size = max(abs(self.left), abs(self.right), abs(self.scale))
         if not (np.isfinite(gap) and abs(gap) <= TOLERANCE * size):
-            raise IdentityBreach(
-                f"{self.name}: {self.left!r} against {self.right!r}, {gap:.6g} apart, in step {step}"
-            )
+            raise IdentityBreach(f"{self.name}: {self.left!r} against {self.right!r}, {gap:.6g} apart, in step {step}")
 
 
 @dataclass
@@ -67,7 +65,13 @@ def audit(market: "Market", before: Stocks) -> Stocks:
     raises : IdentityBreach
     """
     now = Stocks.of(market)
-    for identities in (_money(market, before), _books(market), _gpus(market, before, now), _tokens(market), _users(market)):
+    for identities in (
+        _money(market, before),
+        _books(market),
+        _gpus(market, before, now),
+        _tokens(market),
+        _users(market),
+    ):
         for identity in identities:
             identity.check(market.steps)
     return now
@@ -77,7 +81,9 @@ def _money(market: "Market", before: Stocks) -> Iterator[Identity]:
     """What the books say moved against what users and everybody else say."""
     books = market.ledger.books
     received = sum(b.moved("revenue") for b in books.values())
-    yield Identity("user payments = provider revenue", float((market.by_offer(market.served) * market.price).sum()), received)
+    yield Identity(
+        "user payments = provider revenue", float((market.by_offer(market.served) * market.price).sum()), received
+    )
     everybody = [b.balance["cash"] for b in books.values()] + list(market.ledger.outside.values())
     yield Identity("money is neither made nor lost", sum(everybody), 0.0, max(map(abs, everybody), default=0.0))
     for name, b in books.items():
@@ -110,7 +116,9 @@ def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:
         if left.size:
             scale = float(max(np.abs(left).max(), np.abs(right).max(), before.gpus.max(), before.orders.max()))
             worst = np.unravel_index(np.abs(left - right).argmax(), left.shape)
-            where = f"{market.providers[worst[0]].name}, {market.roadmap.names[worst[1]]}, {market.network.names[worst[2]]}"
+            where = (
+                f"{market.providers[worst[0]].name}, {market.roadmap.names[worst[1]]}, {market.network.names[worst[2]]}"
+            )
             yield Identity(f"{name} = before + in - out ({where})", float(left[worst]), float(right[worst]), scale)
 
 

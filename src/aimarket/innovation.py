@@ -43,8 +43,11 @@ def advance_private(level: Floats, shocks: Floats, selling: Flags, settings: con
 def trained_quality(quality: Floats, effort: float, shock: float, settings: config.Technology) -> Floats:
     """Quality of a provider's offers after a training run: diminishing returns to effort.
 
-    effort : float, USD at start prices of compute
+    A dollar buys ever more compute and a logit takes ever more of it; the two are taken to cancel.
+
+    effort : float, USD
     shock  : float, standard normal
+    source : Bloom, Jones, Van Reenen and Webb (2020), AER 110(4), on ideas getting harder to find
     """
     return quality + settings.quality_gain * np.log1p(effort / settings.training_scale) + settings.quality_shock * shock
 

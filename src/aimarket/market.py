@@ -31,7 +31,7 @@ class Market(World):
     def step(self) -> None:
         """One step: who does what, in order."""
         self.deliver()
-        self.observe()
+        self.research()
         self.invest()
         self.quote()
         self.choose()
@@ -55,7 +55,7 @@ class Market(World):
             if cost > 0:
                 self.events.append(Event("delivery", p.name, "", float(delivered.sum())))
 
-    def observe(self) -> None:
+    def research(self) -> None:
         """Costs are reckoned, and market research asks its panel about the offers posted."""
         self.generation, self.marginal_cost = self.long_run_costs()
         self.adoption = self.adoption_probability()
@@ -182,9 +182,7 @@ class Market(World):
     def _train(self, p: Provider, view: View, keep: float) -> None:
         outlay = p.settings.training.outlay(view, p.memory["training"], self.streams)
         spent = finance.spend(self.ledger, p.name, "laboratories", outlay, "training", self.settings.finance, keep)
-        # Training compute gets cheaper with hardware and software: the same dollar buys more effort.
-        rates = self.settings.technology.rates
-        p.training_effort += spent * float(np.exp((rates.hardware + rates.software) * self.years))
+        p.training_effort += spent
         p.months_in_training += self.clock.months
 
     def _operate(self, p: Provider, revenue: float, wholesale: float) -> None:

@@ -161,7 +161,9 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
     booked = np.array([b.spent(*SERVING_COST) for b in books])
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider]))
+    queued = _by_provider(
+        market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider])
+    )
     flows = ("energy", "hosting", "wholesale", "overhead", "training", "depreciation", "interest", "tax", "write_off")
     attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
@@ -218,7 +220,9 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
     net_income, taxes = total("net_income"), total("tax")
-    Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(market.steps)
+    Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
+        market.steps
+    )
     hhi = herfindahl(share)
     busy, capacity = float(service.busy.sum()), float(market.capacity_used.sum())
     return {

@@ -129,7 +129,7 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.fleet = Fleet()
         self.active = True
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
-        self.training_effort = 0.0  # USD at start prices since the last launch
+        self.training_effort = 0.0  # USD since the last launch
         self.months_in_training = 0.0
         self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
         self.burn = 0.0  # USD a month lost by operations last step

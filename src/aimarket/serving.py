@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from aimarket import settings as config
 from aimarket.kernels.queueing import mean_wait
 from aimarket.kernels.rationing import place_load
+from aimarket.kernels.sums import ordered_sum
 from aimarket.units import EARTH_RADIUS_KM, HOURS_PER_DAY
 
 Floats = NDArray[np.float64]
@@ -55,9 +56,7 @@ def create_network(geography: config.Geography, profiles: list[str]) -> Network:
     for name in profiles:
         local = np.array(geography.profiles[name])
         local = local / local.mean()
-        rows.append(
-            [np.interp(hours + region.utc_offset, hours, local, period=HOURS_PER_DAY) for region in regions]
-        )
+        rows.append([np.interp(hours + region.utc_offset, hours, local, period=HOURS_PER_DAY) for region in regions])
     return Network(
         names=tuple(geography.regions),
         weights=np.array([r.users for r in regions]),
@@ -65,6 +64,15 @@ def create_network(geography: config.Geography, profiles: list[str]) -> Network:
         delay=geography.network_base + geography.network_per_km * distance,
         profile=np.array(rows),
     )
+
+
+def peak_over_mean(work: Floats, network: Network) -> float:
+    """Highest hourly load over the mean of the day, all regions together; 1 without load.
+
+    work : (S, R, J) float, reference GPUs wanted on average
+    """
+    hourly = (ordered_sum(work)[:, :, None] * network.profile).sum(axis=(0, 1))
+    return float(hourly.max() / hourly.mean()) if hourly.any() else 1.0
 
 
 def _service_time(work: Floats, holding_time: Floats, provider: Integers, firms: int) -> Floats:

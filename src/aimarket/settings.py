@@ -150,7 +150,7 @@ class Technology:
     reference_rating: Rating  # Arena rating of quality 0
     quality_cost: NonNegative  # kappa_Q: log cost per logit of quality
     quality_gain: NonNegative  # logits per log point of training
-    training_scale: Positive  # USD of training at start prices that counts as 1
+    training_scale: Positive  # USD of training that counts as 1
     quality_shock: NonNegative  # standard deviation of a model's quality, logits
     open_weights_lag: Months  # months by which open weights follow gains of the closed frontier
 
@@ -176,7 +176,9 @@ class Hardware:
     lead_time: Months  # months from payment to delivery
     discount_rate: Share  # a year, in the rental price of capital
     planned_utilisation: PositiveShare  # at which long-run cost is reckoned
-    maximum_utilisation: Annotated[float, Field(strict=True, gt=0, le=0.999)]  # load above this share of capacity is turned away
+    maximum_utilisation: Annotated[
+        float, Field(strict=True, gt=0, le=0.999)
+    ]  # load above this share of capacity is turned away
     concurrency: Positive  # requests in service at once on one reference GPU
 
 

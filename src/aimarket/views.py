@@ -141,6 +141,7 @@ class View:
     hours: Floats  # (M,) reference-GPU-hours/Mtok
     arriving: float  # reference GPUs on order
     retiring: float  # reference GPUs that reach the end of their life within the lead time
+    peak: float  # highest hourly load over mean load last step
     lead_time: float  # steps
     gpu_throughput: float  # reference GPUs per GPU that can be bought now
 

@@ -19,7 +19,7 @@ from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, create_users, provider_tastes, segment_columns
 from aimarket.provider import Provider, energy_per_hour, gpu_hour_cost, roadmap
 from aimarket.rng import Streams
-from aimarket.serving import create_network
+from aimarket.serving import create_network, peak_over_mean
 from aimarket.units import HOURS_PER_MONTH
 from aimarket.views import Panel, View, survey
 
@@ -101,7 +101,9 @@ class World(mesa.Model):  # type: ignore[type-arg]
             value, debt = p.fleet.book_value(1, self.life), p.settings.debt
             capital = p.settings.cash + value - debt
             if capital < 0:
-                raise ValueError(f"providers.{p.name}.debt: exceeds cash and fleet, which make {p.settings.cash + value:.4g}")
+                raise ValueError(
+                    f"providers.{p.name}.debt: exceeds cash and fleet, which make {p.settings.cash + value:.4g}"
+                )
             self.ledger.open(p.name, capital, debt, value)
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
         self.revenue = self.by_offer(self.totals.mix_tokens) * self.price  # (J,) USD a step
@@ -220,9 +222,7 @@ class World(mesa.Model):  # type: ignore[type-arg]
         before = self.totals.adopted / potential
         gain = self.surplus_per_user / self.first_surplus_per_user
         factor = gain**self.settings.users.surplus_feedback if np.isfinite(gain) and gain > 0 else 1.0
-        return bass_adoption(
-            before, self.segments.innovation, self.segments.imitation, self.clock.years * factor
-        )
+        return bass_adoption(before, self.segments.innovation, self.segments.imitation, self.clock.years * factor)
 
     def best_closed_quality(self) -> float:
         """Best quality of offers that are not open weights, logits; of all offers if there is no other."""
@@ -250,10 +250,9 @@ class World(mesa.Model):  # type: ignore[type-arg]
         """Reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if all capacity is bought."""
         if not self.hours_per_mtok[p.offers].any():
             return np.inf
-        hourly = (ordered_sum(self.work[:, :, p.offers])[:, :, None] * self.network.profile).sum(axis=(0, 1))
-        peak = float(hourly.max() / hourly.mean()) if hourly.any() else 1.0
         hours = HOURS_PER_MONTH * self.clock.months
-        return float(self.capacity(p).sum()) * self.settings.hardware.maximum_utilisation * hours / peak
+        usable = float(self.capacity(p).sum()) * self.settings.hardware.maximum_utilisation
+        return usable * hours / peak_over_mean(self.work[:, :, p.offers], self.network)
 
     def long_run_costs(self) -> tuple[Floats, Floats]:
         """Best generation to buy and long-run marginal cost: (F,) int, (J,) USD/Mtok of the reference mix."""
@@ -281,7 +280,8 @@ class World(mesa.Model):  # type: ignore[type-arg]
     @property
     def wholesale_price(self) -> Floats:
         """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
-        return np.asarray(self.catalogue.wholesale * np.exp(-self.technology.common.sum()))
+        dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
+        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum()))
 
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
@@ -310,6 +310,7 @@ class World(mesa.Model):  # type: ignore[type-arg]
             hours=self.hours_per_mtok[p.offers],
             arriving=float(reference[~fleet.delivered].sum()),
             retiring=float(reference[ends].sum()),
+            peak=peak_over_mean(self.work[:, :, p.offers], self.network),
             lead_time=lead,
             gpu_throughput=float(throughput[self.generation[p.index]]),
         )

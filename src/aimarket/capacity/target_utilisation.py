@@ -1,4 +1,4 @@
-"""Order what keeps mean utilisation at a target when the order arrives, from the growth of load seen so far."""
+"""Order what keeps utilisation in the peak hour at a target when the order arrives, from the growth of load seen so far."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from aimarket.views import Memory, View
 class TargetUtilisation:
     """Source: adaptive expectations, Nerlove (1958), QJE 72(2)."""
 
-    target: PositiveShare  # mean load over capacity
+    target: PositiveShare  # load in the peak hour over capacity
     learning: PositiveShare  # weight of the last step in the growth expected
     growth_limit: NonNegative  # log points a month: bound on the growth expected
 
@@ -22,5 +22,5 @@ class TargetUtilisation:
         seen = float(np.clip(np.log(view.load / before), -limit, limit)) if view.load > 0 and before > 0 else 0.0
         memory["growth"] = (1 - self.learning) * memory.get("growth", 0.0) + self.learning * seen
         expected = view.load * float(np.exp(memory["growth"] * view.lead_time))
-        missing = expected / self.target - (view.capacity + view.arriving - view.retiring)
+        missing = expected * view.peak / self.target - (view.capacity + view.arriving - view.retiring)
         return max(0.0, missing) / view.gpu_throughput

@@ -6,7 +6,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-def tasks(tasks_at_reference: Floats, depth: Floats, price: Floats, reference_price: float, elasticity: float) -> Floats:
+def tasks(
+    tasks_at_reference: Floats, depth: Floats, price: Floats, reference_price: float, elasticity: float
+) -> Floats:
     """Tasks a month: proportional to workflow depth and to price to the power of -elasticity.
 
     tasks_at_reference : (U,) float, tasks/month at depth 1

@@ -12,7 +12,7 @@ from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_SHARPNESS = 8.0  # of the corner between serving everything and serving what capacity allows
+_SHARPNESS = 32.0  # of the corner between serving everything and serving what capacity allows
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 
@@ -194,6 +194,6 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
         jac=True,
         method="L-BFGS-B",
         bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-15, "gtol": 1e-10, "maxiter": 200},
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
     )
     return np.exp(found.x if -found.fun * scale >= max(values) else best)

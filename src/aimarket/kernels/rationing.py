@@ -24,7 +24,10 @@ class Placement:
 
 def _ratio(numerator: Floats, denominator: Floats, otherwise: float) -> Floats:
     return np.divide(
-        numerator, denominator, out=np.full(np.broadcast(numerator, denominator).shape, otherwise), where=denominator > 0
+        numerator,
+        denominator,
+        out=np.full(np.broadcast(numerator, denominator).shape, otherwise),
+        where=denominator > 0,
     )
 
 

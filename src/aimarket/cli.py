@@ -1,0 +1,180 @@
+"""The command line: `aimarket run`, `figures`, `collect`, `data`."""
+
+import argparse
+import itertools
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import hydra
+from hydra._internal.utils import get_args_parser
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from aimarket import configuration, data, dictionary
+from aimarket.configuration import SettingsError
+from aimarket.data import refresh, show
+from aimarket.recorder import finished
+from aimarket.report import figures, summary
+from aimarket.report.progress import progress
+from aimarket.results import ResultsError, collect, open_results
+from aimarket.settings import Settings
+from aimarket.simulate import run as run_settings
+
+_USAGE = """usage: aimarket COMMAND ...
+
+  run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings
+  figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
+  collect STUDY                gather a study of many runs into one file a table
+  data show [override ...]     what a run starts from and where each number comes from
+  data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
+  data dictionary              print every recorded column with its unit and meaning
+
+STUDY is a folder, or the name of one in outputs/."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point; exits with 0, 1 for a run that failed, 2 for bad input, 130 if interrupted."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands = {"run": _run, "figures": _figures, "collect": _collect, "data": _data}
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_USAGE)
+        sys.exit(0 if arguments else 2)
+    if arguments[0] not in commands:
+        _fail(f"{arguments[0]}: no such command; allowed: {', '.join(commands)}")
+    try:
+        commands[arguments[0]](arguments[1:])
+    except (SettingsError, ResultsError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted; complete runs are kept, this one is not", code=130)
+
+
+def _fail(message: str, code: int = 2) -> None:
+    print(f"aimarket: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+# ── run ──
+
+
+def _run(arguments: list[str]) -> None:
+    # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    flags = get_args_parser().parse_args(arguments)
+    sys.argv = ["aimarket run", *arguments]
+    if flags.multirun:
+        for point in expand(flags.overrides):
+            configuration.load(point)
+    try:
+        hydra.main(version_base="1.3", config_path=str(configuration.conf_dir()), config_name="config")(_job)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise SettingsError(configuration.explain(flags.overrides, error)) from None
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a multirun as lists of plain overrides, every combination of what is swept.
+
+    raises : SettingsError if an override cannot be parsed
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise SettingsError(configuration.explain(overrides, error)) from None
+    choices = []
+    for override in parsed:
+        if override.is_sweep_override():
+            key = override.get_key_element()
+            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        elif not override.is_hydra_override():
+            choices.append([str(override.input_line)])
+    return [list(point) for point in itertools.product(*choices)]
+
+
+def _job(config: DictConfig) -> None:
+    """One run: a point of a multirun, or the only one."""
+    job = HydraConfig.get()
+    settings = configuration.validate(configuration.plain(config))
+    overrides = [str(item) for item in job.overrides.task]
+    alone = job.mode is None or job.mode.name == "RUN"
+    study, run_id = Path(settings.outputs) / settings.study, configuration.run_id(settings)
+    if finished(study, run_id):
+        print(f"{study}: run {run_id} is already complete")
+    else:
+        try:
+            with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
+                run_settings(settings, overrides, advance)
+        except (ArithmeticError, OSError, MemoryError) as error:
+            _fail(f"run {run_id} failed: {error}; see {study}/runs/{run_id}.json", code=1)
+    if alone:
+        _summarise(settings, run_id)
+    print(f"{study}/runs/{run_id}.json")
+
+
+def _summarise(settings: Settings, run_id: str) -> None:
+    """Print the first and the last year of one run of its study."""
+    if not {"market", "providers"} <= set(settings.record.tables):
+        return
+    results = open_results(Path(settings.outputs) / settings.study)
+    market, providers = (frame[frame["run_id"] == run_id] for frame in (results.market, results.providers))
+    console = Console()
+    console.print(summary.summary_table(market, providers))
+    console.print(summary.share_table(market, providers))
+
+
+# ── after a run ──
+
+
+def _figures(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("aimarket figures", description="Draw the figures of a study, SVG and PNG.")
+    parser.add_argument("study", help="a folder, or the name of one in outputs/")
+    parser.add_argument("--to", type=Path, help="folder for the figures; default: figures/ in the study")
+    options = parser.parse_args(arguments)
+    results = open_results(options.study)
+    if results.market.empty or results.providers.empty:
+        raise ResultsError(f"{results.folder}: the tables market and providers were not recorded (record.tables)")
+    for path in figures.draw_figures(results.market, results.providers, options.to or results.folder / "figures"):
+        print(path)
+
+
+def _collect(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("aimarket collect", description="Gather a study into one file a table.")
+    parser.add_argument("study", help="a folder, or the name of one in outputs/")
+    for path in collect(parser.parse_args(arguments).study):
+        print(path)
+
+
+def _data(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("aimarket data", description="What a run starts from, and what it records.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("show", help="what a run starts from").add_argument("overrides", nargs="*")
+    again = actions.add_parser("refresh", help="make the table of list prices again")
+    again.add_argument("--as-of", type=date.fromisoformat, default=date.today(), help="YYYY-MM-DD")
+    actions.add_parser("dictionary", help="every recorded column")
+    options = parser.parse_args(arguments)
+    if options.action == "dictionary":
+        print(dictionary.markdown(), end="")
+    elif options.action == "refresh":
+        try:
+            print(refresh.refresh(options.as_of))
+        except (ImportError, ValueError) as error:
+            _fail(str(error))
+    else:
+        _show(options.overrides)
+
+
+def _show(overrides: list[str]) -> None:
+    """Every offer and every documented number of a composed configuration."""
+    config = configuration.compose_plain(overrides)
+    settings = configuration.validate(config)
+    table = data.list_prices()
+    used = {offer.model for p in settings.providers.values() for offer in p.offers.values() if offer.model}
+    console = Console(width=None if sys.stdout.isatty() else 220)
+    for part in show.describe(configuration.documented(config), {key: table[key] for key in sorted(used)}):
+        console.print(part)
