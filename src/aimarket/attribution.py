@@ -68,7 +68,7 @@ def attribute(market: "Market", p: "Provider", so_far: Attribution) -> None:
         from_parts, from_divisors = attribute_log_change(now[0], so_far.before[0], now[1], so_far.before[1])
         so_far.total = so_far.total + np.concatenate([from_parts, from_divisors])
         change = float(np.log(unit_cost / so_far.first_unit_cost))
-        scale = float(np.abs(so_far.total).max())
+        scale = max(1.0, float(np.abs(so_far.total).max()))  # logs: rounding is of the order of one, not of the change
         Identity(f"cost drivers = change in log unit cost ({p.name})", float(so_far.total.sum()), change, scale).check(
             market.steps
         )

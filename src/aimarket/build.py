@@ -172,6 +172,8 @@ def check_consistency(settings: config.Settings) -> None:
     for shelf, names in (
         ("users.segments", settings.users.segments),
         ("geography.regions", settings.geography.regions),
+        ("hardware.generations", settings.hardware.generations),
+        ("providers", settings.providers),
     ):
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
@@ -180,8 +182,6 @@ def check_consistency(settings: config.Settings) -> None:
         if segment.profile not in settings.geography.profiles:
             allowed = ", ".join(settings.geography.profiles)
             raise ValueError(f"users.segments.{name}.profile: unknown (got {segment.profile!r}); allowed: {allowed}")
-        if not settings.providers and segment.outside_utility is None:
-            raise ValueError(f"users.segments.{name}.outside_utility: null leaves no choice without providers")
         mix = segment.tokens
         if mix.fresh_input + mix.cached_input + mix.output <= 0:
             raise ValueError(f"users.segments.{name}.tokens: at least one share must be above 0")

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket.data import ListPrice
+from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Floats, Integers
 from aimarket.units import LOGITS_PER_RATING_POINT
 
@@ -69,7 +70,7 @@ def _quality(key: str, offer: config.Offer, table: Mapping[str, ListPrice], refe
     if offer.quality is not None:
         return offer.quality
     listed = table.get(offer.model) if offer.model is not None else None
-    rating = offer.rating if offer.rating is not None else (listed and listed.rating)
+    rating = offer.rating if offer.rating is not None or listed is None else listed.rating
     if rating is None:
         raise ValueError(f"{key}: quality or rating must be set, or model must name a rated row of the price table")
     return (rating - reference) * LOGITS_PER_RATING_POINT
@@ -89,7 +90,7 @@ def create_catalogue(settings: config.Settings, table: Mapping[str, ListPrice]) 
     offers = [offer for *_, offer in rows]
     keys = [f"providers.{name}.offers.{key}" for _, name, key, _ in rows]
     prices = np.array([_list_prices(key, offer, table) for key, offer in zip(keys, offers, strict=True)]).reshape(-1, 3)
-    list_price = prices @ reference_mix(settings.users)
+    list_price = ordered_sum(prices * reference_mix(settings.users))
     reference = settings.technology.reference_rating
     appeals = [p.appeal for p in settings.providers.values()]
     provider = np.array([f for f, *_ in rows], dtype=np.int64)
@@ -101,7 +102,7 @@ def create_catalogue(settings: config.Settings, table: Mapping[str, ListPrice]) 
         settings=tuple(offers),
         prices=prices,
         list_price=list_price,
-        mix=token_mixes(settings.users) @ prices.T / list_price,
+        mix=ordered_sum(token_mixes(settings.users)[:, None] * prices) / list_price,
         quality=np.array([_quality(key, offer, table, reference) for key, offer in zip(keys, offers, strict=True)]),
         wholesale=np.array([np.nan if offer.wholesale is None else offer.wholesale for offer in offers]),
         open_weights=np.array([offer.open_weights for offer in offers], dtype=bool),

@@ -1,4 +1,4 @@
-"""From the YAML tree `conf/` and a list of overrides to validated settings; the only place besides the CLI that knows Hydra."""
+"""From the YAML tree `conf/` and overrides to validated settings; the only place besides the CLI that knows Hydra."""
 
 import dataclasses
 import difflib
@@ -223,7 +223,8 @@ def _explain_one(override: str, config: Mapping[str, Any], fault: Exception) -> 
         options = sorted(path.stem for path in folder.rglob("*.yaml"))
         names = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
         if str(value) not in options + names:
-            return f"{override.split('=', maxsplit=1)[0].lstrip('+~')}: no such option (got {value!r}){_near(str(value), names)}"
+            group = override.split("=", maxsplit=1)[0].lstrip("+~")
+            return f"{group}: no such option (got {value!r}){_near(str(value), names)}"
         return f"{override}: {_one_line(str(fault))}"
     node: Any = config
     for depth, part in enumerate(parts := key.split(".")):

@@ -70,13 +70,13 @@ class Step:
 
 
 def reviewing(step: Step, rows: slice) -> tuple[Integers, Integers]:
-    """Who adopts and who looks around this step: the rows that adopt, and the rows that choose (adopters among them)."""
+    """Who adopts and who looks around this step: rows that adopt, and rows that choose (adopters among them)."""
     users, menu = step.users, step.menu
     segment, offer = users.segment[rows], users.offer[rows]
     draw = step.streams.at("users.review", step.number).uniform(rows.start, rows.stop)
     held = np.maximum(offer, 0)
     attached = offer >= 0
-    # A price rise or an outage at one's own provider adds to the hazard; one's provider leaving the market forces a choice.
+    # A price rise or an outage at one's own provider adds to the hazard; a provider that leaves forces a choice.
     trigger = step.settings.price_rise_review * np.maximum(menu.rise[held], 0.0)
     trigger += step.settings.outage_review * menu.outage[segment, users.region[rows], held]
     stays_calm = (1 - over_step(step.segments.review, step.months))[segment] * np.exp(-np.where(attached, trigger, 0.0))
@@ -119,7 +119,6 @@ def adopt_and_choose(step: Step, rows: slice, totals: Totals) -> None:
     providers = len(menu.providers)
     adopters, chosen = reviewing(step, rows)
     users.adopted[adopters] = True
-    users.tenure[rows] += np.where(before >= 0, step.months, 0.0)
     if len(chosen):
         choice = decide(step, rows, chosen)
         old = users.offer[chosen]
@@ -178,7 +177,10 @@ def use(step: Step, rows: slice, totals: Totals) -> None:
 
 
 def deepen(step: Step, rows: slice) -> None:
-    """Users embed more workflows while their surplus does not fall, and drop some when it does or when they have no offer."""
+    """Users stay a step longer, embed more workflows unless their surplus falls, and drop some if it does.
+
+    Those who left the market drop some too; those who never were in it have none to drop.
+    """
     users, menu, segments = step.users, step.menu, step.segments
     segment, offer = users.segment[rows], np.maximum(users.offer[rows], 0)
     attached = users.offer[rows] >= 0
@@ -192,15 +194,17 @@ def deepen(step: Step, rows: slice) -> None:
     depth = users.depth[rows]
     risen = depth + growth * np.maximum(segments.depth_ceiling[segment] - depth, 0.0)
     fallen = depth * (1 - decay) ** fall
-    users.depth[rows] = np.where(attached, np.where(fall > 0, fallen, risen), depth * (1 - decay) ** step.months)
+    unused = np.where(users.adopted[rows], depth * (1 - decay) ** step.months, depth)
+    users.depth[rows] = np.where(attached, np.where(fall > 0, fallen, risen), unused)
     users.surplus[rows] = np.where(attached, surplus, np.nan)
+    users.tenure[rows] += np.where(attached, step.months, 0.0)
 
 
 def _empty(step: Step) -> Totals:
     regions = step.menu.latency.shape[1]
     s, j, f = len(step.segments.names), len(step.menu.names), len(step.menu.providers)
-    cube = [np.zeros((s, regions, j)) for _ in range(5)]
-    return Totals(*cube, np.zeros(s), np.zeros(s), np.zeros((s, f)), np.zeros((s, f)), *(np.zeros(s) for _ in range(3)))
+    shapes = [(s, regions, j)] * 5 + [(s,)] * 2 + [(s, f)] * 2 + [(s,)] * 3
+    return Totals(*(np.zeros(shape) for shape in shapes))
 
 
 def choose(step: Step, pool: Executor | None) -> Totals:

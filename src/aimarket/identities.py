@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-9  # of the largest amount that enters an identity
 
 
-class IdentityBreach(ArithmeticError):
+class IdentityBreach(ArithmeticError):  # noqa: N818 - a breach is what the books call it
     """An accounting identity does not hold."""
 
 
@@ -94,7 +94,7 @@ def _money(market: "Market", before: Stocks) -> Iterator[Identity]:
 
 
 def _books(market: "Market") -> Iterator[Identity]:
-    """Balance sheets balance, profits pile up as retained earnings, the fleet's book value is what its GPUs cost less age."""
+    """Balance sheets balance, profits are retained, and the fleet's book value is what its GPUs cost less their age."""
     for p in market.providers:
         b = market.ledger.books[p.name]
         scale = max(abs(x) for x in b.balance.values())

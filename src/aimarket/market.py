@@ -9,9 +9,10 @@ from aimarket import settings as config
 from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
 from aimarket.provider import Provider, energy_per_hour
+from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
 from aimarket.views import View
-from aimarket.world import Event, World
+from aimarket.world import World
 
 _NOTABLE_PRICE_CHANGE = 0.1  # log points
 _NOTABLE_OUTAGE = 0.01  # share of work turned away
@@ -155,7 +156,7 @@ class Market(World):
             self.events.append(event)
 
     def _launch_models(self) -> None:
-        """Training runs that are over raise the quality of their provider's offers; open weights follow the frontier."""
+        """Finished training runs raise the quality of their provider's offers; open weights follow the frontier."""
         settings = self.settings.technology
         for p in self.active_providers:
             period = p.settings.training.period

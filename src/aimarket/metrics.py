@@ -223,13 +223,13 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
         market.steps
     )
-    hhi = herfindahl(share)
-    busy, capacity = float(service.busy.sum()), float(market.capacity_used.sum())
+    hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
+    busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
     return {
         **_user_base(market, lambda column: float(ordered_sum(column))),
         **use,
         "tokens_unserved": wanted - served,
-        "thinking_share": ratio(totals.thinking.sum(), totals.tokens.sum()),
+        "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.index)),
         "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * _quality_premium(market)),
@@ -242,7 +242,7 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "effective_providers": ratio(1.0, hhi),
         "leader_share": float(share.max(initial=0.0)),
         "active_providers": float(len(market.active_providers)),
-        "frontier_quality": float(market.quality[market.panel_menu.on_sale].max(initial=-np.inf)),
+        "frontier_quality": float(market.quality[on_sale].max()) if on_sale.any() else np.nan,
         "mean_quality": quality,
         "gpus": total("gpus"),
         "gpus_on_order": total("gpus_on_order"),
@@ -264,7 +264,7 @@ def _quality_premium(market: "Market") -> float:
     if market.settings.users.price_metric == "linear":
         return np.nan
     weight = market.users.weight
-    return float((weight @ market.users.quality) / (weight @ market.users.price))
+    return float((weight * market.users.quality).sum() / (weight * market.users.price).sum())
 
 
 def _advance_index(market: "Market", history: History, value: Floats) -> None:
@@ -275,13 +275,15 @@ def _advance_index(market: "Market", history: History, value: Floats) -> None:
 
 
 def _consumer_surplus(market: "Market") -> float:
-    """Surplus of adopted users over having no provider, from the research panel; USD/month."""
+    """Surplus of adopted users over having no provider, from the research panel; USD/month, nan if none can be had."""
     panel, users, menu = market.panel, market.settings.users, market.panel_menu
+    if not menu.on_sale.any() and not np.isfinite(panel.outside).all():
+        return np.nan
     share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
     adopted = market.users.adopted[market.panel_rows]
     tokens = panel.tokens(menu, users)
     use = tokens if users.price_metric == "linear" else tokens * menu.price
     inside = ordered_sum(share)
     money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
-    surplus = consumer_surplus(inclusive, panel.outside_now, money, adopted * 1.0)
+    surplus = consumer_surplus(inclusive, panel.outside_now, money, adopted.astype(float))
     return float(ordered_sum(panel.weight * surplus)) / market.clock.months

@@ -1,6 +1,6 @@
 """Users as a struct of arrays, the menu they choose from, and what each offer is worth to them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket.kernels.choice import price_utility, switching_cost
+from aimarket.kernels.sums import ordered_sum
 from aimarket.rng import Streams
 from aimarket.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
@@ -29,7 +30,7 @@ class Users:
     tasks: Floats  # tasks/month at depth 1 and the reference price
     adopted: Flags
     offer: Integers  # -1: none
-    tenure: Floats  # months with the provider
+    tenure: Floats  # months with the provider by the next choice
     depth: Floats  # workflows
     surplus: Floats  # utils of the offer held, tastes for providers left out; nan without one
 
@@ -87,7 +88,7 @@ class Menu:
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:
-    """Split `total` in proportion to `weights` by largest remainders; the parts sum to the total (Hamilton's method)."""
+    """Split `total` in proportion to `weights` by largest remainders (Hamilton's method); the parts sum to it."""
     exact = total * np.asarray(weights, float) / sum(weights)
     parts = np.floor(exact).astype(int)
     order = np.argsort(-(exact - parts), kind="stable")
@@ -99,8 +100,8 @@ def segment_columns(users: config.Users) -> Segments:
     """Turn the mapping of segments into columns, and share the simulated users out among them."""
     rows = list(users.segments.values())
 
-    def column(pick: object) -> Floats:
-        return np.array([float(pick(row)) for row in rows])  # type: ignore[operator]
+    def column(pick: Callable[[config.Segment], float]) -> Floats:
+        return np.array([float(pick(row)) for row in rows])
 
     return Segments(
         names=tuple(users.segments),
@@ -149,7 +150,7 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
     rows = list(settings.segments.values())
     edges = np.cumsum(region_weights / region_weights.sum())[:-1]
     normals = np.stack([streams.at("users.preferences", owner=k).normal(0, size) for k in ("0", "1", "2")])
-    log_tastes = taste_factor(settings) @ normals
+    log_tastes = ordered_sum(taste_factor(settings)[:, :, None] * normals, axis=1)
     spread = np.array([settings.spread[name] for name in ("quality", "price", "latency")])
     means = np.array([[s.preferences.quality, s.preferences.price, s.preferences.latency] for s in rows]).T
     # exp(z - var/2) has mean 1, so the means in the settings are the means of the coefficients whatever the spread.

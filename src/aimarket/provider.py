@@ -12,7 +12,7 @@ from aimarket.kernels.cost import capital_recovery
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, months_between
 
 if TYPE_CHECKING:
-    from aimarket.market import Market
+    from aimarket.state import State
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -107,7 +107,7 @@ class Fleet:
         return np.bincount(index, self.gpus[rows], minlength=generations * regions).reshape(generations, regions)
 
     def remaining(self, step: int, life: int) -> Floats:
-        """Share of each cohort's cost not yet depreciated at the start of `step`, straight-line over `life` steps; (N,)."""
+        """Share of each cohort's cost not yet depreciated when `step` starts, straight-line over `life` steps; (N,)."""
         age = np.where(self.delivered, step - self.arrival, 0)
         return np.clip(1 - age / life, 0.0, 1.0)
 
@@ -120,7 +120,7 @@ class Fleet:
 class Provider(mesa.Agent):  # type: ignore[type-arg]
     """One firm of the market. Its money is in the ledger, its offers are columns of the menu."""
 
-    def __init__(self, market: "Market", index: int, name: str, settings: config.Provider, offers: Integers) -> None:
+    def __init__(self, market: "State", index: int, name: str, settings: config.Provider, offers: Integers) -> None:
         super().__init__(market)
         self.index = index
         self.name = name

@@ -2,8 +2,8 @@
 
 A stream is a Philox generator (Salmon et al., 2011, Parallel random numbers: as easy as 1, 2, 3) whose key is a hash of
 seed, replication, name and owner, and whose counter holds the step. The draw of agent `i` is the `i`-th number of the
-stream, so it is the same however many agents, threads or shards there are. Settings never enter the key: two points of a
-sweep share their shocks.
+stream, so it is the same however many agents, threads or shards there are. Settings never enter the key: two points of
+a sweep share their shocks.
 """
 
 import hashlib

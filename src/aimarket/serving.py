@@ -80,11 +80,11 @@ def _service_time(work: Floats, holding_time: Floats, provider: Integers, firms:
 
     holding_time : (S, J) float, s
     """
-    weight, by_segment = np.zeros(firms), work.sum(axis=1)
+    weight, by_segment = np.zeros(firms), ordered_sum(work, 1)
     total = np.zeros(firms)
     for offer, firm in enumerate(provider):
-        weight[firm] += by_segment[:, offer].sum()
-        total[firm] += by_segment[:, offer] @ holding_time[:, offer]
+        weight[firm] += ordered_sum(by_segment[:, offer])
+        total[firm] += ordered_sum(by_segment[:, offer] * holding_time[:, offer])
     return np.divide(total, weight, out=np.zeros(firms), where=weight > 0)
 
 

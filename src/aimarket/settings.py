@@ -1,20 +1,23 @@
 """What a run is made of: one frozen, validated dataclass per YAML node.
 
-Units stand in the comment beside each field; plausible ranges and sources of empirical figures stand beside the value in
-`conf/`. The bounds here are the limits of what the model can represent, which is wider.
+Units stand in the comment beside each field; plausible ranges and sources of empirical figures stand beside the value
+in `conf/`. The bounds here are the limits of what the model can represent, which is wider.
 """
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-node: Callable[[type], Any] = pydantic_dataclass(  # type: ignore[assignment]
-    frozen=True, kw_only=True, config=ConfigDict(extra="forbid")
-)
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def node[T](cls: type[T]) -> type[T]:
+    """Make a frozen dataclass of a class; values are checked when one is made, unknown keys are errors."""
+    return cast("type[T]", pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls))
+
 
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0, le=1e18)]

@@ -42,7 +42,8 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
 
     Nothing looks complete before all of it is on disk. A run that fails leaves a manifest with its traceback.
     """
-    folder, seconds = Path(settings.outputs) / settings.study, defaultdict(float)
+    folder = Path(settings.outputs) / settings.study
+    seconds: dict[str, float] = defaultdict(float)
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
     with RunWriter(folder, run_id(settings), configuration) as writer, _pool(settings.run) as pool:
         try:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from aimarket import settings as config
 from aimarket.kernels.effort import tasks, thinking_tokens
 from aimarket.kernels.profit import Demand, expected_value, usage
+from aimarket.kernels.sums import ordered_sum
 from aimarket.population import (
     Menu,
     Segments,
@@ -154,7 +155,7 @@ class View:
         top = np.maximum(others.max(axis=1, initial=-np.inf), outside)
         shift = np.where(np.isfinite(top), top, 0.0)
         with np.errstate(divide="ignore"):
-            rest = np.log(np.exp(others - shift[:, None]).sum(axis=1) + np.exp(outside - shift)) + shift
+            rest = np.log(ordered_sum(np.exp(others - shift[:, None])) + np.exp(outside - shift)) + shift
         held = panel.offer[:, None] == own
         return Demand(
             weight=panel.weight,
@@ -192,13 +193,14 @@ class View:
         """
         panel = self.panel
         utility = panel.utility + panel.price_utility
-        top = np.maximum(utility.max(axis=1), panel.outside)[:, None]
-        belongs = self.menu.provider[:, None] == np.arange(len(self.menu.providers))
-        weight = np.exp(utility - top) @ belongs  # (K, F)
-        outside = np.exp(panel.outside - top[:, 0])
+        top = np.maximum(utility.max(axis=1), panel.outside)
+        weight = np.zeros((len(utility), len(self.menu.providers)))  # (K, F)
+        for offer, provider in enumerate(self.menu.provider):
+            weight[:, provider] += np.exp(utility[:, offer] - top)
+        outside = np.exp(panel.outside - top)
         ours = weight[:, self.provider]
         rival = np.delete(weight, self.provider, axis=1).max(axis=1, initial=0.0)
-        others = weight.sum(axis=1) - ours + outside
+        others = ordered_sum(weight) - ours + outside
         left = np.exp(-panel.later_leaving_cost)
         stay = ours / (ours + left * others)
         without_rival = ours / (ours + others)

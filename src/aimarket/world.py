@@ -1,43 +1,26 @@
-"""The state of the market and the questions one may ask of it; what changes it is in `market.py`."""
+"""A market on the eve of its first step: users drawn, offers listed, fleets bought, books opened."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import mesa
 import numpy as np
-from numpy.typing import NDArray
 
 from aimarket import demand, innovation
 from aimarket import settings as config
-from aimarket.build import Clock, electricity_price, expected_work, panel_rows, start_fleet, starting_hours
+from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
 from aimarket.data import list_prices
-from aimarket.finance import credit
-from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
-from aimarket.population import Menu, Segments, create_users, provider_tastes, segment_columns
-from aimarket.provider import Provider, energy_per_hour, gpu_hour_cost, roadmap
+from aimarket.population import create_users, provider_tastes, segment_columns
+from aimarket.provider import Provider, roadmap
 from aimarket.rng import Streams
-from aimarket.serving import create_network, peak_over_mean
-from aimarket.units import HOURS_PER_MONTH
-from aimarket.views import Panel, View, survey
-
-Floats = NDArray[np.float64]
+from aimarket.serving import create_network
+from aimarket.state import State
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something worth a row in the table of events."""
-
-    kind: str
-    provider: str
-    subject: str
-    value: float
-
-
-class World(mesa.Model):  # type: ignore[type-arg]
-    """F providers with J offers, S segments of users in R regions.
+class World(State):
+    """Builds the state.
 
     settings    : validated settings; see `aimarket.load`
     replication : which of the independent replications of the settings this is
@@ -61,7 +44,7 @@ class World(mesa.Model):  # type: ignore[type-arg]
         self.segments = segment_columns(users)
         self.users = create_users(users, self.segments, self.network.weights, self.streams)
         self.panel_rows = panel_rows(self.segments.sample, self.settings.run.panel)
-        self.first_surplus_per_user = self.surplus_per_user = np.nan  # USD/month, measured from the first step on
+        self.first_surplus_per_user = self.surplus_per_user = np.nan
 
     def _create_offers(self) -> None:
         settings = self.settings
@@ -69,24 +52,29 @@ class World(mesa.Model):  # type: ignore[type-arg]
         self.roadmap = roadmap(settings.hardware, settings.technology.rates.hardware, months)
         self.technology = innovation.Technology(common=np.zeros(len(innovation.DRIVERS)))
         self.catalogue = create_catalogue(settings, list_prices())
-        self.quality = self.catalogue.quality.copy()  # (J,) logits
-        self.price = self.catalogue.list_price.copy()  # (J,) USD/Mtok, posted
+        tastes = provider_tastes(
+            self.streams, self.catalogue.providers, settings.users.taste_spread, 0, len(self.users)
+        )
+        self.panel_tastes = tastes[self.panel_rows]
+        self.quality = self.catalogue.quality.copy()
+        self.price = self.catalogue.list_price.copy()
         self.posted_before = self.price.copy()
-        self.starting_hours = starting_hours(self.catalogue, settings, self.roadmap, self.network)  # (J,)
+        self.starting_hours = starting_hours(self.catalogue, settings, self.roadmap, self.network)
         shape = (len(self.segments.names), len(self.network.names), len(self.price))
-        self.outage = np.zeros(shape)  # (S, R, J) share unserved last step
+        self.outage = np.zeros(shape)
         answer = self.catalogue.prefill + self.answer_time
-        self.latency = np.broadcast_to(self.network.delay.diagonal()[:, None] + answer[:, None, :], shape).copy()  # s
+        self.latency = np.broadcast_to(self.network.delay.diagonal()[:, None] + answer[:, None, :], shape).copy()
 
     def _create_providers(self) -> None:
         self.ledger = Ledger()
-        self.events: list[Event] = []
-        self.providers: list[Provider] = []
+        self.events = []
+        self.providers = []
         for index, (name, provider) in enumerate(self.settings.providers.items()):
             offers = np.flatnonzero(self.catalogue.provider == index)
             self.providers.append(Provider(self, index, name, provider, offers))
-        self.hours_per_mtok = self.reckon_hours_per_mtok()  # (J,) reference-GPU-hours
-        self.closed_frontier = [self.best_closed_quality()]  # logits, one entry a step
+        self.hours_per_mtok = self.reckon_hours_per_mtok()
+        self.closed_frontier = []
+        self.closed_frontier.append(self.best_closed_quality())
 
     def _open_for_business(self) -> None:
         """Size the fleets for the demand expected at list prices, open the books, let the first adopters choose."""
@@ -106,217 +94,5 @@ class World(mesa.Model):  # type: ignore[type-arg]
                 )
             self.ledger.open(p.name, capital, debt, value)
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
-        self.revenue = self.by_offer(self.totals.mix_tokens) * self.price  # (J,) USD a step
-        self.work = self.reckon_work()  # (S, R, J) reference GPUs
-
-    # ── questions ──
-
-    @property
-    def years(self) -> float:
-        """Years from the start of the run to the end of this step."""
-        return float(self.steps * self.clock.years)
-
-    @property
-    def months_so_far(self) -> float:
-        """Months from the start of the run to the beginning of this step."""
-        return max(0.0, (self.steps - 1) * self.clock.months)
-
-    @property
-    def gpu_shape(self) -> tuple[int, int]:
-        """Generations and regions."""
-        return len(self.roadmap.names), len(self.network.names)
-
-    @property
-    def active_providers(self) -> list[Provider]:
-        """Providers in business, in the order of the roster."""
-        return [p for p in self.providers if p.active]
-
-    @property
-    def answer_time(self) -> Floats:
-        """(S, J) s to generate an answer without thinking."""
-        return np.asarray(self.segments.output[:, None] / self.catalogue.speed)
-
-    def by_offer(self, values: Floats) -> Floats:
-        """(S, R, J) summed to (J,)."""
-        return ordered_sum(ordered_sum(values, 0), 0)
-
-    def menu(self) -> Menu:
-        """What users see now."""
-        catalogue = self.catalogue
-        active = np.array([p.active for p in self.providers], dtype=bool)
-        return Menu(
-            providers=catalogue.providers,
-            names=catalogue.names,
-            provider=catalogue.provider,
-            on_sale=active[catalogue.provider],
-            price=self.price,
-            rise=np.log(self.price / self.posted_before),
-            quality=self.quality,
-            appeal=catalogue.appeal,
-            speed=catalogue.speed,
-            mix=catalogue.mix,
-            latency=self.latency,
-            outage=self.outage,
-        )
-
-    def survey(self, menu: Menu, adoption: Floats, segments: Segments | None = None) -> Panel:
-        """What the research panel answers about a menu."""
-        tastes = self._panel_tastes()
-        return survey(
-            self.users,
-            self.panel_rows,
-            tastes,
-            menu,
-            segments or self.segments,
-            self.settings.users,
-            adoption,
-            self.clock.months,
-            self.task_factor,
-        )
-
-    def _panel_tastes(self) -> Floats:
-        """(K, F) utils; tastes never change, so they are drawn once."""
-        if not hasattr(self, "_tastes"):
-            spread = self.settings.users.taste_spread
-            self._tastes = provider_tastes(self.streams, self.catalogue.providers, spread, 0, len(self.users))
-            self._tastes = self._tastes[self.panel_rows]
-        return self._tastes
-
-    def demand_step(self, menu: Menu, adoption: Floats, segments: Segments | None = None) -> demand.Step:
-        """What the demand side needs to know about this step."""
-        policy = self.settings.policy
-        mandated = policy.portability is not None and self.months_so_far >= policy.start
-        return demand.Step(
-            users=self.users,
-            menu=menu,
-            segments=segments or self.segments,
-            settings=self.settings.users,
-            streams=self.streams,
-            number=self.steps,
-            months=self.clock.months,
-            adoption=adoption,
-            task_factor=self.task_factor,
-            portability=policy.portability if mandated else self.settings.users.portability,  # type: ignore[arg-type]
-        )
-
-    @property
-    def shocked(self) -> bool:
-        """Whether the shock of the settings is on in this step."""
-        shock = self.settings.shock
-        return self.steps > 0 and shock.start <= self.months_so_far < shock.start + shock.months
-
-    @property
-    def task_factor(self) -> float:
-        return self.settings.shock.demand if self.shocked else 1.0
-
-    @property
-    def tax_rate(self) -> float:
-        policy = self.settings.policy
-        if policy.tax_rate is not None and self.months_so_far >= policy.start:
-            return policy.tax_rate
-        return self.settings.finance.tax_rate
-
-    def adoption_probability(self) -> Floats:
-        """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at the start."""
-        potential = self.segments.population
-        before = self.totals.adopted / potential
-        gain = self.surplus_per_user / self.first_surplus_per_user
-        factor = gain**self.settings.users.surplus_feedback if np.isfinite(gain) and gain > 0 else 1.0
-        return bass_adoption(before, self.segments.innovation, self.segments.imitation, self.clock.years * factor)
-
-    def best_closed_quality(self) -> float:
-        """Best quality of offers that are not open weights, logits; of all offers if there is no other."""
-        active = np.array([p.active for p in self.providers], dtype=bool)[self.catalogue.provider]
-        for which in (active & ~self.catalogue.open_weights, active):
-            if which.any():
-                return float(self.quality[which].max())
-        return self.closed_frontier[-1] if hasattr(self, "closed_frontier") else 0.0
-
-    def reckon_hours_per_mtok(self) -> Floats:
-        """(J,) reference-GPU-hours a Mtok of the reference mix takes with today's technology and models."""
-        efficiency = np.array([p.efficiency - p.settings.efficiency for p in self.providers])[self.catalogue.provider]
-        dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
-        return np.asarray(self.starting_hours * np.exp(dearer - self.technology.common.sum() - efficiency))
-
-    def reckon_work(self) -> Floats:
-        """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
-        return self.totals.mix_tokens * self.hours_per_mtok / (HOURS_PER_MONTH * self.clock.months)
-
-    def capacity(self, p: Provider) -> Floats:
-        """(R,) reference GPUs installed."""
-        return np.asarray(self.roadmap.throughput @ p.fleet.installed(*self.gpu_shape))
-
-    def workable_hours(self, p: Provider) -> float:
-        """Reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if all capacity is bought."""
-        if not self.hours_per_mtok[p.offers].any():
-            return np.inf
-        hours = HOURS_PER_MONTH * self.clock.months
-        usable = float(self.capacity(p).sum()) * self.settings.hardware.maximum_utilisation
-        return usable * hours / peak_over_mean(self.work[:, :, p.offers], self.network)
-
-    def long_run_costs(self) -> tuple[Floats, Floats]:
-        """Best generation to buy and long-run marginal cost: (F,) int, (J,) USD/Mtok of the reference mix."""
-        on_sale = self.roadmap.on_sale(self.months_so_far)
-        best, hour = [], []
-        for p in self.providers:
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)[on_sale]
-            best.append(on_sale[cost.argmin()])
-            hour.append(cost.min())
-        own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
-        return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
-
-    def short_run_costs(self) -> Floats:
-        """(J,) USD/Mtok: energy on the least efficient GPUs installed, or the wholesale price."""
-        costs = np.zeros(len(self.providers))
-        for p in self.providers:
-            used = p.fleet.installed(*self.gpu_shape).sum(axis=1) > 0
-            energy = energy_per_hour(self.settings.hardware, self.roadmap.power, 1.0) / self.roadmap.throughput
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            costs[p.index] = energy[used].max() * electricity if used.any() else 0.0
-        own = self.hours_per_mtok * costs[self.catalogue.provider]
-        return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
-
-    @property
-    def wholesale_price(self) -> Floats:
-        """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
-        dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
-        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum()))
-
-    def view(self, p: Provider) -> View:
-        """What provider `p` may see now."""
-        books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
-        lead = self.lead_time
-        ends = fleet.delivered & (fleet.arrival + self.life <= self.steps + lead)
-        reference = fleet.gpus * throughput[fleet.generation]
-        return View(
-            step=self.steps,
-            months=self.clock.months,
-            provider=p.index,
-            offers=p.offers,
-            menu=self.panel_menu,
-            panel=self.panel,
-            settings=self.settings.users,
-            costs=self.marginal_cost[p.offers],
-            prices=self.price[p.offers],
-            revenue=float(ordered_sum(self.revenue[p.offers])),
-            users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),
-            cash=books.balance["cash"],
-            credit=credit(books, self.settings.finance.covenant),
-            burn=p.burn,
-            load=float(ordered_sum(self.by_offer(self.work)[p.offers])),
-            capacity=float(reference[fleet.delivered].sum()),
-            workable=self.workable_hours(p),
-            hours=self.hours_per_mtok[p.offers],
-            arriving=float(reference[~fleet.delivered].sum()),
-            retiring=float(reference[ends].sum()),
-            peak=peak_over_mean(self.work[:, :, p.offers], self.network),
-            lead_time=lead,
-            gpu_throughput=float(throughput[self.generation[p.index]]),
-        )
-
-    @property
-    def lead_time(self) -> int:
-        """Steps from ordering a GPU to its delivery, at least one."""
-        months = self.settings.hardware.lead_time * (self.settings.shock.lead_time if self.shocked else 1.0)
-        return max(1, self.clock.steps(months))
+        self.revenue = self.by_offer(self.totals.mix_tokens) * self.price
+        self.work = self.reckon_work()

@@ -1,4 +1,4 @@
-"""Order what keeps utilisation in the peak hour at a target when the order arrives, from the growth of load seen so far."""
+"""Order what keeps peak-hour utilisation at a target when the order arrives, from the growth of load seen so far."""
 
 import numpy as np
 

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from aimarket.kernels.sums import ordered_sum
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -34,7 +36,7 @@ def switching_cost(
     depth                        : (U,) float, 1
     base, maximum, per_log_depth : (U,) float, utils
     returns                      : (U,) float, utils
-    source                       : Farrell and Klemperer (2007), Handbook of Industrial Organization 3, ch. 31 (form: ours)
+    source                       : form ours; Farrell and Klemperer (2007), Handbook of Industrial Organization 3
     """
     return base - maximum * np.expm1(-tenure / horizon) + per_log_depth * np.log1p(depth)
 
@@ -52,7 +54,7 @@ def logit_shares(utility: Floats, outside: Floats) -> tuple[Floats, Floats]:
     if not np.isfinite(top).all():
         raise ValueError("a user has neither an offer nor an outside option of finite utility")
     weight = np.exp(utility - top[:, None])
-    total = weight.sum(axis=1) + np.exp(outside - top)
+    total = ordered_sum(weight) + np.exp(outside - top)
     return weight / total[:, None], np.log(total) + top
 
 
@@ -61,8 +63,8 @@ def sampled_choice(utility: Floats, outside: Floats) -> Integers:
 
     utility : (U, J) float, utils   shocks included
     outside : (U,) float, utils     shock included
-    returns : (U,) int              offer, or -1 for the outside option
+    returns : (U,) int              offer, or -1 for the outside option and where no alternative can be had
     """
     best = utility.argmax(axis=1)
-    rows = np.arange(len(utility))
-    return np.where(utility[rows, best] >= outside, best, -1)
+    highest = utility[np.arange(len(utility)), best]
+    return np.where((highest >= outside) & (highest > -np.inf), best, -1)

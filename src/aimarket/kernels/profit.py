@@ -112,7 +112,7 @@ def expected_value(demand: Demand, prices: Floats, costs: Floats, user_value: Fl
     """Expected margin of the step plus the value of the users kept or won, and its gradient in log prices.
 
     prices, costs : (M,) float, USD/Mtok
-    user_value    : (K,) float, USD         value beyond this step of having the user, 0 for a firm that does not look ahead
+    user_value    : (K,) float, USD         of having the user after this step; 0 for a firm that does not look ahead
     returns       : USD; (M,) float, USD per log point
     """
     tokens, elasticity = usage(demand, prices)
@@ -164,7 +164,7 @@ class _Chances:
         gradient = review * share * (self.slope * (worth - of_chooser[:, None]) + worth_slope)
         gradient += np.where(held, (1 - review) * worth_slope, 0.0)
         gradient += np.where(held, (self.review_slope * (of_chooser - of_holder))[:, None], 0.0)
-        return float(self.weight @ value), self.weight @ gradient
+        return float((self.weight * value).sum()), (self.weight[:, None] * gradient).sum(axis=0)
 
 
 def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:

@@ -10,8 +10,8 @@ Floats = NDArray[np.float64]
 def erlang_c(servers: ArrayLike, offered_load: ArrayLike) -> Floats:
     """Probability that a request waits in an M/M/c queue.
 
-    Erlang's B is a ratio of a Poisson probability to a Poisson tail sum, so the incomplete gamma function gives it for any
-    real number of servers without recursion; no large-pool approximation is needed.
+    Erlang's B is a ratio of a Poisson probability to a Poisson tail sum, so the incomplete gamma function gives it for
+    any real number of servers without recursion; no large-pool approximation is needed.
 
     servers      : (...) float, >= 0
     offered_load : (...) float, erlang; servers busy on average

@@ -1,4 +1,4 @@
-"""Placing hourly load on regional capacity: at home first, the rest where there is room, pro rata when there is none."""
+"""Placing hourly load on regional capacity: home first, the rest where there is room, pro rata when there is none."""
 
 from dataclasses import dataclass
 

@@ -9,8 +9,8 @@ Floats = NDArray[np.float64]
 def ordered_sum(values: Floats, axis: int = -1) -> Floats:
     """Sum along one axis, term after term from the first to the last.
 
-    NumPy's own sum pairs terms by position, so a term of zero put in between changes the rounding of all the rest; here a
-    firm nobody wants changes nothing, to the last bit.
+    NumPy's own sum pairs terms by position, so a term of zero put in between changes the rounding of all the rest; here
+    a firm nobody wants changes nothing, to the last bit.
 
     values  : (..., N, ...) float
     returns : (..., ...) float, the axis gone; zeros if it is empty

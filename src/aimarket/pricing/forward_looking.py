@@ -95,4 +95,4 @@ def _mean_own(value: Floats, view: View) -> float:
     """Mean value over the panel users now ours; over all of them if none is."""
     own = view.panel.provider == view.provider
     weight = view.panel.weight * (own if own.any() else 1.0)
-    return float(value @ weight / weight.sum())
+    return float((value * weight).sum() / weight.sum())
