@@ -6,6 +6,11 @@
 2
 """
 
+import os
+
+# The market's matrices are tiny: BLAS threads only wait for one another, several times slower on a busy machine.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from aimarket.configuration import SettingsError, load
 from aimarket.identities import IdentityBreach
 from aimarket.market import Market

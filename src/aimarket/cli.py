@@ -1,27 +1,23 @@
 """The command line: `aimarket run`, `figures`, `collect`, `data`."""
 
 import argparse
-import itertools
 import os
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
 from aimarket import configuration, data, dictionary
-from aimarket.configuration import SettingsError
-from aimarket.data import refresh, show
+from aimarket.complaints import SettingsError, one_line
+from aimarket.composition import FAULTS, compose_plain, compose_points, conf_dir, expand, explain, plain
 from aimarket.recorder import finished
-from aimarket.report import figures, summary
 from aimarket.report.progress import progress
 from aimarket.results import ResultsError, collect, open_results
 from aimarket.settings import Settings
@@ -56,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail("interrupted; complete runs are kept, this one is not", code=130)
 
 
-def _fail(message: str, code: int = 2) -> None:
+def _fail(message: str, code: int = 2) -> NoReturn:
     print(f"aimarket: {message}", file=sys.stderr)
     sys.exit(code)
 
@@ -67,40 +63,27 @@ def _fail(message: str, code: int = 2) -> None:
 def _run(arguments: list[str]) -> None:
     # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    flags = get_args_parser().parse_args(arguments)
+    parser = get_args_parser()
+    parser.error = lambda message: _fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
+    flags = parser.parse_args(arguments)
     sys.argv = ["aimarket run", *arguments]
     if flags.multirun:
-        for point in expand(flags.overrides):
-            configuration.load(point)
+        for point in compose_points(expand(flags.overrides)):
+            configuration.validate(point)
     try:
-        hydra.main(version_base="1.3", config_path=str(configuration.conf_dir()), config_name="config")(_job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise SettingsError(configuration.explain(flags.overrides, error)) from None
-
-
-def expand(overrides: Sequence[str]) -> list[list[str]]:
-    """The points of a multirun as lists of plain overrides, every combination of what is swept.
-
-    raises : SettingsError if an override cannot be parsed
-    """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise SettingsError(configuration.explain(overrides, error)) from None
-    choices = []
-    for override in parsed:
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        elif not override.is_hydra_override():
-            choices.append([str(override.input_line)])
-    return [list(point) for point in itertools.product(*choices)]
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+    except SettingsError:
+        raise
+    except FAULTS as error:
+        if (fault := explain(flags.overrides)) is None and not isinstance(error, HydraException):
+            raise
+        raise SettingsError(fault or one_line(str(error))) from None
 
 
 def _job(config: DictConfig) -> None:
     """One run: a point of a multirun, or the only one."""
     job = HydraConfig.get()
-    settings = configuration.validate(configuration.plain(config))
+    settings = configuration.validate(plain(config))
     overrides = [str(item) for item in job.overrides.task]
     alone = job.mode is None or job.mode.name == "RUN"
     study, run_id = Path(settings.outputs) / settings.study, configuration.run_id(settings)
@@ -110,7 +93,7 @@ def _job(config: DictConfig) -> None:
         try:
             with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
                 run_settings(settings, overrides, advance)
-        except (ArithmeticError, OSError, MemoryError) as error:
+        except (ArithmeticError, OSError, MemoryError, ValueError) as error:
             _fail(f"run {run_id} failed: {error}; see {study}/runs/{run_id}.json", code=1)
     if alone:
         _summarise(settings, run_id)
@@ -123,6 +106,10 @@ def _summarise(settings: Settings, run_id: str) -> None:
         return
     results = open_results(Path(settings.outputs) / settings.study)
     market, providers = (frame[frame["run_id"] == run_id] for frame in (results.market, results.providers))
+    from rich.console import Console
+
+    from aimarket.report import summary
+
     console = Console()
     console.print(summary.summary_table(market, providers))
     console.print(summary.share_table(market, providers))
@@ -136,6 +123,8 @@ def _figures(arguments: list[str]) -> None:
     parser.add_argument("study", help="a folder, or the name of one in outputs/")
     parser.add_argument("--to", type=Path, help="folder for the figures; default: figures/ in the study")
     options = parser.parse_args(arguments)
+    from aimarket.report import figures
+
     results = open_results(options.study)
     if results.market.empty or results.providers.empty:
         raise ResultsError(f"{results.folder}: the tables market and providers were not recorded (record.tables)")
@@ -161,6 +150,8 @@ def _data(arguments: list[str]) -> None:
     if options.action == "dictionary":
         print(dictionary.markdown(), end="")
     elif options.action == "refresh":
+        from aimarket.data import refresh
+
         try:
             print(refresh.refresh(options.as_of))
         except (ImportError, ValueError) as error:
@@ -171,7 +162,11 @@ def _data(arguments: list[str]) -> None:
 
 def _show(overrides: list[str]) -> None:
     """Every offer and every documented number of a composed configuration."""
-    config = configuration.compose_plain(overrides)
+    from rich.console import Console
+
+    from aimarket.data import show
+
+    config = compose_plain(overrides)
     settings = configuration.validate(config)
     table = data.list_prices()
     used = {offer.model for p in settings.providers.values() for offer in p.offers.values() if offer.model}

@@ -18,10 +18,8 @@ def bass_adoption(adopted: ArrayLike, innovation: ArrayLike, imitation: ArrayLik
     source                : Bass (1969), Management Science 15(5)
     """
     share, p, q, time = np.broadcast_arrays(*(np.asarray(x, float) for x in (adopted, innovation, imitation, years)))
-    # With y = (1 - F)/(p + qF) the equation dF/dt = (p + qF)(1 - F) reads dy/dt = -(p + q) y.
-    hazard = p + q * share
-    y = (1 - share) / np.where(hazard > 0, hazard, np.inf) * np.exp(-(p + q) * time)
-    later = (1 - p * y) / (1 + q * y)
-    left = 1 - share
-    probability = np.divide(later - share, left, out=np.zeros_like(left), where=left > 0)
-    return np.where(hazard > 0, np.clip(probability, 0.0, 1.0), 0.0)
+    # With y = (1 - F)/(p + qF) the equation dF/dt = (p + qF)(1 - F) reads dy/dt = -(p + q) y; solved for F and then for
+    # (F(t) - F)/(1 - F), all differences of near equals cancel.
+    hazard, decayed = p + q * share, np.exp(-(p + q) * time)
+    below = hazard + q * (1 - share) * decayed
+    return np.divide(-hazard * np.expm1(-(p + q) * time), below, out=np.zeros(share.shape), where=hazard > 0)

@@ -1,0 +1,257 @@
+"""Composing `conf/` with Hydra; what went wrong is said in one line."""
+
+import copy
+import difflib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from aimarket.complaints import SettingsError, near, one_line, shown
+from aimarket.documented import NODE_KEYS
+
+# Hydra raises plain ValueErrors too, and endless interpolations end in recursion.
+FAULTS = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
+
+
+def conf_dir() -> Path:
+    """Return the folder of the configuration tree.
+
+    An installed wheel carries the tree as `aimarket/conf`; a checkout has it at the root of the repository.
+
+    raises : FileNotFoundError      if neither is there
+    """
+    package = Path(__file__).resolve().parent
+    packaged, checkout = package / "conf", package.parents[1] / "conf"
+    if packaged.is_dir():
+        return packaged
+    if checkout.is_dir() and (checkout.parent / "pyproject.toml").is_file():
+        return checkout
+    raise FileNotFoundError(f"aimarket: no configuration in {packaged} or {checkout}; the installation is incomplete")
+
+
+def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
+    """Compose `conf/` with overrides into plain dictionaries, documented numbers still as nodes.
+
+    raises : SettingsError
+    """
+    try:
+        return plain(_compose(overrides))
+    except FAULTS as error:
+        raise SettingsError(explain(overrides) or one_line(str(error))) from None
+
+
+def compose_points(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """The points of a multirun, composed; those that differ only in plain values share one composition.
+
+    raises : SettingsError
+    """
+    composed: dict[tuple[str, ...], DictConfig] = {}
+    for point in points:
+        parsed = [_parse(item) for item in point]
+        values = [item for item in parsed if _is_plain_value(item)]
+        like = (*(str(item.input_line) for item in parsed if item not in values), "", *(v.key_or_group for v in values))
+        try:
+            if like not in composed:
+                composed[like] = _compose(point)
+            config = copy.deepcopy(composed[like])
+            for item in values:  # as Hydra does it
+                OmegaConf.update(config, item.key_or_group, item.value(), merge=True)
+            yield plain(config)
+        except FAULTS as error:
+            raise SettingsError(explain(point) or one_line(str(error))) from None
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a multirun as lists of plain overrides, every combination of what is swept.
+
+    raises : SettingsError if an override cannot be parsed or swept
+    """
+    choices = []
+    with _hydra():
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        for text in overrides:
+            try:
+                override = parser.parse_override(text)
+                if override.is_discrete_sweep():
+                    key = override.get_key_element()
+                    choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                elif override.is_sweep_override():
+                    raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
+                elif not override.is_hydra_override():
+                    choices.append([text])
+            except HydraException as error:
+                raise SettingsError(explain([text]) or one_line(str(error))) from None
+    return [list(point) for point in itertools.product(*choices)]
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A composed configuration as plain dictionaries, interpolations resolved."""
+    resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    return {str(key): value for key, value in dict(resolved).items()}  # type: ignore[arg-type]
+
+
+def explain(overrides: Sequence[str]) -> str | None:
+    """One line that names the override at fault in a failed composition; None if none of them is.
+
+    Groups come before values, as Hydra takes them; each is added to those before it until it fails.
+    """
+    try:
+        parsed = [_parse(override) for override in overrides]
+    except SettingsError as unparsable:
+        return str(unparsable)
+    if fault := next(filter(None, map(_misuse, parsed)), None):
+        return fault
+    parsed.sort(key=lambda item: (not _is_group(item), not item.is_add()))
+    groups = sum(map(_is_group, parsed))
+    refusals = (_refused(parsed[: count + 1]) for count in range(len(parsed)))
+    if fault := next(filter(None, itertools.islice(refusals, groups)), None):
+        return fault
+    config = plain(_compose([str(item.input_line) for item in parsed[:groups]]))
+    misplaced = (_misplaced(item, config) for item in parsed[groups:] if not item.is_hydra_override())
+    return next(filter(None, itertools.chain(misplaced, refusals)), None)
+
+
+def _refused(overrides: Sequence[Override]) -> str | None:
+    """What Hydra says to the last of some overrides."""
+    *before, item = overrides
+    try:
+        plain(_compose([str(override.input_line) for override in overrides]))
+    except FAULTS as error:
+        got = "" if item.is_delete() else f" (got {shown(item.value())})"
+        return f"{_name(item)}: {_in_words(error)}{got}{_elsewhere(item, before) if _is_group(item) else ''}"
+    return None
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra at work on `conf/`; one that is at work around this call is left as it was."""
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+            yield
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def _compose(overrides: Sequence[str]) -> DictConfig:
+    with _hydra():
+        return compose("config", overrides=list(overrides))
+
+
+def _parse(text: str) -> Override:
+    try:
+        if (item := OverridesParser.create().parse_override(text)).key_or_group:
+            return item
+    except HydraException:
+        pass
+    raise SettingsError(f"{text}: not a valid override; write key=value")
+
+
+def _is_group(item: Override) -> bool:
+    """Whether an override chooses a file of a group, a folder of `conf/`."""
+    return item.package is not None or (bool(item.key_or_group) and (conf_dir() / item.key_or_group).is_dir())
+
+
+def _is_plain_value(item: Override) -> bool:
+    return item.type is OverrideType.CHANGE and not _is_group(item) and not isinstance(item.value(), dict)
+
+
+def _name(item: Override) -> str:
+    return str(item.get_key_element()).lstrip("+~")
+
+
+def _in_words(fault: Exception) -> str:
+    """What Hydra says, without its advice on another line."""
+    first = (str(fault).strip().splitlines() or [type(fault).__name__])[0].rstrip(".")
+    if first.startswith("Could not override"):
+        return "not in the configuration"
+    return first if len(first) <= 160 else f"{first[:157]}..."
+
+
+def _options(group: str) -> list[str]:
+    """Files of a group; experiments are sorted into folders."""
+    folder = conf_dir() / group
+    files = folder.rglob("*.yaml") if group == "experiment" else folder.glob("*.yaml")
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
+
+
+def _elsewhere(item: Override, before: Sequence[Override]) -> str:
+    """Where the group of an override stands in the defaults, if not where it is said to."""
+    with _hydra():
+        composed = compose("config", [str(other.input_line) for other in before], return_hydra_config=True)
+    places = [str(place) for place in composed.hydra.runtime.choices if not str(place).startswith("hydra/")]
+    of_group = [place for place in places if place.split("@")[0] == item.key_or_group]
+    return "" if _name(item) in of_group else near(_name(item), of_group or places)
+
+
+def _misuse(item: Override) -> str | None:
+    """What is wrong with an override whatever the configuration."""
+    if item.is_sweep_override():
+        values = str(item.input_line).partition("=")[2]
+        return f"{_name(item)}: one value is needed (got {values}); with -m each of several is run"
+    if _is_group(item) and not item.is_delete():
+        value, options = item.value(), _options(str(item.key_or_group))
+        if value is not None and value not in options and not isinstance(value, list | dict):
+            return f"{_name(item)}: no such option (got {shown(value)}){near(str(value), options)}"
+    return None
+
+
+def _misplaced(item: Override, config: dict[str, Any]) -> str | None:
+    """What is wrong with where a value goes; if nothing is, `config` gets it."""
+    key, got = str(item.key_or_group), "" if item.is_delete() else f" (got {shown(item.value())})"
+    parts, node = key.split("."), config
+    for depth, part in enumerate(parts[:-1]):
+        if isinstance(node.get(part), Mapping):
+            node = node[part]
+        elif item.is_add() or item.is_force_add():
+            node = node.setdefault(part, {})
+        else:
+            return _unknown(key, depth, node, config, got)
+    there = parts[-1] in node
+    if there and isinstance(item.value(), list) and isinstance(node[parts[-1]], Mapping):
+        return f"{key}: is a mapping{got}; write {key}.value=[...] for a documented list"
+    if item.is_add() and there and not isinstance(item.value(), dict):
+        return f"{key}: is there already{got}; write {key}=... to change it"
+    if not there and not (item.is_add() or item.is_force_add()):
+        return _unknown(key, len(parts) - 1, node, config, got)
+    if item.is_delete():
+        del node[parts[-1]]
+    else:
+        node[parts[-1]] = item.value()
+    return None
+
+
+def _unknown(key: str, depth: int, node: Mapping[str, Any], config: Mapping[str, Any], got: str) -> str:
+    """Unknown key: what may have been meant, and what stands in its place."""
+    parts, here = key.split("."), list(node)
+    prefix = ".".join(parts[:depth])
+    if not prefix:
+        here += sorted({folder.name for folder in conf_dir().iterdir() if folder.is_dir()} - set(here))
+    close = difflib.get_close_matches(parts[depth], here, n=1, cutoff=0.6)
+    if close:
+        meant = [".".join(filter(None, (prefix, close[0])))]
+    else:
+        alike = [known for known in _keys(config) if known.split(".")[-1] == parts[-1]]
+        meant = difflib.get_close_matches(key, alike or list(_keys(config)), n=1, cutoff=0.3 if alike else 0.7)
+    hint = f"; did you mean {meant[0]}?" if meant else ";"
+    return f"{key}: unknown key{got}{hint} allowed under {prefix or 'the root'}: {', '.join(here) or 'nothing'}"
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    """Dotted keys of every leaf; a documented number is one."""
+    if isinstance(node, Mapping) and not all(name in node for name in NODE_KEYS):
+        for name, value in node.items():
+            yield from _keys(value, f"{prefix}{name}.")
+    else:
+        yield prefix[:-1]

@@ -1,0 +1,263 @@
+"""Users adopt, review, choose, use and deepen: what is expected is the limit of what is sampled, and all count."""
+
+import copy
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from aimarket import Market, demand, load
+from aimarket.kernels.choice import logit_shares
+from aimarket.population import Users, over_step, users_switching_cost
+
+SEGMENTS = ("consumer", "developer", "enterprise")
+LOCKED_IN = [
+    f"users.segments.{segment}.{key}"
+    for segment in SEGMENTS
+    for key in ("review=0.5", "switching.maximum=3", "switching.horizon=2", "adoption.initial=0.7")
+]
+
+
+def market_after(steps: int, *overrides: str) -> Market:
+    market = Market(load(["roster=oligopoly", "users.size=3000", "run.panel=3000", *LOCKED_IN, *overrides]))
+    for _ in range(steps):
+        market.step()
+    return market
+
+
+@pytest.fixture(scope="module")
+def lived() -> Market:
+    """A market of some months, with a price rise, an outage and a provider that has just left."""
+    market = market_after(3)
+    market.posted_before = market.price / np.linspace(0.8, 1.25, len(market.price))
+    market.outage = np.full_like(market.outage, 0.05)
+    market.providers[2].active = False
+    return market
+
+
+def step_of(market: Market, number: int, adoption: float = 0.2, **changes: object) -> demand.Step:
+    """The step as the market would take it, on users of its own."""
+    chances = np.full(len(market.segments.names), adoption)
+    step = market.demand_step(market.menu(), chances)
+    return replace(step, users=copy.deepcopy(market.users), number=number, **changes)
+
+
+def freeze(users: Users) -> dict[str, np.ndarray]:
+    return {field.name: getattr(users, field.name).copy() for field in fields(users)}
+
+
+# ── expectation and sample ──
+
+
+def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
+    """The whole market is the panel here, so firms that reckon with it know every probability."""
+    menu, rounds, adoption = lived.menu(), 40, np.full(3, 0.2)
+    panel = lived.survey(menu, adoption)
+    assert (panel.segment == lived.users.segment).all()
+    share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+    held = np.maximum(panel.offer, 0)
+    rise = np.where(panel.offer >= 0, np.maximum(menu.rise[held], 0.0), 0.0)
+    review = 1 - (1 - panel.review) * np.exp(-lived.settings.users.price_rise_review * rise)
+    chance = review[:, None] * share + (1 - review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
+    expected, variance = panel.weight @ chance, panel.weight**2 @ (chance * (1 - chance))
+    sampled = [demand.choose(step_of(lived, 100 + n), None) for n in range(rounds)]
+    mean = np.mean([lived.by_offer(totals.users) for totals in sampled], axis=0)
+    error = np.sqrt(variance / rounds)
+    assert (np.abs(mean - expected) <= 4.5 * error).all()
+    assert (expected[menu.provider == 2] == 0).all()
+    assert (mean[menu.provider == 2] == 0).all()
+
+
+def test_firms_know_what_leaving_costs_their_users(lived, monkeypatch):
+    charged = np.zeros(len(lived.users))
+
+    def spy(users: Users, rows: np.ndarray, *others: object) -> np.ndarray:
+        cost = users_switching_cost(users, rows, *others)
+        if not charged[rows].any():  # the first to ask is the choice
+            charged[rows] = cost
+        return cost
+
+    monkeypatch.setattr(demand, "users_switching_cost", spy)
+    panel = lived.survey(lived.menu(), np.zeros(3))
+    demand.choose(step_of(lived, 50), None)
+    chose = (panel.offer >= 0) & (charged > 0)
+    assert chose.sum() > 100
+    assert (panel.leaving_cost[chose] == charged[chose]).all()
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
+def test_as_many_adopt_as_should(lived, probability):
+    step = step_of(lived, 7, adoption=probability)
+    waiting = ~step.users.adopted
+    demand.choose(step, None)
+    joined = int(step.users.adopted[waiting].sum())
+    assert step.users.adopted[~waiting].all()
+    if probability in (0, 1):
+        assert joined == probability * waiting.sum()
+    else:
+        assert binomtest(joined, int(waiting.sum()), probability).pvalue > 0.001  # fixed seed: no bad luck
+
+
+def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
+    quiet = replace(step_of(lived, 9, adoption=0.0), settings=replace(lived.settings.users, outage_review=0.0))
+    rows, offers = slice(0, len(lived.users)), len(lived.price)
+    everything = np.ones(offers, dtype=bool)
+    for rise, expected in ((-0.5, 0.5), (0.0, 0.5), (0.2, 1 - 0.5 * np.exp(-5 * 0.2))):
+        menu = replace(quiet.menu, rise=np.full(offers, rise), on_sale=everything)
+        _, choosers = demand.reviewing(replace(quiet, menu=menu), rows)
+        attached = lived.users.offer >= 0
+        count = int(attached[choosers].sum())
+        assert lived.settings.users.price_rise_review == 5
+        assert binomtest(count, int(attached.sum()), expected).pvalue > 0.001, rise
+
+
+# ── who is bound to what ──
+
+
+def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
+    step = step_of(lived, 11, adoption=0.0)
+    orphans = np.flatnonzero((step.users.offer >= 0) & ~step.menu.on_sale[np.maximum(step.users.offer, 0)])
+    _, choosers = demand.reviewing(step, slice(0, len(step.users)))
+    assert len(orphans) > 20
+    assert np.isin(orphans, choosers).all()
+    costly = replace(step.segments, base=np.full(3, 1e6))  # nobody who has to pay this leaves
+    step = replace(step, segments=costly)
+    before = step.users.offer.copy()
+    demand.choose(step, None)
+    stayed = np.setdiff1d(np.flatnonzero(before >= 0), orphans)
+    provider = step.menu.provider
+    assert (provider[step.users.offer[stayed]] == provider[before[stayed]]).all()
+    assert step.menu.on_sale[step.users.offer[orphans][step.users.offer[orphans] >= 0]].all()
+
+
+@pytest.mark.parametrize("outside", [0.0, -np.inf])
+def test_nobody_holds_an_offer_when_nothing_is_on_sale(lived, outside):
+    step = step_of(lived, 12)
+    step = replace(
+        step,
+        menu=replace(step.menu, on_sale=np.zeros(len(lived.price), dtype=bool)),
+        segments=replace(step.segments, outside=np.full(3, outside)),
+    )
+    totals = demand.choose(step, None)
+    assert (step.users.offer == -1).all()
+    assert not totals.users.any()
+    assert not totals.tokens.any()
+
+
+def test_tenure_counts_the_months_with_a_provider(lived):
+    step = replace(step_of(lived, 13), portability=0.25)
+    before, provider = freeze(step.users), np.append(step.menu.provider, -1)
+    demand.choose(step, None)
+    old, new = provider[before["offer"]], provider[step.users.offer]
+    months = step.months
+    stayed, moved = (new >= 0) & (old == new), (new >= 0) & (old >= 0) & (old != new)
+    came, gone = (new >= 0) & (old < 0), new < 0
+    assert min(stayed.sum(), moved.sum(), came.sum(), gone.sum()) > 10
+    tenure = step.users.tenure
+    assert (tenure[stayed] == before["tenure"][stayed] + months).all()
+    assert tenure[moved] == pytest.approx(0.25 * before["tenure"][moved] + months)
+    assert (tenure[came] == months).all()
+    assert (tenure[gone] == 0).all()
+
+
+# ── workflows ──
+
+
+def test_workflows_grow_fall_and_are_forgotten_but_not_before_there_were_any(lived):
+    step = step_of(lived, 14)
+    before = freeze(step.users)
+    demand.choose(step, None)
+    users, s = step.users, step.users.segment
+    decay, ceiling, growth = (getattr(step.segments, f"depth_{name}")[s] for name in ("decay", "ceiling", "growth"))
+    attached, same = users.offer >= 0, (users.offer == before["offer"]) & (users.offer >= 0)
+    fall = np.where(same, before["surplus"] - users.surplus, 0.0)
+    better, worse = attached & ~(fall > 0), attached & (fall > 0)
+    outside, never = users.adopted & ~attached, ~users.adopted
+    assert min(better.sum(), worse.sum(), outside.sum(), never.sum()) > 10
+    depth, was = users.depth, before["depth"]
+    assert depth[never].tolist() == was[never].tolist()
+    assert depth[outside] == pytest.approx((was * (1 - decay))[outside])
+    assert depth[better] == pytest.approx((was + growth * (ceiling - was))[better])
+    assert depth[worse] == pytest.approx((was * (1 - decay) ** fall)[worse])
+
+
+def test_late_adopters_start_with_the_workflows_of_early_ones():
+    market = market_after(6, "roster=duopoly")
+    never = ~market.users.adopted
+    initial = np.array([s.depth.initial for s in market.settings.users.segments.values()])
+    assert never.any()
+    assert (market.users.depth[never] == initial[market.users.segment[never]]).all()
+
+
+@pytest.mark.parametrize("monthly", [0.0, 0.3, 1.0])
+def test_probabilities_over_half_steps_make_up_a_step(monthly):
+    half, whole = (float(over_step(monthly, months)) for months in (0.5, 1.0))
+    assert 1 - (1 - half) ** 2 == pytest.approx(whole)
+    assert whole == pytest.approx(monthly)
+
+
+# ── counting ──
+
+
+def test_totals_count_every_user_once(lived):
+    step = step_of(lived, 15)
+    before = freeze(step.users)
+    totals = demand.choose(step, None)
+    users, menu = step.users, step.menu
+    attached = np.flatnonzero(users.offer >= 0)
+    cube = np.zeros_like(totals.users)
+    for i in attached:
+        cube[users.segment[i], users.region[i], users.offer[i]] += users.weight[i]
+    assert totals.users == pytest.approx(cube)
+    for s in range(3):
+        rows = users.segment == s
+        assert totals.adopted[s] == pytest.approx(users.weight[rows & users.adopted].sum())
+        for f in range(len(menu.providers)):
+            had = rows & (before["offer"] >= 0) & (menu.provider[before["offer"]] == f)
+            has = (users.offer >= 0) & (menu.provider[users.offer] == f)
+            assert totals.attached_before[s, f] == pytest.approx(users.weight[had].sum())
+            assert totals.leavers[s, f] == pytest.approx(users.weight[had & ~has].sum())
+    # Depth and tenure are those with which users choose and use, before the step is over.
+    assert totals.depth.sum() == pytest.approx((users.weight * before["depth"])[attached].sum())
+    tenure = users.tenure[attached] - step.months
+    assert totals.tenure.sum() == pytest.approx((users.weight[attached] * tenure).sum())
+
+
+def test_tokens_are_tasks_times_tokens_a_task(lived):
+    step = step_of(lived, 16)
+    totals = demand.choose(step, None)
+    mix, plain = step.menu.mix[:, None, :], step.segments.tokens_per_task[:, None, None]
+    assert totals.tokens == pytest.approx(totals.tasks * plain + totals.thinking)
+    assert totals.mix_tokens == pytest.approx(totals.tokens * mix)
+    doubled = demand.choose(replace(step_of(lived, 16), task_factor=2.0), None)
+    assert doubled.tokens == pytest.approx(2 * totals.tokens)
+    assert (doubled.users == totals.users).all()
+
+
+def test_threads_and_blocks_change_no_choice():
+    market = market_after(0, "users.size=20000")
+    results = []
+    with ThreadPoolExecutor(3) as pool:
+        for executor in (None, pool):
+            step = step_of(market, 17)
+            results.append((demand.choose(step, executor), freeze(step.users)))
+    (alone, users), (together, same_users) = results
+    for field in fields(alone):
+        assert getattr(alone, field.name).tobytes() == getattr(together, field.name).tobytes(), field.name
+    for name, column in users.items():
+        assert column.tobytes() == same_users[name].tobytes(), name
+
+
+def test_smaller_blocks_make_the_same_users(lived, monkeypatch):
+    outcomes = []
+    for block in (demand.BLOCK, 256):
+        monkeypatch.setattr(demand, "BLOCK", block)
+        step = step_of(lived, 18)
+        totals = demand.choose(step, None)
+        outcomes.append((freeze(step.users), totals))
+    (users, totals), (others, their_totals) = outcomes
+    for name, column in users.items():
+        assert column.tobytes() == others[name].tobytes(), name
+    assert their_totals.tokens == pytest.approx(totals.tokens)
