@@ -35,6 +35,10 @@ _USAGE = """usage: aimarket COMMAND ...
 STUDY is a folder, or the name of one in outputs/."""
 
 
+class RunFailedError(RuntimeError):
+    """A run that broke off; what was wrong is in its manifest. The other points of a multirun go on."""
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with 0, 1 for a run that failed, 2 for bad input, 130 if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -48,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         commands[arguments[0]](arguments[1:])
     except (SettingsError, ResultsError) as error:
         _fail(str(error))
+    except RunFailedError as error:
+        _fail(str(error), code=1)
     except KeyboardInterrupt:
         _fail("interrupted; complete runs are kept, this one is not", code=130)
 
@@ -94,7 +100,7 @@ def _job(config: DictConfig) -> None:
             with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
                 run_settings(settings, overrides, advance)
         except (ArithmeticError, OSError, MemoryError, ValueError) as error:
-            _fail(f"run {run_id} failed: {error}; see {study}/runs/{run_id}.json", code=1)
+            raise RunFailedError(f"run {run_id} failed: {error}; see {study}/runs/{run_id}.json") from error
     if alone:
         _summarise(settings, run_id)
     print(f"{study}/runs/{run_id}.json")

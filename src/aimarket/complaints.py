@@ -45,19 +45,19 @@ def describe(error: ValidationError, kind: type, prefix: str) -> str:
     key, of_key, what = prefix + ".".join(map(str, location)), "[key]" in first["loc"], first["type"]
     parent, _, name = key.rpartition(".")
     if what == "unexpected_keyword_argument":
-        names = [field.name for field in dataclasses.fields(_kind_at(kind, location[:-1]))]
+        names = [field.name for field in dataclasses.fields(kind_at(kind, location[:-1]))]
         message = f"unknown key (got {shown(first['input'])}){near(name, names, f'{parent}.' if parent else '')}"
     elif of_key:
-        mapping = get_args(_kind_at(kind, location[:-1]))
+        mapping = get_args(kind_at(kind, location[:-1]))
         message = f"{'unknown' if get_origin(mapping[0]) is Literal else 'not a'} name; should be {words(mapping[0])}"
     elif what.startswith("missing"):
-        message = f"missing; should be {words(_kind_at(kind, location))}"
+        message = f"missing; should be {words(kind_at(kind, location))}"
     else:
-        message = f"should be {words(_kind_at(kind, location))} (got {shown(first['input'])})"
+        message = f"should be {words(kind_at(kind, location))} (got {shown(first['input'])})"
     return one_line(f"{key}: {message}" + (f" [and {len(others)} more]" if others else ""))
 
 
-def _kind_at(kind: Any, location: Sequence[Any]) -> Any:
+def kind_at(kind: Any, location: Sequence[Any]) -> Any:
     """The declared type at a place in the settings."""
     for part in location:
         kind = _options(kind)[0]

@@ -51,11 +51,16 @@ class Ledger:
         self.books: dict[str, Books] = {}
         self.outside: dict[str, float] = defaultdict(float)  # USD received on balance since the start
 
-    def open(self, provider: str, capital: float, debt: float, fleet: float) -> None:
-        """Open a provider's books with paid-in capital, debt and a fleet bought with them; USD."""
+    def open(self, provider: str, cash: float, debt: float, fleet: float) -> None:
+        """Open a provider's books with cash, debt and a fleet at book value, USD.
+
+        What debt did not pay for is paid-in capital; debt beyond cash and fleet paid for losses before the run.
+        """
         self.books[provider] = Books()
-        self.pay("investors", provider, capital, "capital")
+        capital = cash + fleet - debt
+        self.pay("investors", provider, max(0.0, capital), "capital")
         self.pay("lenders", provider, debt, "borrowing")
+        self.pay(provider, "staff", max(0.0, -capital), "overhead")
         self.pay(provider, "vendors", fleet, "capex")
         self.transfer(provider, "orders", "fleet", fleet)
 

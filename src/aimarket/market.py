@@ -168,7 +168,7 @@ class Market(World):
                 self.events.append(Event("model_launched", p.name, "", float(self.quality[p.offers].max())))
                 p.training_effort = p.months_in_training = 0.0
         followed = self.catalogue.quality + innovation.frontier_gain(self.closed_frontier, settings, self.clock.months)
-        self.quality = np.where(self.catalogue.open_weights, np.maximum(self.quality, followed), self.quality)
+        self.quality = np.maximum(self.quality, followed)  # nobody sells less than open weights would give
 
     def _order_gpus(self, p: Provider, view: View, keep: float) -> None:
         wanted = p.settings.capacity.order(view, p.memory["capacity"], self.streams)

@@ -86,13 +86,9 @@ class World(State):
         for p in self.providers:
             gpus = float(ordered_sum(work[p.offers])) / self.settings.hardware.planned_utilisation
             start_fleet(p.fleet, p.settings, gpus, self.roadmap, self.network, self.life, self.clock, p.name)
-            value, debt = p.fleet.book_value(1, self.life), p.settings.debt
-            capital = p.settings.cash + value - debt
-            if capital < 0:
-                raise ValueError(
-                    f"providers.{p.name}.debt: exceeds cash and fleet, which make {p.settings.cash + value:.4g}"
-                )
-            self.ledger.open(p.name, capital, debt, value)
+            self.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(1, self.life))
+            gpus = float(p.fleet.gpus.sum())
+            p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
         self.revenue = self.by_offer(self.totals.mix_tokens) * self.price
         self.work = self.reckon_work()

@@ -1,8 +1,7 @@
-"""Run the code blocks of one Markdown document in order, in the current folder: `run_document.py FILE [LANGUAGE ...]`.
+"""Run the code blocks of a Markdown document in order, in the current folder: `run_document.py FILE [LANGUAGE ...]`.
 
-```python blocks share one namespace. ```sh blocks hold `aimarket …` commands, which go to the command line's entry point.
-A block that names a path, such as ```yaml conf/x.yaml, is a file of the repository: `files` finds those, and whoever
-calls this script has written them.
+```python blocks share one namespace. ```sh blocks hold `aimarket …` commands, which go to the command line's own door.
+A block that names a path, such as ```yaml conf/x.yaml, is a file of the repository, written there by whoever calls.
 """
 
 import re
@@ -33,12 +32,13 @@ def commands(text: str) -> list[list[str]]:
     return [words for line in text.splitlines() if (words := shlex.split(line, comments=True))]
 
 
-def run(document: Path, languages: list[str]) -> None:
+def run(document: Path, *languages: str) -> None:
+    """Run the blocks of these languages, python and sh if none is named."""
     from aimarket.cli import main
 
     namespace = {"__name__": "__main__"}
     for block in blocks(document):
-        if block.path or block.language not in languages:
+        if block.path or block.language not in (languages or ("python", "sh")):
             continue
         if block.language == "python":
             code = "\n" * (block.line - 1) + block.text  # so that a traceback names the line of the document
@@ -51,4 +51,4 @@ def run(document: Path, languages: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2:] or ["python", "sh"])
+    run(Path(sys.argv[1]), *sys.argv[2:])

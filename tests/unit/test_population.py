@@ -32,6 +32,13 @@ def test_parts_sum_to_the_whole_and_keep_to_their_quotas(total, weights):
         assert abs(part - total * weight / sum(weights)) < 1 + 1e-9
 
 
+def test_the_largest_remainders_get_the_seats_left_over():
+    # Quotas 5.56, 3.33 and 1.11: one seat is left, and the first has the largest remainder.
+    assert apportion(10, [5, 3, 1]) == [6, 3, 1]
+    # Quotas 4.67, 4.67 and .67: two are left for equal remainders, and the first two take them.
+    assert apportion(10, [7, 7, 1]) == [5, 5, 0]
+
+
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=5), st.integers(1, 600))
 def test_the_panel_asks_the_first_of_each_segment_in_proportion(sample, size):
     rows = panel_rows(np.array(sample), size)

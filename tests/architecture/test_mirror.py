@@ -1,0 +1,194 @@
+"""The house keeps its shape: conf/ mirrors src/, every number says where it comes from, rules see only what they may."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compositions import composed, leaves
+from pydantic import TypeAdapter
+
+import aimarket
+from aimarket import simulate
+from aimarket.complaints import kind_at
+from aimarket.composition import conf_dir
+from aimarket.configuration import documented, load, validate
+from aimarket.documented import NODE_KEYS, split
+from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
+
+CONF = conf_dir()
+SOURCE = Path(aimarket.__file__).parent
+MODULES = sorted(SOURCE.rglob("*.py"))
+RULES = [(shelf, kind) for shelf in SHELVES for kind in rule_kinds(shelf)]
+METHOD = {"pricing": "quote", "capacity": "order", "training": "outlay"}
+PLACED = {  # groups that stand inside a provider, and how one is chosen there
+    "provider": "+provider@providers.extra={}",
+    "provider/offer": "provider/offer@providers.alpha.offers.main={}",
+    **{shelf: f"{shelf}@providers.alpha.{shelf}={{}}" for shelf in SHELVES},
+}
+
+
+def options(group: str) -> list[str]:
+    folder = CONF / group
+    files = folder.rglob("*.yaml") if group == "experiment" else folder.glob("*.yaml")
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
+
+
+GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {"."})
+PLAIN = [(group, option) for group in GROUPS if not group.startswith("experiment") for option in options(group)]
+EXPERIMENTS = options("experiment")
+
+
+def override(group: str, option: str) -> list[str]:
+    """Overrides that choose an option in a small market."""
+    if group == "roster":
+        return [f"roster={option}"]
+    return ["roster=duopoly", PLACED.get(group, f"{group}={{}}").format(option)]
+
+
+def yaml_of(path: Path) -> dict[str, Any]:
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module a file imports, at the top or later; `from a import b` counts as a.b."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+# --- the mirror -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shelf", SHELVES)
+def test_a_rule_is_a_python_file_and_a_yaml_file_of_one_name(shelf: str) -> None:
+    assert options(shelf) == rule_kinds(shelf)
+
+
+@pytest.mark.parametrize(("shelf", "kind"), RULES)
+def test_a_rule_is_one_class_that_its_yaml_sets_up(shelf: str, kind: str) -> None:
+    values, _ = split(yaml_of(CONF / shelf / f"{kind}.yaml"))
+    assert values.pop("kind") == kind
+    rule = TypeAdapter(rule_class(shelf, kind)).validate_python(values)  # rule_class insists on exactly one class
+    assert callable(getattr(rule, METHOD[shelf]))
+    assert hash(rule) == hash(TypeAdapter(type(rule)).validate_python(values))  # frozen: what it learns lives elsewhere
+    if shelf == "training":
+        assert rule.period >= 0
+
+
+def test_every_group_of_the_defaults_is_a_folder_and_every_folder_is_used() -> None:
+    used = {name for entry in yaml_of(CONF / "config.yaml")["defaults"] if isinstance(entry, dict) for name in entry}
+    folders = {group.split("/")[0] for group in GROUPS}
+    assert folders == {name for name in used if not name.startswith("override ")} | set(SHELVES) | {"provider"}
+
+
+def test_the_experiment_comes_last() -> None:
+    entries = [
+        entry if isinstance(entry, str) else next(iter(entry)) for entry in yaml_of(CONF / "config.yaml")["defaults"]
+    ]
+    assert entries.index("_self_") < entries.index("experiment")
+
+
+# --- every option -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("group", "option"), PLAIN)
+def test_every_option_composes_and_its_numbers_are_plausible(group: str, option: str) -> None:
+    config = composed(*override(group, option))
+    validate(config)
+    for key, number in documented(config).items():
+        assert number.is_plausible, f"{key} = {number.value} is outside {number.range}"
+        for bound in number.range:  # the bounds of the model are wider than what is plausible
+            kind = declared(config, key)
+            TypeAdapter(kind).validate_python([bound] * 24 if isinstance(number.value, tuple) else bound)
+
+
+def declared(config: dict[str, Any], key: str) -> Any:
+    """The type that settings.py, or a rule, gives to a key."""
+    parts = key.split(".")
+    if parts[0] == "providers" and parts[2] in SHELVES:
+        return kind_at(rule_class(parts[2], config["providers"][parts[1]][parts[2]]["kind"]), parts[3:])
+    return kind_at(Settings, parts)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_runs_two_steps(name: str) -> None:
+    settings = load([f"experiment={name}", "users.size=200", "run.steps=2", "run.panel=50", "run.replications=1"])
+    assert simulate(settings).market["step"].tolist() == [1, 2]
+
+
+# --- every number -----------------------------------------------------------------------------------------------------
+
+# Numbers that no source can give: file, key, and why.
+CHOICES = [
+    (r"run/.*", r".*", "length and resolution of a run"),
+    (r"experiment/.*", r".*", "an experiment is a design: its header says what it sets and why"),
+    (r"(users|provider|provider/offer|roster)/textbook", r".*", "units and zeros of a textbook market"),
+    (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),
+    (r"(policy|shock)/.*", r"start|months", "a date is chosen"),
+    (r"shock/.*", r"demand|lead_time", "1 is no shock; else a documented assumption"),
+    (r"pricing/.*", r"span|grid", "accuracy of a search"),
+    (r"pricing/calendar", r"harvest_from", "a control's date is chosen"),
+    (r"geography/.*", r"regions\.\w+\.(utc_offset|latitude|longitude)", "places and clocks"),
+    (r"provider/.*", r"fleet\.gpus", "0 is what a reseller is"),
+]
+
+
+@pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=lambda path: path.relative_to(CONF).as_posix())
+def test_every_number_is_documented_or_a_choice_of_design(path: Path) -> None:
+    name = path.relative_to(CONF).with_suffix("").as_posix()
+    content = {key: value for key, value in yaml_of(path).items() if key not in ("defaults", "hydra")}
+    bare = [
+        key
+        for key, value in leaves(content)
+        if (isinstance(value, int | float) and not isinstance(value, bool)) or is_numbers(value)
+        if not any(re.fullmatch(file, name) and re.fullmatch(pattern, key) for file, pattern, _ in CHOICES)
+    ]
+    assert bare == []
+
+
+def is_numbers(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(item, int | float) for item in value)
+
+
+def test_a_documented_number_is_whole() -> None:
+    for path in CONF.rglob("*.yaml"):
+        for key, value in leaves(yaml_of(path)):
+            assert key.split(".")[-1] not in NODE_KEYS, f"{path}: {key} = {value} stands without the rest of its node"
+
+
+# --- what code may do -------------------------------------------------------------------------------------------------
+
+
+def test_randomness_has_one_door() -> None:
+    for path in MODULES:
+        if path.name != "rng.py":
+            found = [name for name in imports(path) if re.match(r"(random|secrets|numpy\.random|scipy\.stats)\b", name)]
+            tree = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            found += [ast.unparse(n) for n in tree if isinstance(n, ast.Attribute) and n.attr in ("random", "rvs")]
+            assert found == [], path
+
+
+@pytest.mark.parametrize(("shelf", "kind"), RULES)
+def test_a_rule_sees_only_its_view(shelf: str, kind: str) -> None:
+    own = [name for name in imports(SOURCE / shelf / f"{kind}.py") if name.startswith("aimarket")]
+    assert [n for n in own if not re.match(r"aimarket\.(views|settings|kernels|rng|units)\.", n)] == []
+
+
+def test_nothing_is_run_from_data() -> None:
+    for path in MODULES:
+        tree = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        names = {node.id for node in tree if isinstance(node, ast.Name)}
+        assert not names & {"eval", "exec", "compile", "__import__"}, path
+        loaders = r"(pickle|marshal|shelve|dill|joblib|cloudpickle|yaml\.(load|unsafe_load|full_load))\b"
+        assert [name for name in imports(path) if re.match(loaders, name)] == [], path
+        assert "_target_" not in path.read_text(encoding="utf-8"), path
+    for path in CONF.rglob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        assert "_target_" not in text, path
+        assert "!!python" not in text, path

@@ -1,0 +1,318 @@
+"""What must not change a market, to the bit where that is promised, and what must."""
+
+import dataclasses
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from compositions import composed, in_order, made
+
+from aimarket import Market, Settings, simulate
+from aimarket.configuration import documented, settings_dict, validate
+from aimarket.data import list_prices
+from aimarket.demand import BLOCK
+from aimarket.kernels.choice import logit_shares
+from aimarket.recording import Recording
+from aimarket.schema import TABLES
+from aimarket.settings import SHELVES, rule_kinds
+from aimarket.simulate import run
+
+SMALL = ("users.size=600", "run.panel=150")
+KEYS = ["replication", "step"]
+COST_PLUS = {f"providers__{name}__pricing": {"kind": "cost_plus", "markup": 0.3} for name in ("alpha", "beta")}
+
+
+def rows(recording: Recording, table: str, *, without: str = "") -> pd.DataFrame:
+    """A table without run id, and without the rows of one provider."""
+    frame = recording.frame(table).drop(columns="run_id")
+    return frame[frame["provider"] != without].reset_index(drop=True) if "provider" in frame else frame
+
+
+def assert_same_bits(first: Recording, second: Recording, *, without: str = "", but: tuple[str, ...] = ()) -> None:
+    """Every number of every table is the same, to the last bit."""
+    for table in TABLES:
+        left, right = (rows(r, table, without=without) for r in (first, second))
+        if table == "market":
+            left, right = (frame.drop(columns=list(but)) for frame in (left, right))
+        pd.testing.assert_frame_equal(left, right, check_exact=True, obj=table)
+
+
+def assert_close(first: Recording, second: Recording, tolerance: float, scale: dict[str, float] | None = None) -> None:
+    """Every number agrees to a relative tolerance; rows are matched by name, columns of `scale` are divided first."""
+    for table in ("market", "providers", "offers", "segments"):
+        labels = [*KEYS, *(name for name in ("segment", "provider", "offer") if name in rows(first, table))]
+        left, right = (rows(r, table).set_index(labels).sort_index() for r in (first, second))
+        assert (left.index == right.index).all()
+        for column in left.select_dtypes("number"):
+            size = np.nanmax(np.abs(left[column].to_numpy()), initial=0.0)
+            np.testing.assert_allclose(
+                right[column].to_numpy() / (scale or {}).get(column, 1.0),
+                left[column].to_numpy(),
+                rtol=tolerance,
+                atol=tolerance * size,
+                err_msg=f"{table}.{column}",
+            )
+
+
+# --- one more firm nobody wants ---------------------------------------------------------------------------------------
+
+NOBODY_WANTS = {
+    "reseller": ("+provider@providers.zero=reseller",),
+    "lab": ("+provider@providers.zero=frontier_lab", "providers.zero.offers.main.rating=1200"),
+    "host": ("+provider@providers.zero=open_weights_host", "+provider/offer@providers.zero.offers.second=entrant"),
+}
+
+
+@pytest.mark.parametrize("kind", NOBODY_WANTS)
+@pytest.mark.parametrize("place", ["first", "in the middle", "last"])
+def test_one_more_firm_nobody_wants_changes_nothing(place: str, kind: str) -> None:
+    """But the number of firms: `active_providers`. A lab so bad is no frontier, its overhead no part of this market."""
+    small = (*SMALL, "run.steps=4")
+    with_zero = made(
+        *small,
+        *NOBODY_WANTS[kind],
+        providers__zero__appeal=-100.0,
+        providers__zero__overhead=0.0,
+        providers__zero__debt=0.0,
+    )
+    names = list(made(*small).providers)
+    position = {"first": 0, "in the middle": len(names) // 2, "last": len(names)}[place]
+    more = simulate(in_order(with_zero, [*names[:position], "zero", *names[position:]]))
+    assert more.providers.query("provider == 'zero'")["tokens_wanted"].eq(0).all()
+    assert_same_bits(base_of_real(), more, without="zero", but=("active_providers",))
+
+
+_CACHE: dict[str, Any] = {}
+
+
+def base_of_real() -> Recording:
+    """The default roster, small and short."""
+    if "real" not in _CACHE:
+        _CACHE["real"] = simulate(made(*SMALL, "run.steps=4"))
+    return _CACHE["real"]
+
+
+# --- names and units --------------------------------------------------------------------------------------------------
+
+
+def test_relabelling_permutes_rows() -> None:
+    settings = made(*SMALL, "run.steps=3")
+    names = list(settings.providers)
+    other = simulate(in_order(settings, [*names[5:], *names[4::-1]]))
+    assert_close(simulate(settings), other, 1e-9)
+
+
+def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
+    """The same settings with every amount of USD times two, list prices included."""
+    values = settings_dict(settings)
+
+    def scale(key: str) -> None:
+        *path, last = key.split(".")
+        node = values
+        for part in path:
+            node = node[part]
+        node[last] = np.multiply(node[last], 2.0).tolist()
+
+    for key, number in documented(config).items():
+        if "USD" in number.unit:
+            assert number.unit.startswith("USD"), f"{key}: {number.unit} is no amount of money"
+            scale(key)
+    table = list_prices()
+    for name, provider in settings.providers.items():
+        for key, offer in provider.offers.items():
+            node = values["providers"][name]["offers"][key]
+            if offer.model is not None and offer.input_price is None:
+                listed = table[offer.model]
+                for part in ("input_price", "cached_price", "output_price"):
+                    price = getattr(listed, part)
+                    node[part] = None if price is None else 2.0 * price
+    if settings.users.price_metric == "linear":
+        for segment in values["users"]["segments"].values():
+            segment["preferences"]["price"] /= 2
+    return validate(values)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [("roster=real",), ("roster=oligopoly", "technology=thesis"), ("roster=oligopoly", "users.price_metric=linear")],
+)
+def test_the_unit_of_money_does_not_matter(overrides: tuple[str, ...]) -> None:
+    small = (*overrides, *SMALL, "run.steps=3")
+    once, twice = made(*small), doubled(made(*small), composed(*small))
+    scale = {column.name: 2.0 for table in TABLES.values() for column in table if column.unit.startswith("USD")}
+    assert_close(simulate(once), simulate(twice), 1e-9, scale)
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def by_year(steps_per_year: int, *overrides: str, **values: Any) -> pd.DataFrame:
+    settings = made(*overrides, run__steps_per_year=steps_per_year, run__steps=2 * steps_per_year, **values)
+    return simulate(settings).market.groupby(["replication", "year"]).last()
+
+
+def test_half_steps_make_the_same_years() -> None:
+    """Adoption, users, tokens and prices after two years, to a few per cent."""
+    frozen = ("roster=duopoly", "technology=slow", "users.size=6000", "run.panel=300", "run.replications=4")
+    monthly, halved = (by_year(n, *frozen, **COST_PLUS).loc[(slice(None), 2.0), :].mean() for n in (12, 24))
+    for column, tolerance in {
+        "adopted_users": 0.02, "attached_users": 0.02, "tokens_wanted": 0.08, "depth": 0.03, "tenure": 0.05, "price": 0.03,
+        "revenue" if "revenue" in monthly else "spend": 0.1, "reviews": 0.05, "switches": 0.15, "gpus": 0.1,
+    }.items():  # fmt: skip
+        assert halved[column] == pytest.approx(monthly[column], rel=tolerance), column
+
+
+def test_adoption_does_not_depend_on_the_length_of_a_step() -> None:
+    """Bass's curve is exact over a step of any length: only sampling is left, and the feedback of the sample's share."""
+    small = ("roster=monopoly", "technology=frozen", "users.size=20000", "run.panel=50", "run.replications=6")
+    values = {"users__surplus_feedback": 0.0, "providers__alpha__pricing": {"kind": "cost_plus", "markup": 0.3}}
+    ends = {n: by_year(n, *small, **values).loc[(slice(None), 2.0), "adopted_users"] for n in (4, 12, 24)}
+    for one, other in itertools.combinations(ends.values(), 2):
+        error = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / len(one))
+        assert abs(one.mean() - other.mean()) < 4 * error
+
+
+# --- who computes -----------------------------------------------------------------------------------------------------
+
+
+def written(settings: Settings, folder: Path) -> dict[str, bytes]:
+    """The bytes of every Parquet file of a run."""
+    run(dataclasses.replace(settings, outputs=str(folder)))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
+
+
+def test_threads_change_no_byte(tmp_path: Path) -> None:
+    settings = made("roster=duopoly", f"users.size={3 * BLOCK + 1000}", "run.panel=150", "run.steps=2")
+    of = [
+        written(dataclasses.replace(settings, run=dataclasses.replace(settings.run, threads=n)), tmp_path / str(n))
+        for n in (1, 2, 3)
+    ]
+    assert len(of[0]) == len(TABLES)
+    assert of[0] == of[1] == of[2]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    small = ("roster=oligopoly", *SMALL, "run.steps=3", "run.replications=2")
+    first, again = (written(made(*small), tmp_path / name) for name in ("first", "again"))
+    other = written(made(*small, run__seed=2), tmp_path / "other")
+    assert first == again
+    assert {path.split("/")[1] for path in first} == {path.split("/")[1] for path in other}
+    assert not set(first.values()) & set(other.values())
+    both = simulate(made(*small)).market
+    assert not both.query("replication == 0")["spend"].isin(both.query("replication == 1")["spend"]).any()
+
+
+# --- what must change something ---------------------------------------------------------------------------------------
+
+
+def outcome(settings: Settings) -> str:
+    """All that was measured, as text."""
+    recording = simulate(settings)
+    return "".join(rows(recording, table).to_csv() for table in TABLES)
+
+
+@pytest.mark.parametrize("shelf", SHELVES)
+def test_every_rule_matters(shelf: str) -> None:
+    small = ("roster=oligopoly", *SMALL, "run.steps=5")
+    outcomes = {outcome(made(*small, f"{shelf}@providers.beta.{shelf}={kind}")) for kind in rule_kinds(shelf)}
+    assert len(outcomes) == len(rule_kinds(shelf))
+
+
+@pytest.mark.parametrize(
+    ("group", "values"),
+    [
+        ("policy", {"policy__start": 0}),
+        ("shock", {"shock__start": 0, "shock__months": 3}),
+        ("technology", {}),
+        ("geography", {}),
+        ("users.price_metric", {}),
+    ],
+)
+def test_every_option_matters(group: str, values: dict[str, Any]) -> None:
+    """Each policy from the start, each shock from the start, each technology, geography and way prices are felt."""
+    from aimarket.composition import conf_dir
+
+    options = [path.stem for path in (conf_dir() / group).glob("*.yaml")] or ["log", "linear"]
+    outcomes = {outcome(made("roster=oligopoly", *SMALL, "run.steps=3", f"{group}={o}", **values)) for o in options}
+    assert len(outcomes) == len(options)
+
+
+# --- where it settles -------------------------------------------------------------------------------------------------
+
+
+def test_a_steady_state_stays() -> None:
+    """Nothing grows, prices are fixed: after a burn-in the shares of users do not drift, over independent replications."""
+    settings = made(
+        "roster=duopoly", "provider@providers.alpha=reseller", "provider@providers.beta=reseller",
+        "technology=frozen", "users.size=1500", "run.panel=50", "run.steps=90", "run.replications=12",
+        **{f"users__segments__{segment}__{key}": value
+           for segment in ("consumer", "developer", "enterprise")
+           for key, value in {"adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
+                              "depth__decay": 0.0, "review": 0.3, "switching__horizon": 3.0}.items()},
+        providers__alpha__appeal=0.5,
+    )  # fmt: skip
+    offers = simulate(settings).offers.query("step > 30")
+    assert offers.groupby("offer")["price"].nunique().eq(1).all()
+    for _, share in offers.groupby("provider"):
+        paths = share.pivot_table(index="step", columns="replication", values="user_share").to_numpy()
+        early, late = paths[:20].mean(axis=0), paths[-20:].mean(axis=0)
+        drift = late - early
+        assert abs(drift.mean()) < 4 * drift.std(ddof=1) / np.sqrt(drift.size)
+        assert paths.std(axis=0).min() > 0  # users do move
+
+
+class Forecasting(Market):
+    """A market whose panel, here everybody, says before each choice what to expect of it."""
+
+    def choose(self) -> None:
+        menu, users = self.menu(), self.users
+        panel = self.survey(menu, self.adoption)
+        share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+        held = np.maximum(users.offer, 0)
+        attached = panel.offer >= 0
+        rise = np.where(attached, np.maximum(menu.rise[held], 0.0), 0.0)
+        review = 1 - (1 - panel.review) * np.exp(-self.settings.users.price_rise_review * rise)
+        stays = attached[:, None] & (held[:, None] == np.arange(len(menu.names)))
+        chance = review[:, None] * share + (1 - review)[:, None] * stays
+        weight = users.weight[:, None]
+        self.expected = (weight * chance).sum(axis=0)
+        self.error = np.sqrt((weight**2 * chance * (1 - chance)).sum(axis=0))
+        super().choose()
+        self.sampled = np.bincount(users.offer[users.offer >= 0], users.weight[users.offer >= 0], len(menu.names))
+
+
+def test_what_is_expected_is_the_limit_of_what_is_sampled() -> None:
+    """Tastes, inertia and switching costs on; a price rise in the third step makes holders look around."""
+    calendar = {"kind": "calendar", "growth_markup": 0.1, "harvest_markup": 0.9, "harvest_from": 3}
+    market = Forecasting(
+        made("roster=oligopoly", "users.size=20000", "run.panel=20000", "run.steps=6",
+             **{f"providers__{name}__pricing": calendar for name in ("alpha", "beta", "gamma", "delta", "epsilon")})
+    )  # fmt: skip
+    misses = []
+    for _ in range(6):
+        market.step()
+        misses.append((market.sampled - market.expected) / market.error)
+    assert np.abs(misses).max() < 4
+    assert np.std(misses) == pytest.approx(1, abs=0.35)  # and the error is the right one
+
+
+def test_a_price_change_leaves_the_draws_of_others_alone() -> None:
+    """Whoever does not take the dearer firm takes the same offer as if it were cheap."""
+    prices = {
+        f"providers__{name}__pricing": {"kind": "cost_plus", "markup": 0.5}
+        for name in ("alpha", "beta", "gamma", "delta", "epsilon")
+    }
+    small = ("roster=oligopoly", "users.size=4000", "run.panel=100")
+    cheap = Market(made(*small, **prices))
+    dear = Market(made(*small, **{**prices, "providers__alpha__pricing": {"kind": "cost_plus", "markup": 3.0}}))
+    np.testing.assert_array_equal(cheap.users.offer, dear.users.offer)
+    cheap.step()
+    dear.step()
+    np.testing.assert_array_equal(np.delete(cheap.price, 0), np.delete(dear.price, 0))
+    others = cheap.users.offer != 0
+    np.testing.assert_array_equal(cheap.users.offer[others], dear.users.offer[others])
+    assert (dear.users.offer == 0).sum() < (cheap.users.offer == 0).sum()
+    np.testing.assert_array_equal(cheap.users.adopted, dear.users.adopted)
