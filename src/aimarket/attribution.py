@@ -38,7 +38,7 @@ def factors(market: "Market", p: "Provider") -> tuple[Floats, Floats] | None:
     """
     hours = HOURS_PER_MONTH * market.clock.months
     gpu_hours = float(p.fleet.gpus[p.fleet.delivered].sum()) * hours
-    tokens = float(ordered_sum(market.by_offer(market.served)[p.offers]))
+    tokens = _tokens(market, p)
     worked = float(market.service.busy[p.index].sum()) * hours  # reference-GPU-hours
     if gpu_hours <= 0 or tokens <= 0 or worked <= 0:
         return None
@@ -50,6 +50,11 @@ def factors(market: "Market", p: "Provider") -> tuple[Floats, Floats] | None:
     return parts, np.array([capacity / gpu_hours, *levels, per_hour / levels.prod(), worked / capacity])
 
 
+def _tokens(market: "Market", p: "Provider") -> float:
+    """Tokens the provider served in the step as users count them, Mtok."""
+    return float(ordered_sum(market.by_offer(market.totals.tokens * market.service.served)[p.offers]))
+
+
 def attribute(market: "Market", p: "Provider", so_far: Attribution) -> None:
     """Add this step's contributions, and check that they sum to the change in log unit cost.
 
@@ -59,9 +64,7 @@ def attribute(market: "Market", p: "Provider", so_far: Attribution) -> None:
     if now is None:
         return
     books = market.ledger.books[p.name]
-    unit_cost = books.spent("depreciation", "hosting", "energy") / float(
-        ordered_sum(market.by_offer(market.served)[p.offers])
-    )
+    unit_cost = books.spent("depreciation", "hosting", "energy") / _tokens(market, p)
     if so_far.before is None:
         so_far.total, so_far.first_unit_cost = np.zeros(len(COLUMNS)), unit_cost
     elif unit_cost > 0:

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from aimarket.build import check_consistency
 from aimarket.complaints import SettingsError, describe, near, one_line, shown
 from aimarket.composition import compose_plain, conf_dir
+from aimarket.data import list_prices
 from aimarket.documented import Documented, split
 from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
 
@@ -80,11 +82,13 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
 
 
 def run_id(settings: Settings) -> str:
-    """Hash of everything the recorded bytes depend on, 16 hexadecimal digits.
+    """Hash of everything the recorded bytes depend on, 16 hexadecimal digits: settings, list prices, this version.
 
     The order of providers, offers, segments and regions is part of it: rows and draws follow it.
     """
-    text = json.dumps(settings_dict(settings, results_only=True))
+    models = {offer.model for provider in settings.providers.values() for offer in provider.offers.values()}
+    listed = [repr(price) for key, price in sorted(list_prices().items()) if key in models]
+    text = json.dumps([settings_dict(settings, results_only=True), listed, version("aimarket")])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -190,12 +190,11 @@ def deepen(step: Step, rows: slice) -> None:
     surplus += price_utility(price, users.price[rows], step.settings.price_metric, step.settings.reference_price)
     fall = np.maximum(np.nan_to_num(users.surplus[rows] - surplus), 0.0)
     growth = over_step(segments.depth_growth, step.months)[segment]
-    decay = segments.depth_decay[segment]
+    kept = 1 - segments.depth_decay[segment]
     depth = users.depth[rows]
-    risen = depth + growth * np.maximum(segments.depth_ceiling[segment] - depth, 0.0)
-    fallen = depth * (1 - decay) ** fall
-    unused = np.where(users.adopted[rows], depth * (1 - decay) ** step.months, depth)
-    users.depth[rows] = np.where(attached, np.where(fall > 0, fallen, risen), unused)
+    embedded = (depth + growth * np.maximum(segments.depth_ceiling[segment] - depth, 0.0)) * kept**fall
+    idle = np.where(users.adopted[rows], depth * kept**step.months, depth)
+    users.depth[rows] = np.where(attached, embedded, idle)
     users.surplus[rows] = np.where(attached, surplus, np.nan)
     users.tenure[rows] += np.where(attached, step.months, 0.0)
 

@@ -285,5 +285,5 @@ def _consumer_surplus(market: "Market") -> float:
     use = tokens if users.price_metric == "linear" else tokens * menu.price
     inside = ordered_sum(share)
     money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
-    surplus = consumer_surplus(inclusive, panel.outside_now, money, adopted.astype(float))
+    surplus = consumer_surplus(inclusive, panel.outside, money, adopted.astype(float))
     return float(ordered_sum(panel.weight * surplus)) / market.clock.months

@@ -241,7 +241,7 @@ class Provider:
     debt: NonNegative  # USD
     interest_rate: Share  # a year
     overhead: NonNegative  # USD/month
-    efficiency: Rate  # head start in log tokens per GPU-hour, leaks away by spillover
+    efficiency: Rate  # log tokens per GPU-hour beyond what its offers' throughput or margin says; rivals learn it away
     appeal: Utils  # utils: mean taste of all users for this provider
     fleet: Fleet
     offers: Mapping[Name, Offer]

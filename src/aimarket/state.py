@@ -204,7 +204,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def reckon_hours_per_mtok(self) -> Floats:
         """(J,) reference-GPU-hours a Mtok of the reference mix takes with today's technology and models."""
-        efficiency = np.array([p.efficiency - p.settings.efficiency for p in self.providers])[self.catalogue.provider]
+        efficiency = np.array([p.efficiency for p in self.providers])[self.catalogue.provider]
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
         return np.asarray(self.starting_hours * np.exp(dearer - self.technology.common.sum() - efficiency))
 

@@ -94,7 +94,7 @@ def survey(
     calm = over_step(segments.review, months)[s]
     review = 1 - (1 - calm) * np.exp(-settings.outage_review * outage)
     count = np.bincount(s, minlength=len(segments.names))
-    cost = users_switching_cost(users, rows, segments)
+    cost = users_switching_cost(users, rows, segments)  # tenure is that of the next choice already
     to_next_review = months / np.maximum(calm, 1e-9)
     return Panel(
         weight=np.divide(segments.population, count, where=count > 0, out=np.zeros(len(count)))[s],

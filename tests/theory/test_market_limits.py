@@ -131,7 +131,9 @@ def test_pass_through_of_a_common_cost():
     rise = 1e-3
     low = run_limit("bertrand", "run.steps=60")
     high = run_limit(
-        "bertrand", "run.steps=60", *(f"providers.{n}.offers.main.wholesale={1 + rise}" for n in ("anna", "bert", "carl"))
+        "bertrand",
+        "run.steps=60",
+        *(f"providers.{n}.offers.main.wholesale={1 + rise}" for n in ("anna", "bert", "carl")),
     )
     market = logit_market([2.0] * 3, 1.0, [1.0] * 3)
     expected = pass_through(market, nash_bertrand(market).prices).sum(axis=1)
@@ -179,7 +181,10 @@ def test_switching_cost_that_grows_with_tenure():
 @pytest.mark.parametrize(("servers", "load"), [(10, 8.0), (100, 90.0), (40, 20.0)])
 def test_erlang_wait(servers, load):
     limit = run_limit(
-        "queue", f"providers.anna.fleet.gpus={servers}.0", f"users.segments.everyone.population={load}", "users.size=500"
+        "queue",
+        f"providers.anna.fleet.gpus={servers}.0",
+        f"users.segments.everyone.population={load}",
+        "users.size=500",
     )
     providers = limit.market.tables["providers"]
     assert providers["utilisation"][0] == pytest.approx(load / servers, rel=1e-8)
@@ -207,6 +212,8 @@ def test_forward_looking_firms_find_the_steady_margin(cost):
 
 def test_without_switching_cost_or_growth_both_rules_agree():
     static = run_limit("bertrand")
-    forward = run_limit("bertrand", *(f"pricing@providers.{n}.pricing=forward_looking" for n in ("anna", "bert", "carl")))
+    forward = run_limit(
+        "bertrand", *(f"pricing@providers.{n}.pricing=forward_looking" for n in ("anna", "bert", "carl"))
+    )
     assert forward.price[-1] == pytest.approx(static.price[-1], abs=1e-6)
     assert (forward.shares[-1] == static.shares[-1]).all()

@@ -174,14 +174,14 @@ def test_workflows_grow_fall_and_are_forgotten_but_not_before_there_were_any(liv
     decay, ceiling, growth = (getattr(step.segments, f"depth_{name}")[s] for name in ("decay", "ceiling", "growth"))
     attached, same = users.offer >= 0, (users.offer == before["offer"]) & (users.offer >= 0)
     fall = np.where(same, before["surplus"] - users.surplus, 0.0)
-    better, worse = attached & ~(fall > 0), attached & (fall > 0)
-    outside, never = users.adopted & ~attached, ~users.adopted
-    assert min(better.sum(), worse.sum(), outside.sum(), never.sum()) > 10
+    worse, outside, never = attached & (fall > 0), users.adopted & ~attached, ~users.adopted
+    assert min(attached.sum(), worse.sum(), outside.sum(), never.sum()) > 10
     depth, was = users.depth, before["depth"]
     assert depth[never].tolist() == was[never].tolist()
     assert depth[outside] == pytest.approx((was * (1 - decay))[outside])
-    assert depth[better] == pytest.approx((was + growth * (ceiling - was))[better])
-    assert depth[worse] == pytest.approx((was * (1 - decay) ** fall)[worse])
+    grown = was + growth * (ceiling - was)
+    assert depth[attached & ~worse] == pytest.approx(grown[attached & ~worse])
+    assert depth[worse] == pytest.approx((grown * (1 - decay) ** fall)[worse])  # a util lost costs the share of decay
 
 
 def test_late_adopters_start_with_the_workflows_of_early_ones():

@@ -15,7 +15,7 @@ TERMS = Finance(tax_rate=0.25, covenant=0.5, cash_buffer=2.0)
 
 def opened(cash: float = 100.0, debt: float = 0.0, fleet: float = 0.0) -> Ledger:
     ledger = Ledger()
-    ledger.open("alpha", capital=cash + fleet - debt, debt=debt, fleet=fleet)
+    ledger.open("alpha", cash=cash, debt=debt, fleet=fleet)
     ledger.close_step()
     return ledger
 

@@ -36,8 +36,8 @@ MOVES = st.one_of(
 
 def opened() -> Ledger:
     ledger = Ledger()
-    ledger.open("alpha", capital=900.0, debt=300.0, fleet=700.0)
-    ledger.open("beta", capital=50.0, debt=0.0, fleet=0.0)
+    ledger.open("alpha", cash=500.0, debt=300.0, fleet=700.0)
+    ledger.open("beta", cash=50.0, debt=0.0, fleet=0.0)
     ledger.close_step()
     return ledger
 
@@ -84,6 +84,14 @@ def test_opening_books_by_hand():
     assert books.balance == {"cash": 500, "orders": 0, "fleet": 700, "debt": 300, "paid_in": 900, "retained": 0}
     assert books.assets == 1200
     assert books.equity == 900
+
+
+def test_debt_beyond_the_assets_was_spent_on_losses_before_the_run():
+    ledger = Ledger()
+    ledger.open("gamma", cash=10.0, debt=100.0, fleet=50.0)
+    books = ledger.books["gamma"]
+    assert books.balance == {"cash": 10, "orders": 0, "fleet": 50, "debt": 100, "paid_in": 0, "retained": -40}
+    assert books.equity == -40
 
 
 def test_each_account_moves_its_own_balance():

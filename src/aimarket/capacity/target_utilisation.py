@@ -1,4 +1,4 @@
-"""Order what keeps utilisation in the peak hour at a target when the order arrives, from the growth of load seen so far."""
+"""Order what keeps utilisation in the peak hour at a target when the order arrives, given how load has grown so far."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from aimarket.views import Memory, View
 class TargetUtilisation:
     """A full fleet hides how much demand it turns or prices away, so a full firm orders for more than it sees.
 
-    Source: adaptive expectations, Nerlove (1958), QJE 72(2); censored demand, Nahmias (1994), Naval Research Logistics 41.
+    Source: adaptive expectations, Nerlove (1958), QJE 72(2); censored demand, Nahmias (1994), Naval Research
+    Logistics 41(6).
     """
 
     target: PositiveShare  # load in the peak hour over capacity

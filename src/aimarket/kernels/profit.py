@@ -13,6 +13,9 @@ from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _SHARPNESS = 32.0  # of the corner between serving everything and serving what capacity allows
+_BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
+_CROSSINGS = 6  # of kinks, at most
+_NO_SLOPE = 1e-10  # per log point, relative: as good as flat
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 
@@ -170,7 +173,9 @@ class _Chances:
 def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
     """Prices that maximise `objective`: a grid of common price moves, then a quasi-Newton polish from the best of them.
 
-    The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy.
+    The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy. Where a price stays as it
+    is the objective may have a kink, because users notice a rise and not a cut: the polish keeps each price on one side
+    of its start, and crosses over only if there is more to be had there.
 
     objective      : (M,) log prices -> value, (M,) gradient
     start          : (M,) float, USD/Mtok
@@ -179,21 +184,32 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
     returns        : (M,) float, USD/Mtok
     """
     low, high = np.log(floor), np.log(ceiling)
+    now = np.clip(np.log(start), low, high)
+    below, above = np.maximum(now - _BESIDE, low), np.minimum(now + _BESIDE, high)  # on either side of the kink
     candidates = [np.clip(np.log(start) + move, low, high) for move in grid]
     values = [objective(candidate)[0] for candidate in candidates]
-    best = candidates[int(np.argmax(values))]
-    scale = max(abs(v) for v in values) or 1.0
+    point, scale = candidates[int(np.argmax(values))], max(abs(v) for v in values) or 1.0
 
     def descent(log_prices: Floats) -> tuple[float, Floats]:
         value, gradient = objective(log_prices)
         return -value / scale, -gradient / scale
 
-    found = minimize(
-        descent,
-        best,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(low, high, strict=True)),
-        options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
-    )
-    return np.exp(found.x if -found.fun * scale >= max(values) else best)
+    up = np.where(point == now, objective(above)[1] > 0, point > now)
+    for _ in range(_CROSSINGS):
+        box = np.where(up, above, low), np.where(up, high, below)
+        found = minimize(
+            descent,
+            np.clip(point, *box),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(*box, strict=True)),
+            options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
+        )
+        point, stays = found.x, np.where(up, found.x <= above, found.x >= below)
+        slope = objective(np.where(stays, np.where(up, below, above), point))[1]  # on the other side
+        crosses = stays & (np.where(up, -slope, slope) > _NO_SLOPE * scale)
+        if not crosses.any():
+            break
+        up = up ^ crosses
+    best = np.where(stays, np.exp(now), np.exp(point))
+    return best if -found.fun * scale >= max(values) else np.exp(candidates[int(np.argmax(values))])

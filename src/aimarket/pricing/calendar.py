@@ -12,5 +12,5 @@ class Calendar:
     harvest_from: Months  # month of the run
 
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
-        harvesting = view.step * view.months >= self.harvest_from
+        harvesting = (view.step - 1) * view.months >= self.harvest_from
         return view.costs * (1 + (self.harvest_markup if harvesting else self.growth_markup))
