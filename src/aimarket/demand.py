@@ -78,7 +78,7 @@ def reviewing(step: Step, rows: slice) -> tuple[Integers, Integers]:
     attached = offer >= 0
     # A price rise or an outage at one's own provider adds to the hazard; a provider that leaves forces a choice.
     trigger = step.settings.price_rise_review * np.maximum(menu.rise[held], 0.0)
-    trigger += step.settings.outage_review * menu.outage[segment, users.region[rows], held]
+    trigger += step.settings.outage_review * step.months * menu.outage[segment, users.region[rows], held]
     stays_calm = (1 - over_step(step.segments.review, step.months))[segment] * np.exp(-np.where(attached, trigger, 0.0))
     evicted = attached & ~menu.on_sale[held]
     adopts = ~users.adopted[rows] & (

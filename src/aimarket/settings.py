@@ -132,7 +132,7 @@ class Users:
     reference_price: Positive  # USD/Mtok at which tasks and thinking tokens are quoted
     portability: Share  # share of tenure kept on a switch
     price_rise_review: NonNegative  # hazard of a review per log point of price rise
-    outage_review: NonNegative  # hazard of a review per unit of unserved share
+    outage_review: NonNegative  # hazard of a review a month per unit of unserved share
     surplus_feedback: NonNegative  # chi: exponent of relative consumer surplus in adoption
 
 

@@ -92,7 +92,7 @@ def survey(
     evicted = (offer >= 0) & ~attached
     outage = np.where(attached, menu.outage[s, users.region[rows], held], 0.0)
     calm = over_step(segments.review, months)[s]
-    review = 1 - (1 - calm) * np.exp(-settings.outage_review * outage)
+    review = 1 - (1 - calm) * np.exp(-settings.outage_review * months * outage)
     count = np.bincount(s, minlength=len(segments.names))
     cost = users_switching_cost(users, rows, segments)  # tenure is that of the next choice already
     to_next_review = months / np.maximum(calm, 1e-9)

@@ -1,4 +1,4 @@
-"""The house keeps its shape: conf/ mirrors src/, every number says where it comes from, rules see only what they may."""
+"""The house keeps its shape: conf/ mirrors src/, every number names its source, rules see only what they may."""
 
 import ast
 import re

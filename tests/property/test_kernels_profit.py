@@ -177,7 +177,7 @@ def textbook(qualities: list[float], rivals: float, sensitivity: float, metric: 
 
 def search(demand: Demand, costs: np.ndarray, start: np.ndarray) -> np.ndarray:
     return best_prices(
-        lambda logs: expected_value(demand, np.exp(logs), costs, np.zeros(len(demand.weight))),
+        lambda prices: expected_value(demand, prices, costs, np.zeros(len(demand.weight))),
         start=start,
         floor=start / 10,
         ceiling=start * 10,
@@ -212,7 +212,7 @@ def test_prices_stay_within_their_bounds():
     demand, cost = textbook([2.0, 2.0], 0.0, 1.0), np.array([0.5, 0.5])
     free = search(demand, cost, np.ones(2))
     bound = best_prices(
-        lambda logs: expected_value(demand, np.exp(logs), cost, np.zeros(1)),
+        lambda prices: expected_value(demand, prices, cost, np.zeros(1)),
         start=np.ones(2),
         floor=np.array([0.5, 0.5]),
         ceiling=np.array([1.2, 9.0]),
@@ -233,5 +233,7 @@ def test_the_grid_finds_the_higher_of_two_peaks():
     assert approx_fprime(np.array([0.7]), lambda x: two_peaks(x)[0]) == pytest.approx(
         two_peaks(np.array([0.7]))[1], rel=1e-4
     )
-    found = best_prices(two_peaks, start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13))
+    found = best_prices(
+        lambda prices: two_peaks(np.log(prices)), start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13)
+    )
     assert found[0] == pytest.approx(math.e, rel=1e-5)

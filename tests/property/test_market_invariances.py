@@ -1,7 +1,6 @@
 """What must not change a market, to the bit where that is promised, and what must."""
 
 import dataclasses
-import itertools
 from pathlib import Path
 from typing import Any
 
@@ -98,11 +97,14 @@ def base_of_real() -> Recording:
 # --- names and units --------------------------------------------------------------------------------------------------
 
 
-def test_relabelling_permutes_rows() -> None:
-    settings = made(*SMALL, "run.steps=3")
+@pytest.mark.parametrize(("pricing", "tolerance"), [("cost_plus", 1e-9), ("as it is", 1e-6)])
+def test_relabelling_permutes_rows(pricing: str, tolerance: float) -> None:
+    """Sums over firms come in another order; a search for the best price may end another rounding away."""
+    rules = {f"providers__{name}__pricing": {"kind": pricing, "markup": 0.3} for name in made(*SMALL).providers}
+    settings = made(*SMALL, "run.steps=3", **(rules if pricing == "cost_plus" else {}))
     names = list(settings.providers)
     other = simulate(in_order(settings, [*names[5:], *names[4::-1]]))
-    assert_close(simulate(settings), other, 1e-9)
+    assert_close(simulate(settings), other, tolerance)
 
 
 def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
@@ -149,30 +151,38 @@ def test_the_unit_of_money_does_not_matter(overrides: tuple[str, ...]) -> None:
 # --- time -------------------------------------------------------------------------------------------------------------
 
 
-def by_year(steps_per_year: int, *overrides: str, **values: Any) -> pd.DataFrame:
-    settings = made(*overrides, run__steps_per_year=steps_per_year, run__steps=2 * steps_per_year, **values)
-    return simulate(settings).market.groupby(["replication", "year"]).last()
+SURE = {f"technology__{name}": 0.0 for name in ("volatility", "private_volatility", "quality_shock")}
+
+
+def second_year(steps_per_year: int, *overrides: str, **values: Any) -> pd.DataFrame:
+    """Means over the second year, a row a replication."""
+    settings = made(*overrides, run__steps_per_year=steps_per_year, run__steps=2 * steps_per_year, **SURE, **values)
+    market = simulate(settings).market
+    return market[market["year"] > 1.01].groupby("replication").mean(numeric_only=True)
 
 
 def test_half_steps_make_the_same_years() -> None:
-    """Adoption, users, tokens and prices after two years, to a few per cent."""
-    frozen = ("roster=duopoly", "technology=slow", "users.size=6000", "run.panel=300", "run.replications=4")
-    monthly, halved = (by_year(n, *frozen, **COST_PLUS).loc[(slice(None), 2.0), :].mean() for n in (12, 24))
-    for column, tolerance in {
-        "adopted_users": 0.02, "attached_users": 0.02, "tokens_wanted": 0.08, "depth": 0.03, "tenure": 0.05, "price": 0.03,
-        "revenue" if "revenue" in monthly else "spend": 0.1, "reviews": 0.05, "switches": 0.15, "gpus": 0.1,
-    }.items():  # fmt: skip
-        assert halved[column] == pytest.approx(monthly[column], rel=tolerance), column
+    """Where progress is steady only sampling and the length of a step are left."""
+    small = ("roster=duopoly", "technology=slow", "users.size=5000", "run.panel=100", "run.replications=4")
+    monthly, halved = (second_year(n, *small, **COST_PLUS).mean() for n in (12, 24))
+    tolerances = {
+        "adopted_users": 0.02, "attached_users": 0.03, "reviews": 0.05, "switches": 0.05, "depth": 0.03,
+        "tenure": 0.06, "tasks": 0.06, "tokens_wanted": 0.06, "tokens_served": 0.06, "spend": 0.06, "price": 0.03,
+        "marginal_cost": 0.03, "gpus": 0.05, "utilisation": 0.03, "consumer_surplus": 0.05, "net_income": 0.08,
+    }  # fmt: skip
+    off = {column: halved[column] / monthly[column] - 1 for column in tolerances}
+    assert {column: gap for column, gap in off.items() if abs(gap) > tolerances[column]} == {}
 
 
 def test_adoption_does_not_depend_on_the_length_of_a_step() -> None:
-    """Bass's curve is exact over a step of any length: only sampling is left, and the feedback of the sample's share."""
-    small = ("roster=monopoly", "technology=frozen", "users.size=20000", "run.panel=50", "run.replications=6")
+    """Bass's curve is exact over a step of any length: only sampling is left, and the feedback of the sampled share."""
+    small = ("roster=monopoly", "technology=frozen", "users.size=10000", "run.panel=20", "run.replications=8")
     values = {"users__surplus_feedback": 0.0, "providers__alpha__pricing": {"kind": "cost_plus", "markup": 0.3}}
-    ends = {n: by_year(n, *small, **values).loc[(slice(None), 2.0), "adopted_users"] for n in (4, 12, 24)}
-    for one, other in itertools.combinations(ends.values(), 2):
-        error = np.sqrt((one.var(ddof=1) + other.var(ddof=1)) / len(one))
-        assert abs(one.mean() - other.mean()) < 4 * error
+    means = {n: second_year(n, *small, **values)["adopted_users"] for n in (12, 24)}
+    error = np.sqrt(sum(mean.var(ddof=1) / len(mean) for mean in means.values()))
+    # the mean over a year of an end-of-step figure leads by half a step
+    lead = means[12].mean() * 0.02
+    assert abs(means[12].mean() - means[24].mean()) < 4 * error + lead
 
 
 # --- who computes -----------------------------------------------------------------------------------------------------
@@ -244,7 +254,7 @@ def test_every_option_matters(group: str, values: dict[str, Any]) -> None:
 
 
 def test_a_steady_state_stays() -> None:
-    """Nothing grows, prices are fixed: after a burn-in the shares of users do not drift, over independent replications."""
+    """Nothing grows, prices are fixed: after a burn-in shares of users do not drift, over independent replications."""
     settings = made(
         "roster=duopoly", "provider@providers.alpha=reseller", "provider@providers.beta=reseller",
         "technology=frozen", "users.size=1500", "run.panel=50", "run.steps=90", "run.replications=12",
@@ -294,7 +304,8 @@ def test_what_is_expected_is_the_limit_of_what_is_sampled() -> None:
     misses = []
     for _ in range(6):
         market.step()
-        misses.append((market.sampled - market.expected) / market.error)
+        on_sale = market.error > 0  # offers of firms that have left are chosen by nobody for sure
+        misses.extend((market.sampled - market.expected)[on_sale] / market.error[on_sale])
     assert np.abs(misses).max() < 4
     assert np.std(misses) == pytest.approx(1, abs=0.35)  # and the error is the right one
 

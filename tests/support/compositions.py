@@ -1,4 +1,4 @@
-"""Configurations for tests: composed once with Hydra, then changed as plain dictionaries, which is a hundred times faster."""
+"""Configurations for tests: composed once with Hydra, then changed as plain dictionaries, a hundred times faster."""
 
 import copy
 import dataclasses

@@ -33,7 +33,7 @@ def run_limit(experiment: str, *overrides: str) -> Limit:
 
 
 def standard_errors(series: NDArray[np.float64], expected: float | NDArray[np.float64], batches: int = 10) -> float:
-    """By how many standard errors the mean of a series misses what is expected; batch means allow for serial correlation."""
+    """Standard errors by which the mean of a series misses what is expected; batch means allow for correlation."""
     means = np.array([batch.mean(axis=0) for batch in np.array_split(series, batches)])
     error = means.std(axis=0, ddof=1) / np.sqrt(batches)
     return float(np.max(np.abs(means.mean(axis=0) - expected) / error))

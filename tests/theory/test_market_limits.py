@@ -1,4 +1,4 @@
-"""The running market against the oracle: every limit is an ordinary configuration, run through the same step as all else.
+"""The running market against the oracle: every limit is an ordinary configuration that takes the same step as all else.
 
 Fixed points agree to 1e-6; sampled shares to 4 standard errors with at least 2e5 user-months.
 """
@@ -198,7 +198,7 @@ def test_erlang_wait(servers, load):
 @pytest.mark.parametrize("cost", [0.25, 1.0])
 def test_forward_looking_firms_find_the_steady_margin(cost):
     """With the true continuation value the Markov-perfect margin; with the learnt one that of rivals taken as given."""
-    # Prices swing with the sampled shares in opposite directions: their mean keeps an error of the order of the variance.
+    # Prices swing with the sampled shares in opposite directions: their mean errs by the order of the variance.
     tolerance, settled = 1e-3, slice(30, None)
     base = [f"users.segments.everyone.switching.base={cost}", "run.steps=70", "run.panel=5000", "users.size=5000"]
     learnt = run_limit("switching_duopoly", *base)

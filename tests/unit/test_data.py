@@ -17,8 +17,12 @@ from aimarket.data.show import describe
 from aimarket.documented import NODE_KEYS, Documented, split
 
 CONF = Path(__file__).parents[2] / "conf"
+# Textbook markets have units and zeros for numbers; nothing in them is measured.
 OWN = sorted(
-    path for group in ("hardware", "geography", "provider", "roster") for path in (CONF / group).rglob("*.yaml")
+    path
+    for group in ("hardware", "geography", "provider", "roster")
+    for path in (CONF / group).rglob("*.yaml")
+    if path.stem != "textbook"
 )
 UNDOCUMENTED = {"utc_offset", "latitude", "longitude", "gpus"}  # places and clocks; gpus: 0 is what a reseller is
 

@@ -177,39 +177,42 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
     is the objective may have a kink, because users notice a rise and not a cut: the polish keeps each price on one side
     of its start, and crosses over only if there is more to be had there.
 
-    objective      : (M,) log prices -> value, (M,) gradient
+    objective      : (M,) prices -> value, (M,) gradient in log prices
     start          : (M,) float, USD/Mtok
     floor, ceiling : (M,) float, USD/Mtok
     grid           : (G,) float, log points added to the start
     returns        : (M,) float, USD/Mtok
     """
-    low, high = np.log(floor), np.log(ceiling)
-    now = np.clip(np.log(start), low, high)
-    below, above = np.maximum(now - _BESIDE, low), np.minimum(now + _BESIDE, high)  # on either side of the kink
-    candidates = [np.clip(np.log(start) + move, low, high) for move in grid]
-    values = [objective(candidate)[0] for candidate in candidates]
-    point, scale = candidates[int(np.argmax(values))], max(abs(v) for v in values) or 1.0
 
-    def descent(log_prices: Floats) -> tuple[float, Floats]:
-        value, gradient = objective(log_prices)
+    def at(moves: Floats) -> tuple[float, Floats]:  # in log points from the start, so that the unit of money is nothing
+        return objective(start * np.exp(moves))
+
+    low, high = np.log(floor / start), np.log(ceiling / start)
+    below, above = np.clip(-_BESIDE, low, high), np.clip(_BESIDE, low, high)  # on either side of the kink
+    candidates = [np.clip(move, low, high) for move in grid]
+    values = [at(candidate)[0] for candidate in candidates]
+    first, scale = candidates[int(np.argmax(values))], max(abs(v) for v in values) or 1.0
+
+    def descent(moves: Floats) -> tuple[float, Floats]:
+        value, gradient = at(moves)
         return -value / scale, -gradient / scale
 
-    up = np.where(point == now, objective(above)[1] > 0, point > now)
+    moves, up = first, np.where(first == 0, at(above)[1] > 0, first > 0)
     for _ in range(_CROSSINGS):
         box = np.where(up, above, low), np.where(up, high, below)
         found = minimize(
             descent,
-            np.clip(point, *box),
+            np.clip(moves, *box),
             jac=True,
             method="L-BFGS-B",
             bounds=list(zip(*box, strict=True)),
             options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
         )
-        point, stays = found.x, np.where(up, found.x <= above, found.x >= below)
-        slope = objective(np.where(stays, np.where(up, below, above), point))[1]  # on the other side
+        moves, stays = found.x, np.where(up, found.x <= above, found.x >= below)
+        slope = at(np.where(stays, np.where(up, below, above), moves))[1]  # on the other side
         crosses = stays & (np.where(up, -slope, slope) > _NO_SLOPE * scale)
         if not crosses.any():
             break
         up = up ^ crosses
-    best = np.where(stays, np.exp(now), np.exp(point))
-    return best if -found.fun * scale >= max(values) else np.exp(candidates[int(np.argmax(values))])
+    best = np.where(stays & (low <= 0) & (high >= 0), 0.0, moves)
+    return start * np.exp(best if -found.fun * scale >= max(values) else first)

@@ -39,7 +39,7 @@ class ForwardLooking:
         value = self.user_value(view, memory)
         memory["continuation_value"] = _mean_own(value, view)
         return best_prices(
-            lambda log_prices: view.value_of(np.exp(log_prices), value),
+            lambda prices: view.value_of(prices, value),
             start=view.prices,
             floor=view.prices * np.exp(-self.span),
             ceiling=view.prices * np.exp(self.span),

@@ -21,7 +21,7 @@ class StaticBestResponse:
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
         nothing_later = np.zeros(len(view.panel.weight))
         return best_prices(
-            lambda log_prices: view.value_of(np.exp(log_prices), nothing_later),
+            lambda prices: view.value_of(prices, nothing_later),
             start=view.prices,
             floor=view.prices * np.exp(-self.span),
             ceiling=view.prices * np.exp(self.span),
