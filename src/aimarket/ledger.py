@@ -17,11 +17,13 @@ CLAIMS = ("debt", "paid_in", "retained")
 class Books:
     """Balance sheet of one provider and what moved in the current step, all in USD.
 
-    flows : (account, counterparty) -> amount received (+) or given (-); the counterparty is "" where no cash moves
+    flows   : (account, counterparty) -> amount received (+) or given (-); the counterparty is "" where no cash moves
+    largest : largest balance at the end of a step so far; rounding in the books is of its order, even when all is lost
     """
 
     balance: dict[str, float] = field(default_factory=lambda: dict.fromkeys(ASSETS + CLAIMS, 0.0))
     flows: dict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    largest: float = 0.0
 
     def moved(self, *accounts: str) -> float:
         """Net amount received in the step on some accounts; expenses are negative."""
@@ -121,3 +123,4 @@ class Ledger:
         """Start a new step: forget its flows, keep the balances."""
         for books in self.books.values():
             books.flows.clear()
+            books.largest = max(books.largest, *map(abs, books.balance.values()))
