@@ -200,6 +200,7 @@ def check_consistency(settings: config.Settings) -> None:
         if not provider.offers:
             raise ValueError(f"{key}.offers: at least one is needed (got none)")
         by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
-        if provider.fleet.mix or provider.fleet.gpus != 0:
-            every = np.ones(len(generations.names))
-            by_name(provider.fleet.mix, generations.names, every, f"{key}.fleet.mix")
+        gpus, self_served = provider.fleet.gpus, [offer.wholesale is None for offer in provider.offers.values()]
+        owns = any(self_served) if gpus is None else gpus > 0
+        otherwise = np.full(len(generations.names), 0.0 if owns else 1.0)
+        by_name(provider.fleet.mix, generations.names, otherwise, f"{key}.fleet.mix")
