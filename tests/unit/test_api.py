@@ -1,0 +1,51 @@
+"""The package in a notebook, without Hydra's main, and under Mesa's own tools."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from mesa import DataCollector
+
+import aimarket
+
+SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=4"]
+
+
+def test_load_and_simulate_give_frames_in_memory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = aimarket.load([*SMALL, "run.seed=3", "run.replications=2"])
+    results = aimarket.simulate(settings)
+    assert isinstance(results.offers, pd.DataFrame)
+    assert len(results.market) == 2 * 4
+    assert set(results.providers["provider"]) == {"alpha", "beta"}
+    assert not list(tmp_path.iterdir())
+    first, second = (frame.drop(columns="replication") for _, frame in results.market.groupby("replication"))
+    assert not np.allclose(first["spend"], second["spend"], rtol=1e-9)  # replications differ
+
+
+def test_settings_are_frozen():
+    settings = aimarket.load(SMALL)
+    with pytest.raises(Exception, match="frozen|cannot assign"):
+        settings.run.seed = 5
+
+
+def test_the_market_steps_under_mesas_tools():
+    market = aimarket.Market(aimarket.load(SMALL))
+    collector = DataCollector(
+        model_reporters={"lerner": lambda m: m.tables["market"]["lerner"]}, agent_reporters={"active": "active"}
+    )
+    for _ in range(2):
+        market.step()
+        collector.collect(market)
+    market.run_for(2)
+    assert market.steps == 4
+    collector.collect(market)
+    frame = collector.get_model_vars_dataframe()
+    assert frame["lerner"].notna().all()
+    assert len(frame) == 3
+    assert collector.get_agent_vars_dataframe()["active"].all()
+    by_simulate = aimarket.simulate(aimarket.load(SMALL)).market["lerner"].to_numpy()
+    assert frame["lerner"].iloc[-1] == by_simulate[-1]
+
+
+def test_what_is_exported_exists():
+    assert all(hasattr(aimarket, name) for name in aimarket.__all__)

@@ -1,0 +1,130 @@
+"""The command line as a user meets it, in a process of its own and in a folder of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import aimarket
+
+RUN = [sys.executable, "-m", "aimarket"]
+SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=3"]
+
+
+def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [*RUN, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def test_a_run_its_figures_and_its_second_call(tmp_path):
+    first = call(tmp_path, "run", "study=first", *SMALL)
+    assert first.returncode == 0, first.stderr
+    manifest = tmp_path / first.stdout.strip().splitlines()[-1]
+    assert json.loads(manifest.read_text())["status"] == "complete"
+    assert "Lerner index" in first.stdout
+    assert "3 of 3 steps" in first.stderr
+    assert "steps (" not in first.stdout
+    again = call(tmp_path, "run", "study=first", *SMALL)
+    assert again.returncode == 0
+    assert "already complete" in again.stdout
+    drawn = call(tmp_path, "figures", "first")
+    paths = [tmp_path / line for line in drawn.stdout.splitlines()]
+    assert drawn.returncode == 0
+    assert len(paths) == 6
+    assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_a_multirun_is_one_study_with_the_swept_column(tmp_path):
+    done = call(tmp_path, "run", "-m", "study=sweep", "run.seed=1,2,3", *SMALL)
+    assert done.returncode == 0, done.stderr
+    study = aimarket.open_results(tmp_path / "outputs" / "sweep")
+    assert study.swept == ["run.seed"]
+    assert study.market.groupby("run.seed").size().to_dict() == {1: 3, 2: 3, 3: 3}
+    collected = call(tmp_path, "collect", "sweep")
+    assert collected.returncode == 0
+    assert (tmp_path / "outputs/sweep/collected/market.parquet").is_file()
+
+
+BAD = [
+    (["run.sed=3"], "run.sed: unknown key (got 3); did you mean run.seed?"),
+    (["run.steps=0"], "run.steps"),
+    (["users.size=many"], "users.size"),
+    (["~run.seed"], "run.seed: missing"),
+    (["roster=duopol"], "did you mean duopoly?"),
+    (["pricing@providers.openai.pricing=cost_plu"], "did you mean cost_plus?"),
+    (["run.steps=="], "run.steps=="),
+    (["-m", "run.seed=1,2,-3"], "run.seed"),
+    (["--no-such-flag"], "--no-such-flag"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD)
+def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path, arguments, said):
+    done = call(tmp_path, "run", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["figures", "nowhere"], "nowhere"),
+        (["collect", "nowhere"], "nowhere"),
+        (["walk"], "no such command"),
+    ],
+)
+def test_other_commands_say_what_is_wrong(tmp_path, arguments, said):
+    done = call(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_leaves_nothing_that_looks_complete(tmp_path):
+    process = subprocess.Popen(
+        [*RUN, "run", "study=long", "users.size=20000", "run.steps=1000"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    partial = tmp_path / "outputs" / "long" / ".partial"
+    deadline = time.monotonic() + 60
+    while not (partial.is_dir() and list(partial.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "outputs").rglob("*.parquet"))
+    assert not list((tmp_path / "outputs").rglob("*.json"))
+
+
+def test_hydra_shows_the_configuration_without_running(tmp_path):
+    done = call(tmp_path, "run", "--cfg", "job", "run.seed=77")
+    assert done.returncode == 0
+    assert "seed: 77" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_data_shows_where_numbers_come_from(tmp_path):
+    shown = call(tmp_path, "data", "show")
+    assert shown.returncode == 0
+    assert "Arena" in shown.stdout
+    assert "hardware.generations.H100.price" in shown.stdout
+    assert "assumption" in shown.stdout
+    words = call(tmp_path, "data", "dictionary")
+    assert words.returncode == 0
+    assert "effective_providers" in words.stdout
+    assert not list(tmp_path.iterdir())
