@@ -52,15 +52,17 @@ def main(argv: Sequence[str] | None = None) -> None:
         commands[arguments[0]](arguments[1:])
     except (SettingsError, ResultsError) as error:
         _fail(str(error))
-    except RunFailedError as error:
-        _fail(str(error), code=1)
     except KeyboardInterrupt:
         _fail("interrupted; complete runs are kept, this one is not", code=130)
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:
-    print(f"aimarket: {message}", file=sys.stderr)
+    _say(message)
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    print(f"aimarket: {message}", file=sys.stderr)
 
 
 # ── run ──
@@ -76,14 +78,26 @@ def _run(arguments: list[str]) -> None:
     if flags.multirun:
         for point in compose_points(expand(flags.overrides)):
             configuration.validate(point)
+    failures = []
+
+    def job(config: DictConfig) -> None:
+        # Hydra adds a line of its own to whatever is raised here.
+        try:
+            _job(config)
+        except (SettingsError, ResultsError) as error:
+            _fail(str(error))
+        except RunFailedError as error:
+            _say(str(error))
+            failures.append(error)
+
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
-    except SettingsError:
-        raise
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except FAULTS as error:
         if (fault := explain(flags.overrides)) is None and not isinstance(error, HydraException):
             raise
         raise SettingsError(fault or one_line(str(error))) from None
+    if failures:
+        sys.exit(1)
 
 
 def _job(config: DictConfig) -> None:

@@ -48,8 +48,7 @@ def describe(error: ValidationError, kind: type, prefix: str) -> str:
         names = [field.name for field in dataclasses.fields(kind_at(kind, location[:-1]))]
         message = f"unknown key (got {shown(first['input'])}){near(name, names, f'{parent}.' if parent else '')}"
     elif of_key:
-        mapping = get_args(kind_at(kind, location[:-1]))
-        message = f"{'unknown' if get_origin(mapping[0]) is Literal else 'not a'} name; should be {words(mapping[0])}"
+        message = f"should be {words(get_args(kind_at(kind, location[:-1]))[0])} (got {shown(first['input'])})"
     elif what.startswith("missing"):
         message = f"missing; should be {words(kind_at(kind, location))}"
     else:

@@ -81,7 +81,7 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         for text in overrides:
             try:
-                override = parser.parse_override(text)
+                (override,) = parser.parse_overrides([text])
                 if override.is_discrete_sweep():
                     key = override.get_key_element()
                     choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
@@ -240,7 +240,8 @@ def _unknown(key: str, depth: int, node: Mapping[str, Any], config: Mapping[str,
         here += sorted({folder.name for folder in conf_dir().iterdir() if folder.is_dir()} - set(here))
     close = difflib.get_close_matches(parts[depth], here, n=1, cutoff=0.6)
     if close:
-        meant = [".".join(filter(None, (prefix, close[0])))]
+        corrected = ".".join([*parts[:depth], close[0], *parts[depth + 1 :]])
+        meant = [corrected if corrected in _keys(config) else ".".join([*parts[:depth], close[0]])]
     else:
         alike = [known for known in _keys(config) if known.split(".")[-1] == parts[-1]]
         meant = difflib.get_close_matches(key, alike or list(_keys(config)), n=1, cutoff=0.3 if alike else 0.7)

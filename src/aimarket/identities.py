@@ -97,7 +97,7 @@ def _books(market: "Market") -> Iterator[Identity]:
     """Balance sheets balance, profits are retained, and the fleet's book value is what its GPUs cost less their age."""
     for p in market.providers:
         b = market.ledger.books[p.name]
-        scale = max(b.largest, *map(abs, b.balance.values()))
+        scale = max(b.largest, *map(abs, b.balance.values()), *map(abs, b.flows.values()))
         claims = sum(b.balance[name] for name in CLAIMS)
         yield Identity(f"assets = liabilities + equity ({p.name})", b.assets, claims, scale)
         value = p.fleet.book_value(market.steps + 1, market.life)

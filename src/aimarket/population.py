@@ -140,7 +140,7 @@ def taste_factor(users: config.Users) -> Floats:
         factor = np.linalg.cholesky(correlation)
     except np.linalg.LinAlgError:
         raise ValueError("users.correlation: the three correlations allow no joint distribution") from None
-    return factor * np.array([users.spread[name] for name in ("quality", "price", "latency")])[:, None]
+    return factor * np.array([users.spread.quality, users.spread.price, users.spread.latency])[:, None]
 
 
 def create_users(settings: config.Users, segments: Segments, region_weights: Floats, streams: Streams) -> Users:
@@ -151,7 +151,7 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
     edges = np.cumsum(region_weights / region_weights.sum())[:-1]
     normals = np.stack([streams.at("users.preferences", owner=k).normal(0, size) for k in ("0", "1", "2")])
     log_tastes = ordered_sum(taste_factor(settings)[:, :, None] * normals, axis=1)
-    spread = np.array([settings.spread[name] for name in ("quality", "price", "latency")])
+    spread = np.array([settings.spread.quality, settings.spread.price, settings.spread.latency])
     means = np.array([[s.preferences.quality, s.preferences.price, s.preferences.latency] for s in rows]).T
     # exp(z - var/2) has mean 1, so the means in the settings are the means of the coefficients whatever the spread.
     tastes = means[:, segment] * np.exp(log_tastes - spread[:, None] ** 2 / 2)

@@ -60,6 +60,15 @@ class Preferences:
 
 
 @node
+class Spread:
+    """Standard deviation of the log of each taste."""
+
+    quality: NonNegative
+    price: NonNegative
+    latency: NonNegative
+
+
+@node
 class Correlations:
     quality_price: Correlation
     quality_latency: Correlation
@@ -123,7 +132,7 @@ class Users:
     scale: Positive  # multiplies every population
     segments: Mapping[Name, Segment]
     price_metric: Literal["log", "linear"]
-    spread: Mapping[Literal["quality", "price", "latency"], NonNegative]  # standard deviation of the log of each taste
+    spread: Spread
     correlation: Correlations
     taste_spread: NonNegativeUtils  # utils, standard deviation of the persistent taste for a provider
     latency_scale: Positive  # s

@@ -1,6 +1,9 @@
 """What must not change a market, to the bit where that is promised, and what must."""
 
 import dataclasses
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +240,20 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert not set(first.values()) & set(other.values())
     both = simulate(made(*small)).market
     assert not both.query("replication == 0")["spend"].isin(both.query("replication == 1")["spend"]).any()
+
+
+def test_another_process_gives_the_same_bytes(tmp_path: Path) -> None:
+    """Neither the order of sets, nor BLAS threads, nor the folder one stands in leave a trace."""
+    overrides = ["roster=oligopoly", *SMALL, "run.steps=2"]
+    here = written(made(*overrides), tmp_path / "here")
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "OPENBLAS_NUM_THREADS": "2"}
+    command = [sys.executable, "-m", "aimarket", "run", *overrides, f"outputs={tmp_path / 'there'}"]
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    there = {
+        path.relative_to(tmp_path / "there").as_posix(): path.read_bytes()
+        for path in sorted((tmp_path / "there").rglob("*.parquet"))
+    }
+    assert here == there
 
 
 # --- what must change something ---------------------------------------------------------------------------------------

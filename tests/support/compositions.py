@@ -6,7 +6,9 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from aimarket.composition import compose_plain
+from omegaconf import OmegaConf
+
+from aimarket.composition import compose_plain, conf_dir
 from aimarket.configuration import validate
 from aimarket.documented import NODE_KEYS
 from aimarket.settings import Settings
@@ -20,6 +22,16 @@ def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
 def composed(*overrides: str) -> dict[str, Any]:
     """A copy of a composed configuration, documented numbers still as nodes."""
     return copy.deepcopy(_composed(overrides))
+
+
+@functools.cache
+def _option(group: str, name: str) -> dict[str, Any]:
+    return OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+
+
+def option(group: str, name: str) -> dict[str, Any]:
+    """One file of a group that has no defaults of its own, such as a rule or a policy."""
+    return copy.deepcopy(_option(group, name))
 
 
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def test_load_and_simulate_give_frames_in_memory(tmp_path, monkeypatch):
 
 def test_settings_are_frozen():
     settings = aimarket.load(SMALL)
-    with pytest.raises(Exception, match="frozen|cannot assign"):
+    with pytest.raises(Exception, match=r"frozen|cannot assign"):
         settings.run.seed = 5
 
 

@@ -68,7 +68,7 @@ def test_tastes_have_the_means_spreads_and_correlations_of_the_settings(drawn, s
     for s, segment in enumerate(settings.segments.values()):
         rows = users.segment == s
         for name in ("quality", "price", "latency"):
-            taste, spread = getattr(users, name)[rows], settings.spread[name]
+            taste, spread = getattr(users, name)[rows], getattr(settings.spread, name)
             mean = getattr(segment.preferences, name)
             error = np.sqrt(np.expm1(spread**2) / rows.sum())  # of the mean of a log-normal of mean 1
             assert taste.mean() == pytest.approx(mean, rel=4.5 * error)
