@@ -54,6 +54,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         _fail(str(error))
     except KeyboardInterrupt:
         _fail("interrupted; complete runs are kept, this one is not", code=130)
+    except BrokenPipeError:  # the reader, say `head`, has had enough; nothing more may be written, not even on exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _fail(message: str, code: int = 2) -> NoReturn:

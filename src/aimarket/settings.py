@@ -179,7 +179,7 @@ class Generation:
 class Hardware:
     start: Date  # calendar month of step 0
     generations: Mapping[Name, Generation]
-    cadence: Positive  # years between later generations
+    cadence: Annotated[float, Field(strict=True, ge=0.1, le=1000)]  # years between later generations
     power_growth: Rate  # log points of power a year for later generations
     power_usage_effectiveness: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1, le=10)]
     idle_power: Share  # power of an idle GPU over its full power

@@ -128,3 +128,23 @@ def test_data_shows_where_numbers_come_from(tmp_path):
     assert words.returncode == 0
     assert "effective_providers" in words.stdout
     assert not list(tmp_path.iterdir())
+
+
+FAILS_ONCE = """
+import aimarket.cli as cli
+def run(settings, *rest, sound=cli.run_settings):
+    if settings.run.seed == 1:
+        raise ArithmeticError("the books do not balance")
+    return sound(settings, *rest)
+cli.run_settings = run
+cli.main()
+"""
+
+
+def test_a_point_that_fails_is_told_and_the_rest_run(tmp_path):
+    command = [sys.executable, "-c", FAILS_ONCE, "run", "-m", "study=sweep", "run.seed=1,2", *SMALL]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 1
+    assert "failed: the books do not balance" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert aimarket.open_results(tmp_path / "outputs" / "sweep").runs["seed"].tolist() == [2]
