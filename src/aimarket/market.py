@@ -11,7 +11,7 @@ from aimarket.identities import Stocks
 from aimarket.provider import Provider, energy_per_hour
 from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
-from aimarket.views import View
+from aimarket.views import CapacityRule, PricingRule, TrainingRule, View
 from aimarket.world import World
 
 _NOTABLE_PRICE_CHANGE = 0.1  # log points
@@ -75,7 +75,8 @@ class Market(World):
         """Providers post prices, all at once."""
         quotes = self.price.copy()
         for p in self.active_providers:
-            quotes[p.offers] = p.settings.pricing.quote(self.view(p), p.memory["pricing"], self.streams)
+            rule: PricingRule = p.settings.pricing
+            quotes[p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
         self.posted_before, self.price = self.price, quotes
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):
@@ -171,7 +172,8 @@ class Market(World):
         self.quality = np.maximum(self.quality, followed)  # nobody sells less than open weights would give
 
     def _order_gpus(self, p: Provider, view: View, keep: float) -> None:
-        wanted = p.settings.capacity.order(view, p.memory["capacity"], self.streams)
+        rule: CapacityRule = p.settings.capacity
+        wanted = rule.order(view, p.memory["capacity"], self.streams)
         generation = int(self.generation[p.index])
         price = float(self.roadmap.price[generation])
         paid = finance.spend(self.ledger, p.name, "vendors", wanted * price, "capex", self.settings.finance, keep)
@@ -181,7 +183,8 @@ class Market(World):
         self.gpus_ordered[p.index, generation] += ordered
 
     def _train(self, p: Provider, view: View, keep: float) -> None:
-        outlay = p.settings.training.outlay(view, p.memory["training"], self.streams)
+        rule: TrainingRule = p.settings.training
+        outlay = rule.outlay(view, p.memory["training"], self.streams)
         spent = finance.spend(self.ledger, p.name, "laboratories", outlay, "training", self.settings.finance, keep)
         p.training_effort += spent
         p.months_in_training += self.clock.months

@@ -1,6 +1,7 @@
 """Rows in memory: the recorder checks what the market measures against the schema and turns it into Arrow tables."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,7 +40,7 @@ def _made_once(table: str) -> cached_property[pd.DataFrame]:
     return cached_property(make)
 
 
-class Frames:
+class Frames(ABC):
     """Tidy pandas frames by name; a subclass says how one is made. Each is made once, when it is first asked for."""
 
     market = _made_once("market")
@@ -49,9 +50,9 @@ class Frames:
     ledger = _made_once("ledger")
     events = _made_once("events")
 
+    @abstractmethod
     def frame(self, table: str) -> pd.DataFrame:
         """Make the frame of one table."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
