@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 # Each account of a provider changes one balance besides cash. Income and expense change retained earnings.
-INCOME = ("revenue",)
-EXPENSES = ("energy", "hosting", "wholesale", "overhead", "training", "interest", "tax", "depreciation", "write_off")
-SERVING_COST = ("energy", "hosting", "wholesale", "depreciation")
+INCOME = ("revenue", "rental_income")
+EXPENSES = (
+    *("energy", "hosting", "wholesale", "rental", "overhead", "training", "interest", "tax"),
+    *("depreciation", "write_off"),
+)
+SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
 _BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in"} | dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")

@@ -260,10 +260,33 @@ class Provider:
 
 
 @node
+class Merger:
+    acquirer: Name  # providers
+    target: Name
+
+
+@node
+class BreakUp:
+    provider: Name  # that gives up `offers`, with its share of fleet, cash and debt
+    offers: tuple[Name, ...]
+    into: Name  # a provider of the roster that waits for it: `active: false`
+
+
+@node
 class Policy:
+    """What changes from the start month on; null leaves the market as it is."""
+
     start: Months
-    portability: Share | None  # share of tenure kept on a switch from the start month on
-    tax_rate: OpenShare | None  # tax on profit from the start month on
+    portability: Share | None  # share of tenure kept on a switch
+    multihoming: Share | None  # least share of users who choose through a router
+    tax_rate: OpenShare | None  # tax on profit
+    price_cap: Positive | None  # USD/Mtok of the reference mix
+    compute_subsidy: OpenShare | None  # share of the price of GPUs that the treasury pays
+    export_limit: tuple[Name, ...]  # regions where no GPUs may be delivered
+    open_weights_release: Flag  # the closed frontier's weights are opened: the lag of open weights is nil
+    merger: Merger | None  # two providers become one
+    merger_allowed: Flag  # whether the authority lets it happen
+    break_up: BreakUp | None
 
 
 @node
@@ -272,6 +295,7 @@ class Shock:
     months: Months
     demand: Positive  # multiplies tasks while it lasts
     lead_time: Positive  # multiplies the lead time of GPUs ordered while it lasts
+    gpu_supply: PositiveShare  # multiplies the industry's supply of GPUs while it lasts
 
 
 @node

@@ -131,7 +131,7 @@ CHOICES = [
     (r"(users|provider|provider/offer|roster)/textbook", r".*", "units and zeros of a textbook market"),
     (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),
     (r"(policy|shock)/.*", r"start|months", "a date is chosen"),
-    (r"shock/.*", r"demand|lead_time", "1 is no shock; else a documented assumption"),
+    (r"shock/.*", r"demand|lead_time|gpu_supply", "1 is no shock; else a documented assumption"),
     (r"pricing/.*", r"span|grid", "accuracy of a search"),
     (r"pricing/calendar", r"harvest_from", "a control's date is chosen"),
     (r"geography/.*", r"regions\.\w+\.(utc_offset|latitude|longitude)", "places and clocks"),

@@ -26,11 +26,13 @@ def composed(*overrides: str) -> dict[str, Any]:
 
 @functools.cache
 def _option(group: str, name: str) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+    node = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+    bases = [base for base in node.pop("defaults", []) if base != "_self_"]
+    return functools.reduce(lambda whole, part: whole | part, [*(_option(group, base) for base in bases), node])
 
 
 def option(group: str, name: str) -> dict[str, Any]:
-    """One file of a group that has no defaults of its own, such as a rule or a policy."""
+    """One file of a group whose only defaults are files beside it, such as a rule or a policy."""
     return copy.deepcopy(_option(group, name))
 
 
