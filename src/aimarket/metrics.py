@@ -11,7 +11,7 @@ from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
-from aimarket.ledger import SERVING_COST
+from aimarket.ledger import EXPENSES, SERVING_COST
 from aimarket.population import Floats
 
 if TYPE_CHECKING:
@@ -164,7 +164,6 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
     queued = _by_provider(
         market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider])
     )
-    flows = ("energy", "hosting", "wholesale", "overhead", "training", "depreciation", "interest", "tax", "write_off")
     attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],
@@ -191,7 +190,8 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
         "revenue": revenue / months,
-        **{name: np.array([b.spent(name) for b in books]) / months for name in flows},
+        "rental_income": np.array([b.moved("rental_income") for b in books]) / months,
+        **{name: np.array([b.spent(name) for b in books]) / months for name in EXPENSES},
         "net_income": np.array([b.net_income for b in books]) / months,
         "capex": np.array([b.spent("capex") for b in books]) / months,
         "borrowing": np.array([b.moved("borrowing") for b in books]) / months,
