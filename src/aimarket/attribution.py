@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aimarket.market import Market
     from aimarket.provider import Provider
 
-PARTS = ("capital", "energy")
+PARTS = ("capital", "energy", "rental")
 DIVISORS = ("hardware", *DRIVERS, "quality", "utilisation")
 COLUMNS = tuple(f"cost_{name}" for name in PARTS + DIVISORS)
 
@@ -33,17 +33,19 @@ class Attribution:
 def factors(market: "Market", p: "Provider") -> tuple[Floats, Floats] | None:
     """Unit cost as sum(parts) / product(divisors); None in a step without GPUs or tokens.
 
-    returns : (2,) USD a GPU-hour installed; (6,) hardware in reference GPUs a GPU, software, distillation and
+    returns : (3,) USD a GPU-hour installed; (6,) hardware in reference GPUs a GPU, software, distillation and
               architecture in levels, quality as what is left of Mtok a reference-GPU-hour, utilisation
     """
     hours = HOURS_PER_MONTH * market.clock.months
     gpu_hours = float(p.fleet.gpus[p.fleet.delivered].sum()) * hours
     tokens = _tokens(market, p)
-    worked = float(market.service.busy[p.index].sum()) * hours  # reference-GPU-hours
+    # reference-GPU-hours, on rented GPUs too: what they cost is a part, net of what own GPUs let to others bring
+    worked = (float(market.service.busy[p.index].sum()) + float(market.rented[p.index])) * hours
     if gpu_hours <= 0 or tokens <= 0 or worked <= 0:
         return None
     books = market.ledger.books[p.name]
-    parts = np.array([books.spent("depreciation", "hosting"), books.spent("energy")]) / gpu_hours
+    spent = (books.spent("depreciation", "hosting"), books.spent("energy"), books.spent("rental", "rental_income"))
+    parts = np.array(spent) / gpu_hours
     capacity = float(market.capacity_used[p.index].sum()) * hours
     levels = np.exp(market.technology.common)
     per_hour = tokens / worked
@@ -64,7 +66,7 @@ def attribute(market: "Market", p: "Provider", so_far: Attribution) -> None:
     if now is None:
         return
     books = market.ledger.books[p.name]
-    unit_cost = books.spent("depreciation", "hosting", "energy") / _tokens(market, p)
+    unit_cost = books.spent("depreciation", "hosting", "energy", "rental", "rental_income") / _tokens(market, p)
     if so_far.before is None:
         so_far.total, so_far.first_unit_cost = np.zeros(len(COLUMNS)), unit_cost
     elif unit_cost > 0:

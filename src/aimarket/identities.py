@@ -128,11 +128,14 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     unserved = market.totals.mix_tokens * market.outage
     wanted = float(market.totals.mix_tokens.sum())
     yield Identity("tokens wanted = served + unserved", wanted, float(market.served.sum() + unserved.sum()))
+    rented, let = float(market.rented.sum()), float(market.let.sum())
+    yield Identity("GPU-hours rented = GPU-hours let", rented + market.world_rented, let + market.merchants_let)
     used = market.by_offer(market.served) * market.hours_per_mtok
     for p in market.providers:
         busy, capacity = market.service.busy[p.index], market.capacity_used[p.index]
         worked = float(ordered_sum(used[p.offers]))
-        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, float(busy.sum()) * hours)
+        own_and_rented = (float(busy.sum()) + float(market.rented[p.index])) * hours
+        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, own_and_rented)
         over = np.maximum(busy - capacity, 0.0)
         yield Identity(f"served <= capacity ({p.name})", float(over.max()), 0.0, float(capacity.max()))
 

@@ -1,14 +1,16 @@
 """The market: `Market.step` tells one step in order."""
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, finance, innovation, metrics, serving
+from aimarket import demand, finance, innovation, metrics, rental, serving
 from aimarket import settings as config
 from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
-from aimarket.provider import Provider, energy_per_hour
+from aimarket.kernels.sums import ordered_sum
+from aimarket.provider import Provider, energy_of_work, energy_per_hour
 from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
 from aimarket.views import CapacityRule, PricingRule, TrainingRule, View
@@ -59,6 +61,7 @@ class Market(World):
     def research(self) -> None:
         """Costs are reckoned, and market research asks its panel about the offers posted."""
         self.generation, self.marginal_cost = self.long_run_costs()
+        self.opportunity_cost = self.opportunity_costs()
         self.adoption = self.adoption_probability()
         self.panel_menu = self.menu()
         self.panel = self.survey(self.panel_menu, self.adoption)
@@ -90,7 +93,7 @@ class Market(World):
         self.totals = demand.choose(self.demand_step(self.panel_menu, self.adoption), self.pool)
 
     def serve(self) -> None:
-        """Load meets capacity: queues, outages, latency."""
+        """Load meets capacity: queues, rented capacity, outages, latency."""
         self.work = self.reckon_work()
         self.capacity_used = np.array([self.capacity(p) for p in self.providers])
         self.service = serving.serve(
@@ -102,6 +105,7 @@ class Market(World):
             self.network,
             self.settings.hardware,
         )
+        self._clear_rental_market()
         self.served = self.totals.mix_tokens * self.service.served
         self.latency, self.outage = self.service.latency, 1 - self.service.served
         wanted, lost = self.by_offer(self.work), self.by_offer(self.work * self.outage)
@@ -171,6 +175,30 @@ class Market(World):
         followed = self.catalogue.quality + innovation.frontier_gain(self.closed_frontier, settings, self.clock.months)
         self.quality = np.maximum(self.quality, followed)  # nobody sells less than open weights would give
 
+    def _clear_rental_market(self) -> None:
+        """Firms rent what they are short of and let what is idle; load on rented capacity is served after all."""
+        self.rented, self.let = np.zeros((2, len(self.providers)))
+        self.merchants_let = self.world_rented = 0.0
+        if self.rental is None:
+            return
+        hardware, shock = self.settings.hardware, self.settings.shock
+        supply = shock.gpu_supply / shock.lead_time if self.shocked else 1.0
+        rental.build(self.rental, hardware, self.merchant_cost(), self.clock.years, supply)
+        lost = self.by_offer(self.work * (1 - self.service.served))
+        overflow, worth, idle, energy = np.zeros((4, len(self.providers)))
+        for p in self.active_providers:
+            overflow[p.index] = ordered_sum(lost[p.offers])
+            worth[p.index] = self.worth_of_work(p)
+            usable = float(self.capacity_used[p.index].sum()) * hardware.maximum_utilisation
+            idle[p.index] = max(0.0, usable - float(self.service.busy[p.index].sum()))
+            energy[p.index] = self.marginal_energy(p)
+        cleared = rental.clear(self.rental, hardware, overflow, worth, idle, energy, self.years)
+        self.rented, self.let = cleared.rented, cleared.let
+        self.merchants_let, self.world_rented = cleared.merchants, cleared.outside
+        granted = np.divide(self.rented, overflow, out=np.zeros_like(overflow), where=overflow > 0)
+        unserved = (1 - self.service.served) * (1 - granted[self.catalogue.provider])
+        self.service = replace(self.service, served=1 - unserved)
+
     def _order_gpus(self, p: Provider, view: View, keep: float) -> None:
         rule: CapacityRule = p.settings.capacity
         wanted = rule.order(view, p.memory["capacity"], self.streams)
@@ -193,16 +221,15 @@ class Market(World):
         """Revenue and the running costs of one provider, depreciation included."""
         ledger, hardware, months = self.ledger, self.settings.hardware, self.clock.months
         gpus = p.fleet.installed(*self.gpu_shape)  # (G, R)
-        capacity = self.capacity(p)
-        utilisation = np.divide(self.service.busy[p.index], capacity, out=np.zeros_like(capacity), where=capacity > 0)
-        energy = energy_per_hour(hardware, self.roadmap.power[:, None], utilisation) * gpus
+        hours = HOURS_PER_MONTH * months
+        idling = energy_per_hour(hardware, self.roadmap.power, 0.0)[:, None] * gpus
+        working = energy_of_work(hardware, self.roadmap)[:, None] * self.merit_order(p)
+        energy = float(((idling + working) @ self.network.electricity).sum()) * hours
         ledger.pay("users", p.name, revenue, "revenue")
-        ledger.pay(
-            p.name,
-            "utilities",
-            float((energy @ self.network.electricity).sum()) * HOURS_PER_MONTH * months,
-            "energy",
-        )
+        ledger.pay(p.name, "utilities", energy, "energy")
+        if self.rental is not None:
+            ledger.pay(p.name, "merchants", float(self.rented[p.index]) * self.rental.price * hours, "rental")
+            ledger.pay("merchants", p.name, float(self.let[p.index]) * self.rental.price * hours, "rental_income")
         ledger.pay(p.name, "landlords", float(gpus.sum()) * hardware.hosting * months, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
         ledger.pay(p.name, "staff", p.settings.overhead * months, "overhead")

@@ -129,6 +129,7 @@ def _offers(market: "Market") -> dict[str, Any]:
         "cached_price": relative[:, 1],
         "output_price": relative[:, 2],
         "marginal_cost": cost,
+        "opportunity_cost": market.opportunity_cost,
         "short_run_cost": market.short_run_costs(),
         "lerner": 1 - cost / price,
         "markup": ratio(price - cost, cost),
@@ -186,6 +187,8 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
         "utilisation": ratio(busy, capacity),
         "peak_utilisation": np.where(capacity > 0, service.peak, np.nan),
+        "rented": market.rented,
+        "let": market.let,
         "wait": ratio(queued, served),
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
@@ -223,6 +226,8 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
         market.steps
     )
+    cash_cost = sum(total(name) for name in SERVING_COST if name != "depreciation")
+    producer_surplus = total("revenue") + total("rental_income") - cash_cost
     hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
     busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
     return {
@@ -247,10 +252,14 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "gpus": total("gpus"),
         "gpus_on_order": total("gpus_on_order"),
         "utilisation": ratio(busy, capacity),
+        "rental_price": np.nan if market.rental is None else market.rental.price,
+        "scarcity": market.scarcity,
+        "rented": total("rented"),
+        "let": total("let"),
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
         "unserved_share": ratio(wanted - served, wanted),
         "consumer_surplus": surplus,
-        "producer_surplus": total("revenue") - total("energy") - total("hosting") - total("wholesale"),
+        "producer_surplus": producer_surplus,
         "training": total("training"),
         "net_income": net_income,
         "taxes": taxes,

@@ -56,13 +56,21 @@ def roadmap(hardware: config.Hardware, growth: float, months: float) -> Roadmap:
 def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
-    Rental of capital, hosting and energy, spread over the planned utilisation.
+    Rental of capital, hosting and energy, spread over the planned utilisation. What a GPU earns is expected to fall
+    with obsolescence, so its rental when new is that of an annuity discounted by both.
     """
     years = hardware.service_life / MONTHS_PER_YEAR
-    rental = generations.price * capital_recovery(hardware.discount_rate, years) / MONTHS_PER_YEAR
+    discount = (1 + hardware.discount_rate) * np.exp(hardware.obsolescence) - 1
+    rental = generations.price * capital_recovery(discount, years) / MONTHS_PER_YEAR
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
     return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+
+
+def energy_of_work(hardware: config.Hardware, generations: Roadmap) -> Floats:
+    """Electricity an hour of work takes beyond idling, by generation: (G,) kWh per reference-GPU-hour."""
+    idling = energy_per_hour(hardware, generations.power, 0.0)
+    return np.asarray((energy_per_hour(hardware, generations.power, 1.0) - idling) / generations.throughput)
 
 
 def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Floats | float) -> Floats:

@@ -36,6 +36,7 @@ class Service:
     wait: Floats  # (S, R, F) s in the queue
     busy: Floats  # (F, R) reference GPUs at work on average
     peak: Floats  # (F,) highest hourly utilisation in any region
+    tight: Floats  # (F,) share of the load that comes in hours when there is more of it than capacity
 
 
 def create_network(geography: config.Geography, profiles: list[str]) -> Network:
@@ -126,6 +127,9 @@ def serve(
         for hours, target in ((queued, queue), (travelled, travel), (placed.served[firm], served)):
             target[:, :, firm] = (by_hour * hours).sum(axis=2)
     first_token = (travel + queue)[:, :, provider] + prefill
+    full = (placed.served < 1 - 1e-12).any(axis=1)  # (F, H)
+    by_firm = load.sum(axis=1)
+    total = by_firm.sum(axis=1)
     utilisation = np.divide(
         placed.busy, capacity[:, :, None], out=np.zeros_like(placed.busy), where=capacity[:, :, None] > 0
     )
@@ -136,4 +140,5 @@ def serve(
         wait=queue,
         busy=placed.busy.mean(axis=2),
         peak=utilisation.max(axis=(1, 2)),
+        tight=np.divide((by_firm * full).sum(axis=1), total, out=np.zeros(firms), where=total > 0),
     )

@@ -176,6 +176,17 @@ class Generation:
 
 
 @node
+class Rental:
+    """The market for GPU-hours outside the firms of the roster."""
+
+    fleet: Positive  # reference GPUs of merchants when the run starts
+    elasticity: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.05, le=20)]  # of the world's demand
+    demand_growth: Rate  # log points a year of the rest of the world's demand at a constant price
+    adjustment: NonNegative  # log points a year by which merchants' fleet grows per log point of price over cost
+    lettable: Share  # share of idle hours that can be let
+
+
+@node
 class Hardware:
     start: Date  # calendar month of step 0
     generations: Mapping[Name, Generation]
@@ -187,11 +198,15 @@ class Hardware:
     service_life: Annotated[int, Field(strict=True, ge=1, le=1200)]  # months, also the depreciation period
     lead_time: Months  # months from payment to delivery
     discount_rate: Share  # a year, in the rental price of capital
+    obsolescence: Annotated[
+        float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)
+    ]  # log points a year by which what a GPU earns is expected to fall, in the rental price of capital
     planned_utilisation: PositiveShare  # at which long-run cost is reckoned
     maximum_utilisation: Annotated[
         float, Field(strict=True, gt=0, le=0.999)
     ]  # load above this share of capacity is turned away
     concurrency: Positive  # requests in service at once on one reference GPU
+    rental: Rental | None  # null: no market for GPU-hours
 
 
 @node

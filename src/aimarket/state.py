@@ -14,10 +14,12 @@ from aimarket.catalogue import Catalogue
 from aimarket.finance import credit
 from aimarket.innovation import Technology
 from aimarket.kernels.diffusion import bass_adoption
+from aimarket.kernels.rationing import merit_order
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap, energy_per_hour, gpu_hour_cost
+from aimarket.provider import Provider, Roadmap, energy_of_work, gpu_hour_cost
+from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service, peak_over_mean
 from aimarket.units import HOURS_PER_MONTH
@@ -63,6 +65,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     providers: list[Provider]
     ledger: Ledger
     technology: Technology
+    rental: RentalMarket | None
     quality: Floats  # (J,) logits
     closed_frontier: list[float]  # logits, one entry a step
     price: Floats  # (J,) USD/Mtok, posted
@@ -80,12 +83,17 @@ class State(mesa.Model):  # type: ignore[type-arg]
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
+    opportunity_cost: Floats  # (J,) USD/Mtok
     adoption: Floats  # (S,) probability
     panel_menu: Menu
     panel: Panel
     totals: demand.Totals
     work: Floats  # (S, R, J) reference GPUs wanted on average
     capacity_used: Floats  # (F, R) reference GPUs installed while serving
+    rented: Floats  # (F,) reference GPUs kept at work on capacity of others
+    let: Floats  # (F,) own reference GPUs kept at work for others
+    merchants_let: float  # reference GPUs of merchants at work
+    world_rented: float  # reference GPUs the rest of the world keeps at work
     service: Service
     served: Floats  # (S, R, J) Mtok of the reference mix
     revenue: Floats  # (J,) USD
@@ -236,22 +244,76 @@ class State(mesa.Model):  # type: ignore[type-arg]
         own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
         return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
+    def merit_order(self, p: Provider) -> Floats:
+        """(G, R) reference GPUs of each generation at work on average, own load and what is let; the cheapest first."""
+        capacity = self.roadmap.throughput[:, None] * p.fleet.installed(*self.gpu_shape)
+        busy, installed = self.service.busy[p.index], capacity.sum(axis=0)
+        idle = np.maximum(installed - busy, 0.0)
+        share = self.let[p.index] / idle.sum() if idle.sum() > 0 else 0.0
+        return merit_order(busy + share * idle, capacity, energy_of_work(self.settings.hardware, self.roadmap))
+
+    def marginal_energy(self, p: Provider) -> float:
+        """USD an hour of work on the dearest generation at work takes; of the cheapest one installed if none works."""
+        energy = energy_of_work(self.settings.hardware, self.roadmap)
+        working = (self.merit_order(p) > 0).any(axis=1)
+        installed = p.fleet.installed(*self.gpu_shape).any(axis=1)
+        used = working if working.any() else installed
+        if not used.any():
+            return 0.0
+        hour = energy[used].max() if working.any() else energy[used].min()
+        return float(hour * electricity_price(p.settings, self.network, f"providers.{p.name}"))
+
     def short_run_costs(self) -> Floats:
-        """(J,) USD/Mtok: energy on the least efficient GPUs installed, or the wholesale price."""
-        costs = np.zeros(len(self.providers))
+        """(J,) USD/Mtok: energy on the marginal generation plus the shadow price of capacity, or the wholesale price.
+
+        In hours when it is full a firm gives up the rental price for an hour more of work, or what the work turned away
+        would have brought if there is no rental market.
+        """
+        hour = np.zeros(len(self.providers))
         for p in self.providers:
-            used = p.fleet.installed(*self.gpu_shape).sum(axis=1) > 0
-            energy = energy_per_hour(self.settings.hardware, self.roadmap.power, 1.0) / self.roadmap.throughput
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            costs[p.index] = energy[used].max() * electricity if used.any() else 0.0
-        own = self.hours_per_mtok * costs[self.catalogue.provider]
+            energy, tight = self.marginal_energy(p), self.service.tight[p.index]
+            scarce = self.worth_of_work(p) if self.rental is None else self.rental.price
+            hour[p.index] = energy + tight * max(0.0, scarce - energy)
+        own = self.hours_per_mtok * hour[self.catalogue.provider]
         return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
+
+    def worth_of_work(self, p: Provider) -> float:
+        """USD an hour of a reference GPU brings at posted prices, over the work users want done; 0 without any."""
+        work = self.by_offer(self.work)[p.offers]
+        hours = self.hours_per_mtok[p.offers]
+        if not work.any():
+            return 0.0
+        per_hour = np.divide(self.price[p.offers], hours, out=np.zeros_like(hours), where=hours > 0)
+        return float(ordered_sum(work * per_hour) / ordered_sum(work))
+
+    @property
+    def scarcity(self) -> float:
+        """Rental price of a GPU-hour over its long-run cost; 1 without a rental market."""
+        return 1.0 if self.rental is None else self.rental.price / self.merchant_cost()
+
+    def merchant_cost(self) -> float:
+        """Long-run cost of an hour of a reference GPU where electricity costs what users' regions pay on average."""
+        network = self.network
+        electricity = float(network.electricity @ network.weights / network.weights.sum())
+        costs = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)
+        return float(costs[self.roadmap.on_sale(self.months_so_far)].min())
+
+    def open_rental_market(self) -> RentalMarket | None:
+        """The rental market on the eve of the first step, at long-run cost; None if the settings have none."""
+        settings = self.settings.hardware.rental
+        cost = self.merchant_cost()
+        return None if settings is None else RentalMarket(first_price=cost, price=cost, fleet=settings.fleet)
 
     @property
     def wholesale_price(self) -> Floats:
         """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
         return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum()))
+
+    def opportunity_costs(self) -> Floats:
+        """(J,) USD/Mtok that rules see: long-run cost times the scarcity of GPU-hours, or the wholesale price."""
+        own = np.isnan(self.catalogue.wholesale)
+        return np.where(own, self.marginal_cost * self.scarcity, self.marginal_cost)
 
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
@@ -267,7 +329,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             menu=self.panel_menu,
             panel=self.panel,
             settings=self.settings.users,
-            costs=self.marginal_cost[p.offers],
+            costs=self.opportunity_cost[p.offers],
             prices=self.price[p.offers],
             revenue=float(ordered_sum(self.revenue[p.offers])),
             users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),

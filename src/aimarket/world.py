@@ -50,6 +50,7 @@ class World(State):
         settings = self.settings
         months = settings.run.steps * self.clock.months
         self.roadmap = roadmap(settings.hardware, settings.technology.rates.hardware, months)
+        self.rental = self.open_rental_market()
         self.technology = innovation.Technology(common=np.zeros(len(innovation.DRIVERS)))
         self.catalogue = create_catalogue(settings, list_prices())
         tastes = provider_tastes(
