@@ -53,6 +53,22 @@ _BASE = _numbers(
     ("switching_cost", "utils", "mean cost of leaving among attached users"),
 )
 
+_COSTS = tuple(
+    (f"cost_{name}", "log points", f"cumulated contribution of {words} to the log of unit cost")
+    for name, words in (
+        ("capital", "depreciation and rented GPUs"),
+        ("hosting", "hosting"),
+        ("energy", "energy"),
+        ("hardware", "GPU generations"),
+        ("software", "software, common and private,"),
+        ("distillation", "distillation, common and private,"),
+        ("architecture", "architecture, common and private,"),
+        ("learning", "learning by doing"),
+        ("quality", "dearer, better models and of the token mix"),
+        ("utilisation", "utilisation"),
+    )
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "market": (
         *_KEYS,
@@ -78,6 +94,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("gpus", "GPU", "GPUs installed"),
             ("gpus_on_order", "GPU", "GPUs paid for and not yet delivered"),
             ("utilisation", "1", "GPU-hours used over GPU-hours installed, in reference GPUs"),
+            ("training_gpu_hours", "GPU-hours/month", "reference-GPU-hours that training outlays pay for"),
+            ("inference_gpu_hours", "GPU-hours/month", "reference-GPU-hours worked to serve tokens"),
             ("wait", "s", "mean queueing delay, weighted by tokens served"),
             ("unserved_share", "1", "tokens unserved over tokens wanted"),
             ("consumer_surplus", "USD/month", "log-sum over the outside option, in money, on the research panel"),
@@ -87,6 +105,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("taxes", "USD/month", "taxes paid by providers"),
             ("capex", "USD/month", "payments for GPUs ordered"),
             ("welfare", "USD/month", "consumer surplus + net income + taxes"),
+            *_COSTS,
+            ("cost_mix", "log points", "cumulated contribution of shares, entry and exit to the log of unit cost"),
         ),
     ),
     "providers": (
@@ -113,6 +133,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("utilisation", "1", "GPU-hours used over GPU-hours installed, in reference GPUs"),
             ("peak_utilisation", "1", "highest hourly utilisation in any region"),
             ("wait", "s", "mean queueing delay"),
+            ("training_gpu_hours", "GPU-hours/month", "reference-GPU-hours that training outlays pay for"),
+            ("inference_gpu_hours", "GPU-hours/month", "reference-GPU-hours worked to serve tokens"),
+            ("inference_cash", "USD/month", "revenue less the cash cost of serving; training is apart"),
             ("retention", "1/month", "share of users attached at the start of the step who stayed"),
             ("continuation_value", "USD/user", "value of keeping one more user beyond this step, as the rule sees it"),
             ("revenue", "USD/month", "payments by users"),
@@ -135,14 +158,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("book_value", "USD", "GPUs at cost less accumulated depreciation"),
             ("debt", "USD", "debt outstanding"),
             ("equity", "USD", "paid-in capital and retained earnings"),
-            ("cost_capital", "log points", "cumulated contribution of capital and hosting to the log of unit cost"),
-            ("cost_energy", "log points", "cumulated contribution of energy to the log of unit cost"),
-            ("cost_hardware", "log points", "cumulated contribution of GPU generations to the log of unit cost"),
-            ("cost_software", "log points", "cumulated contribution of software to the log of unit cost"),
-            ("cost_distillation", "log points", "cumulated contribution of distillation to the log of unit cost"),
-            ("cost_architecture", "log points", "cumulated contribution of architecture to the log of unit cost"),
-            ("cost_quality", "log points", "cumulated contribution of dearer, better models to the log of unit cost"),
-            ("cost_utilisation", "log points", "cumulated contribution of utilisation to the log of unit cost"),
+            *_COSTS,
         ),
     ),
     "offers": (
