@@ -102,6 +102,7 @@ class Market(World):
             self.answer_time,
             self.network,
             self.settings.hardware,
+            ~np.isnan(self.catalogue.wholesale),
         )
         self.served = self.totals.mix_tokens * self.service.served
         self.latency, self.outage = self.service.latency, 1 - self.service.served
