@@ -235,9 +235,9 @@ def test_overflow_comes_home_when_others_have_gone_abroad():
             for hour in range(2):
                 here, there = answer_time(placed.busy[0, [i, k], hour], [i, k]) + delay[i, [i, k]]
                 if placed.abroad[0, i].sum(axis=0)[hour] < 1 - 1e-9:  # some stay at home
-                    assert here <= there + 0.1  # without moving, the gap is 1.5 s
+                    assert here <= there + 0.15  # without moving, the gap is 1.5 s
                 if placed.abroad[0, i, k, hour] > 1e-6:
-                    assert there <= here + 0.1
+                    assert there <= here + 0.15
 
 
 def test_service_times_of_a_firms_offers_are_weighted_by_work(hardware):
