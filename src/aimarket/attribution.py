@@ -108,9 +108,7 @@ def _of_provider(market: "Market", p: "Provider", so_far: Attribution, now: Fact
     return moved
 
 
-def _of_market(
-    market: "Market", so_far: MarketAttribution, now: dict[str, Factors], moved: dict[str, Floats]
-) -> None:
+def _of_market(market: "Market", so_far: MarketAttribution, now: dict[str, Factors], moved: dict[str, Floats]) -> None:
     """Contributions of the step to the unit cost of everybody's tokens together."""
     tokens = float(ordered_sum(np.array([f.tokens for f in now.values()])))
     cost = float(ordered_sum(np.array([f.tokens * f.unit_cost for f in now.values()])))

@@ -100,8 +100,8 @@ def _balance(
     hardware: config.Hardware,
 ) -> Placement:
     """Send load where travel, queue and generation together take least; `prefilling`, `generating` : (F, 1) s."""
-    # Sakasegawa's approximation of the wait (1977, Annals of the Institute of Statistical Mathematics 29), close to Erlang's
-    # at any load and far cheaper, is good enough to choose a region by. Where there are no GPUs nothing is sent.
+    # The wait by Sakasegawa's approximation (1977, Annals of the Institute of Statistical Mathematics 29), close to
+    # Erlang's at any load and far cheaper: good enough to choose a region by. Where there are no GPUs nothing is sent.
     planned, concurrency, batch = hardware.planned_utilisation, hardware.concurrency, hardware.batch_half
     room = np.where(capacity > 0, capacity, 1.0)[:, :, None]
     servers = room * concurrency

@@ -85,7 +85,7 @@ def test_a_firm_that_sells_nothing_is_no_example(technology, level, sales, place
 
 @pytest.mark.parametrize("firms", [2, 12, 50])
 def test_leakage_adds_no_progress_however_many_firms(technology, firms):
-    """Equal firms with own luck for ten years: catching up with the best of twelve gave .77 log points, this nothing."""
+    """Equal firms, own luck, ten years: catching up with the best of twelve would give .77 log points, this none."""
     ends, draws = [], np.random.default_rng(1)
     for _ in range(200):
         level = np.zeros((firms, len(DRIVERS)))
@@ -118,7 +118,9 @@ def test_generations_to_come_stray_by_name_and_keep_what_they_strayed(settings):
     listed = len(hardware.generations)
     strayed = np.array(
         [
-            np.log(roadmap(hardware, 0.357, 240.0, 0.2, generation_luck(Streams(seed, 0))).throughput / plain.throughput)
+            np.log(
+                roadmap(hardware, 0.357, 240.0, 0.2, generation_luck(Streams(seed, 0))).throughput / plain.throughput
+            )
             for seed in range(400)
         ]
     )
@@ -181,7 +183,9 @@ def test_open_weights_follow_the_frontier_of_a_lag_ago_at_a_distance():
     assert followed[:, 2] == pytest.approx([4.0, 4.0, 4.0, 4.0, 4.1, 4.4])  # small models keep their distance
     assert followed[:, 0] == pytest.approx([5.0] * 5 + [5.2])  # not past the weights that are open
     assert followed_quality(start, 4.8, frontier, 3, 0.2, 3.0)[1] == pytest.approx(6.8)  # a lag of one step
-    assert (followed_quality(start, 4.8, [5.0, 4.0], 0, 0.2, 1.0) == start).all()  # a frontier that leaves takes nothing
+    assert (
+        followed_quality(start, 4.8, [5.0, 4.0], 0, 0.2, 1.0) == start
+    ).all()  # a frontier that leaves takes nothing
 
 
 def test_opened_weights_are_the_frontier_and_do_not_lift_it():

@@ -203,9 +203,9 @@ def test_load_goes_abroad_before_home_is_full_if_the_answer_comes_sooner(hardwar
     assert gap < -0.5  # five servers with four busy let one wait 1.1 s, two moderately busy pools next to nothing
     assert moves.latency[0, 1, 0] >= stays.latency[0, 1, 0]  # those who have guests wait a little
     far = network(np.ones((1, 2, 24)), np.array([[0.0, 5.0], [5.0, 0.0]]))
-    assert serve_one([4.0, 0.5], [5.0, 5.0], far, replace(hardware, load_balancing=True), time).busy[0] == pytest.approx(
-        [4.0, 0.5]
-    )
+    assert serve_one([4.0, 0.5], [5.0, 5.0], far, replace(hardware, load_balancing=True), time).busy[
+        0
+    ] == pytest.approx([4.0, 0.5])
 
 
 def answer_time(busy, regions):
@@ -215,9 +215,7 @@ def answer_time(busy, regions):
 def test_two_regions_find_wardrops_equilibrium():
     """8 at home and 2 abroad, a fifth of a second for each more, .4 s apart: (8 - m) / 5 = (2 + m) / 5 + .4, m = 2."""
     load, capacity = np.array([[[8.0], [2.0]]]), np.array([[9.0, 9.0]])
-    placed = balance_load(
-        place_load(load, capacity), load, capacity, np.array([[0.0, 0.4], [0.4, 0.0]]), answer_time
-    )
+    placed = balance_load(place_load(load, capacity), load, capacity, np.array([[0.0, 0.4], [0.4, 0.0]]), answer_time)
     assert placed.busy[0, :, 0] == pytest.approx([6, 4])
     assert placed.abroad[0, 0, 1, 0] == pytest.approx(2 / 8)
 

@@ -19,7 +19,7 @@ def balance_load(
 ) -> Placement:
     """Send load from home to where travel and answer together take less time, hour by hour.
 
-    Pair after pair of regions, nearest first, load leaves home as long as the other side answers sooner and has room, or
+    Pair after pair of regions, nearest first, load leaves home while the other side answers sooner and has room, or
     comes back: towards the equilibrium of Wardrop (1952), in which no request gains by going elsewhere. What was turned
     away stays turned away. Load is conserved.
 
@@ -80,8 +80,8 @@ def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Flo
 def slowdown(utilisation: Floats, planned: float, concurrency: float, batch_half: float | None) -> Floats:
     """Time per output token over that at planned utilisation, when GPUs serve many requests at once.
 
-    Each step of decoding reads the weights once for the whole batch and every request's own keys and values: its time is
-    proportional to 1 + B / B_half with B requests on a GPU. Speeds are quoted at the planned batch.
+    Each step of decoding reads the weights once for the whole batch, and every request's own keys and values: its time
+    is proportional to 1 + B / B_half with B requests on a GPU. Speeds are quoted at the planned batch.
 
     utilisation : (...) float, 1
     batch_half  : requests at which each runs at half the speed it has alone; None: speed does not depend on load

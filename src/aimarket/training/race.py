@@ -16,8 +16,8 @@ class Race:
     Quality gain is inverted: it takes F = F0 (exp(distance / gain) - 1) USD. Who is far behind would have to spend more
     than he has, and falls back to what revenue and cash allow; who is far ahead rests.
 
-    Source: Harris and Vickers (1987), Racing with uncertainty, Review of Economic Studies 54(1): effort is highest where
-    rivals are close, and the follower who falls far behind gives up the chase.
+    Source: Harris and Vickers (1987), Racing with uncertainty, Review of Economic Studies 54(1): effort is highest
+    where rivals are close, and the follower who falls far behind gives up the chase.
     """
 
     lead: NonNegativeUtils  # logits by which the next model shall pass the best rival's of today
