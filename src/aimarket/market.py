@@ -104,6 +104,7 @@ class Market(World):
             self.answer_time,
             self.network,
             self.settings.hardware,
+            ~np.isnan(self.catalogue.wholesale),
         )
         self._clear_rental_market()
         self.served = self.totals.mix_tokens * self.service.served
@@ -149,20 +150,32 @@ class Market(World):
     def _advance_technology(self) -> None:
         settings, years = self.settings.technology, self.clock.years
         self.technology.advance(settings, self.streams, self.steps, years)
-        selling = np.array([p.active and self.revenue[p.offers].sum() > 0 for p in self.providers])
-        shocks = [self.streams.at("technology.private", self.steps, p.name).one_normal() for p in self.providers]
-        levels = np.array([p.efficiency for p in self.providers])
-        levels = innovation.advance_private(levels, np.array(shocks), selling, settings, years)
+        own = self.revenue * np.isnan(self.catalogue.wholesale)  # who buys tokens has no technology to copy
+        sales = np.array([float(ordered_sum(own[p.offers])) * p.active for p in self.providers])
+        shocks = np.array([innovation.private_shocks(self.streams, self.steps, p.name) for p in self.providers])
+        levels = np.array([p.private_technology for p in self.providers])
+        levels = innovation.advance_private(levels, shocks, sales, settings, years)
         for p, level in zip(self.providers, levels, strict=True):
-            p.efficiency = float(level)
+            p.private_technology = level
+        if settings.learning > 0:
+            self._learn_by_doing()
         released = np.ceil(self.roadmap.release / self.clock.months) == self.steps - 1
         for g in np.flatnonzero(released):
             event = Event("generation_released", "", self.roadmap.names[g], float(self.roadmap.throughput[g]))
             self.events.append(event)
 
+    def _learn_by_doing(self) -> None:
+        """Last step's tokens become experience."""
+        served, years = self.by_offer(self.totals.tokens * (1 - self.outage)), self.clock.years
+        prior = self.settings.technology.prior_experience
+        for p in self.providers:
+            p.experience.gain(float(ordered_sum(served[p.offers])), years, prior)
+        self.experience.gain(float(ordered_sum(served)), years, prior)
+
     def _launch_models(self) -> None:
         """Finished training runs raise the quality of their provider's offers; open weights follow the frontier."""
         settings = self.settings.technology
+        self.model_age += self.clock.years
         for p in self.active_providers:
             period = p.settings.training.period
             if period and p.months_in_training >= period:
@@ -172,7 +185,12 @@ class Market(World):
                 )
                 self.events.append(Event("model_launched", p.name, "", float(self.quality[p.offers].max())))
                 p.training_effort = p.months_in_training = 0.0
-        followed = self.catalogue.quality + innovation.frontier_gain(self.closed_frontier, settings, self.clock.months)
+                self.model_age[p.offers] = 0.0
+        lag, gap = self.open_weights_terms
+        followed = innovation.followed_quality(
+            self.catalogue.quality, self.best_open_at_start, self.closed_frontier, lag, gap, self.clock.months
+        )
+        self.model_age[followed > self.quality] = 0.0
         self.quality = np.maximum(self.quality, followed)  # nobody sells less than open weights would give
 
     def _clear_rental_market(self) -> None:
@@ -192,7 +210,9 @@ class Market(World):
             usable = float(self.capacity_used[p.index].sum()) * hardware.maximum_utilisation
             idle[p.index] = max(0.0, usable - float(self.service.busy[p.index].sum()))
             energy[p.index] = self.marginal_energy(p)
-        cleared = rental.clear(self.rental, hardware, overflow, worth, idle, energy, self.years)
+        outlays = np.array([p.training_outlay for p in self.providers]) * self.settings.technology.training_compute
+        training = float(ordered_sum(outlays)) / self.rental.first_price / (HOURS_PER_MONTH * self.clock.months)
+        cleared = rental.clear(self.rental, hardware, overflow, worth, idle, energy, training, self.years)
         self.rented, self.let = cleared.rented, cleared.let
         self.merchants_let, self.world_rented = cleared.merchants, cleared.outside
         granted = np.divide(self.rented, overflow, out=np.zeros_like(overflow), where=overflow > 0)
@@ -214,6 +234,7 @@ class Market(World):
         rule: TrainingRule = p.settings.training
         outlay = rule.outlay(view, p.memory["training"], self.streams)
         spent = finance.spend(self.ledger, p.name, "laboratories", outlay, "training", self.settings.finance, keep)
+        p.training_outlay = spent
         p.training_effort += spent
         p.months_in_training += self.clock.months
 

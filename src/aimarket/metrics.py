@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aimarket.attribution import COLUMNS, Attribution, attribute
+from aimarket.attribution import COLUMNS, MARKET_COLUMNS, Attribution, MarketAttribution, attribute
 from aimarket.identities import Identity, Stocks, audit
 from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
@@ -13,11 +13,13 @@ from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
 from aimarket.ledger import EXPENSES, SERVING_COST
 from aimarket.population import Floats
+from aimarket.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
+SERVING_CASH = tuple(account for account in SERVING_COST if account != "depreciation")
 
 
 @dataclass
@@ -29,6 +31,7 @@ class History:
     price: Floats = field(default_factory=lambda: np.zeros(0))
     value: Floats = field(default_factory=lambda: np.zeros(0))
     costs: dict[str, Attribution] = field(default_factory=dict)
+    market_cost: MarketAttribution = field(default_factory=MarketAttribution)
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
@@ -43,8 +46,7 @@ def measure(market: "Market", history: History) -> Tables:
     raises : IdentityBreach
     """
     history.stocks = audit(market, history.stocks)
-    for p in market.providers:
-        attribute(market, p, history.costs.setdefault(p.name, Attribution()))
+    attribute(market, history.costs, history.market_cost)
     offers = _offers(market)
     providers = _providers(market, history)
     segments = _segments(market)
@@ -190,6 +192,9 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "rented": market.rented,
         "let": market.let,
         "wait": ratio(queued, served),
+        "training_gpu_hours": np.array([market.training_compute(p) for p in firms]) / months,
+        "inference_gpu_hours": busy * HOURS_PER_MONTH,
+        "inference_cash": (revenue - np.array([b.spent(*SERVING_CASH) for b in books])) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
         "revenue": revenue / months,
@@ -256,6 +261,8 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "scarcity": market.scarcity,
         "rented": total("rented"),
         "let": total("let"),
+        "training_gpu_hours": total("training_gpu_hours"),
+        "inference_gpu_hours": total("inference_gpu_hours"),
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
         "unserved_share": ratio(wanted - served, wanted),
         "consumer_surplus": surplus,
@@ -265,6 +272,7 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "taxes": taxes,
         "capex": total("capex"),
         "welfare": surplus + net_income + taxes,
+        **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
     }
 
 

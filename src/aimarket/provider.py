@@ -1,5 +1,6 @@
 """A provider: a firm with a fleet, offers, rules and what they have learnt."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
+from aimarket.experience import Experience
 from aimarket.kernels.cost import capital_recovery
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, months_between
 
@@ -34,19 +36,35 @@ class Roadmap:
         return released if len(released) else np.array([0])
 
 
-def roadmap(hardware: config.Hardware, growth: float, months: float) -> Roadmap:
+def no_luck(generation: str) -> float:
+    """Every generation is what the trend says."""
+    return 0.0
+
+
+def roadmap(
+    hardware: config.Hardware,
+    growth: float,
+    months: float,
+    volatility: float = 0.0,
+    luck: Callable[[str], float] = no_luck,
+) -> Roadmap:
     """The generations of the settings, then one every `cadence` years, `growth` log points a year better per USD.
 
-    growth : float, 1/year
-    months : float, length of the run
+    Those to come are a random walk about the trend: a leap is kept by the generations after it.
+
+    growth     : float, 1/year
+    months     : float, length of the run
+    volatility : float, log points per square root of a year
+    luck       : from the name of a generation to a standard normal
     """
     rows = sorted((months_between(hardware.start, g.release), name, g) for name, g in hardware.generations.items())
     listed = [(float(month), name, g.price, g.power, g.throughput) for month, name, g in rows]
     month, _, price, power, throughput = listed[-1]
-    number = 1
+    number, strayed = 1, 0.0
     while (later := month + number * hardware.cadence * MONTHS_PER_YEAR) <= months:
         years = number * hardware.cadence
-        gain, draw = np.exp(growth * years), np.exp(hardware.power_growth * years)
+        strayed += volatility * np.sqrt(hardware.cadence) * luck(f"next-{number}")
+        gain, draw = np.exp(growth * years + strayed), np.exp(hardware.power_growth * years)
         listed.append((later, f"next-{number}", price, power * draw, throughput * gain))
         number += 1
     release, names, prices, powers, throughputs = zip(*listed, strict=True)
@@ -138,8 +156,16 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.active = True
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
         self.training_effort = 0.0  # USD since the last launch
+        self.training_outlay = 0.0  # USD last paid for a step of training
         self.months_in_training = 0.0
-        self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
+        # log tokens per GPU-hour above the common trend: software, distillation, architecture
+        self.private_technology = np.array([settings.efficiency, 0.0, 0.0])
+        self.experience = Experience()
         self.burn = 0.0  # USD a month lost by operations last step
         self.cash_cost = 0.0  # USD a month of cash expenses last step
         self.tax_losses = 0.0  # USD of losses to set against later profit
+
+    @property
+    def efficiency(self) -> float:
+        """Log tokens per GPU-hour above the common trend."""
+        return float(self.private_technology.sum())

@@ -34,7 +34,10 @@ class RentalMarket:
 
 @dataclass(frozen=True)
 class Clearing:
-    """What F firms rented and let in a step, (F,) reference GPUs at work; `outside` is the rest of the world's use."""
+    """What F firms rented and let in a step, (F,) reference GPUs at work, and what merchants let.
+
+    outside : use by the rest of the world, and for training
+    """
 
     price: float
     rented: Floats
@@ -67,6 +70,7 @@ def clear(
     worth: Floats,
     idle: Floats,
     energy: Floats,
+    training: float,
     years: float,
 ) -> Clearing:
     """Find the price at which what is let is what is rented, and set it.
@@ -78,6 +82,7 @@ def clear(
     worth    : (F,) float, USD/hour that this load would bring
     idle     : (F,) float, reference GPUs without work
     energy   : (F,) float, USD/hour that putting them to work costs
+    training : float, reference GPUs that training would keep at work at the first price; it has a budget
     years    : float, since the start of the run
     """
     rental = settings.rental
@@ -94,15 +99,18 @@ def clear(
 
     rented, let = of_firms(market.first_price)
     if np.isnan(market.outside):
-        market.outside = max(_LEAST_OUTSIDE * merchants, merchants + float(ordered_sum(let) - ordered_sum(rented)))
+        left = merchants + float(ordered_sum(let) - ordered_sum(rented)) - training
+        market.outside = max(_LEAST_OUTSIDE * merchants, left)
     wanted = market.outside * float(np.exp(rental.demand_growth * years))
+
+    def others(log_price: float) -> float:
+        return float(wanted * np.exp(-rental.elasticity * log_price) + training * np.exp(-log_price))
 
     def excess(log_price: float) -> float:
         rented, let = of_firms(market.first_price * float(np.exp(log_price)))
-        outside = wanted * np.exp(-rental.elasticity * log_price)
-        return float(np.log(outside + ordered_sum(rented)) - np.log(merchants + ordered_sum(let)))
+        return float(np.log(others(log_price) + ordered_sum(rented)) - np.log(merchants + ordered_sum(let)))
 
     move = float(brentq(excess, -_REACH, _REACH, xtol=1e-14, rtol=1e-14))
     market.price = market.first_price * float(np.exp(move))
     rented, let = of_firms(market.price)
-    return Clearing(market.price, rented, let, merchants, wanted * float(np.exp(-rental.elasticity * move)))
+    return Clearing(market.price, rented, let, merchants, others(move))

@@ -53,6 +53,23 @@ _BASE = _numbers(
     ("switching_cost", "utils", "mean cost of leaving among attached users"),
 )
 
+_COSTS = tuple(
+    (f"cost_{name}", "log points", f"cumulated contribution of {words} to the log of unit cost")
+    for name, words in (
+        ("capital", "depreciation"),
+        ("rental", "GPU-hours rented"),
+        ("hosting", "hosting"),
+        ("energy", "energy"),
+        ("hardware", "GPU generations"),
+        ("software", "software, common and private,"),
+        ("distillation", "distillation, common and private,"),
+        ("architecture", "architecture, common and private,"),
+        ("learning", "learning by doing"),
+        ("quality", "dearer, better models and of the token mix"),
+        ("utilisation", "utilisation"),
+    )
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "market": (
         *_KEYS,
@@ -82,6 +99,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("scarcity", "1", "rental price over the long-run cost of an hour of a reference GPU"),
             ("rented", "GPU", "reference GPUs providers keep at work on capacity rented"),
             ("let", "GPU", "reference GPUs of providers kept at work for others"),
+            ("training_gpu_hours", "GPU-hours/month", "reference-GPU-hours that training outlays pay for"),
+            ("inference_gpu_hours", "GPU-hours/month", "reference-GPU-hours worked to serve tokens"),
             ("wait", "s", "mean queueing delay, weighted by tokens served"),
             ("unserved_share", "1", "tokens unserved over tokens wanted"),
             ("consumer_surplus", "USD/month", "log-sum over the outside option, in money, on the research panel"),
@@ -91,6 +110,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("taxes", "USD/month", "taxes paid by providers"),
             ("capex", "USD/month", "payments for GPUs ordered"),
             ("welfare", "USD/month", "consumer surplus + net income + taxes"),
+            *_COSTS,
+            ("cost_mix", "log points", "cumulated contribution of shares, entry and exit to the log of unit cost"),
         ),
     ),
     "providers": (
@@ -119,6 +140,9 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("rented", "GPU", "reference GPUs kept at work on capacity rented"),
             ("let", "GPU", "own reference GPUs kept at work for others"),
             ("wait", "s", "mean queueing delay"),
+            ("training_gpu_hours", "GPU-hours/month", "reference-GPU-hours that training outlays pay for"),
+            ("inference_gpu_hours", "GPU-hours/month", "reference-GPU-hours worked to serve tokens"),
+            ("inference_cash", "USD/month", "revenue less the cash cost of serving; training is apart"),
             ("retention", "1/month", "share of users attached at the start of the step who stayed"),
             ("continuation_value", "USD/user", "value of keeping one more user beyond this step, as the rule sees it"),
             ("revenue", "USD/month", "payments by users"),
@@ -141,19 +165,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("book_value", "USD", "GPUs at cost less accumulated depreciation"),
             ("debt", "USD", "debt outstanding"),
             ("equity", "USD", "paid-in capital and retained earnings"),
-            ("cost_capital", "log points", "cumulated contribution of capital and hosting to the log of unit cost"),
-            (
-                "cost_rental",
-                "log points",
-                "cumulated contribution of GPU-hours rented less let, to the same",
-            ),
-            ("cost_energy", "log points", "cumulated contribution of energy to the log of unit cost"),
-            ("cost_hardware", "log points", "cumulated contribution of GPU generations to the log of unit cost"),
-            ("cost_software", "log points", "cumulated contribution of software to the log of unit cost"),
-            ("cost_distillation", "log points", "cumulated contribution of distillation to the log of unit cost"),
-            ("cost_architecture", "log points", "cumulated contribution of architecture to the log of unit cost"),
-            ("cost_quality", "log points", "cumulated contribution of dearer, better models to the log of unit cost"),
-            ("cost_utilisation", "log points", "cumulated contribution of utilisation to the log of unit cost"),
+            *_COSTS,
         ),
     ),
     "offers": (

@@ -156,15 +156,21 @@ class Rates:
 @node
 class Technology:
     rates: Rates  # log points a year
-    volatility: NonNegative  # of each common trend, log points per square root of a year
-    private_volatility: NonNegative  # of each provider's own level, likewise
+    volatility: NonNegative  # of each common trend, generations to come included, log points per square root of a year
+    private_volatility: NonNegative  # of each driver of a provider's own, likewise
     spillover: NonNegative  # rate at which the private part leaks away, 1/year
+    learning: NonNegativeUtils  # exponent of cumulative tokens in tokens per GPU-hour; 0: no learning by doing
+    learning_private: Share  # share of learning that is from a provider's own tokens, the rest from everybody's
+    prior_experience: Positive  # years of the first step's tokens that had been served before the run
     reference_rating: Rating  # Arena rating of quality 0
     quality_cost: NonNegative  # kappa_Q: log cost per logit of quality
     quality_gain: NonNegative  # logits per log point of training
     training_scale: Positive  # USD of training that counts as 1
     quality_shock: NonNegative  # standard deviation of a model's quality, logits
-    open_weights_lag: Months  # months by which open weights follow gains of the closed frontier
+    ageing: NonNegativeUtils  # logits a year a model loses against what users expect
+    open_weights_lag: Months  # months by which the best open weights follow the closed frontier
+    open_weights_gap: NonNegativeUtils  # logits by which they stay below it
+    training_compute: Share  # share of training outlays that pays for GPUs and their energy
 
 
 @node
@@ -207,6 +213,8 @@ class Hardware:
     ]  # load above this share of capacity is turned away
     concurrency: Positive  # requests in service at once on one reference GPU
     rental: Rental | None  # null: no market for GPU-hours
+    batch_half: Positive | None  # requests at once on a GPU at which each is half as fast as alone; null: never slower
+    load_balancing: Flag  # load goes where an answer takes least, not only where there is room
 
 
 @node
@@ -316,6 +324,7 @@ class Shock:
 @node
 class Record:
     tables: tuple[Literal["market", "providers", "offers", "segments", "ledger", "events"], ...]
+    attribution: Literal["lmdi", "shapley"]  # how the change of unit cost is parted among its drivers
 
 
 @node

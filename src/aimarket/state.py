@@ -1,7 +1,7 @@
 """The state of the market, and the questions one may ask of it; what changes it is in `market.py`."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mesa
 import numpy as np
@@ -11,6 +11,7 @@ from aimarket import demand
 from aimarket import settings as config
 from aimarket.build import Clock, electricity_price
 from aimarket.catalogue import Catalogue
+from aimarket.experience import Experience, learning_level
 from aimarket.finance import credit
 from aimarket.innovation import Technology
 from aimarket.kernels.diffusion import bass_adoption
@@ -59,6 +60,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     panel_rows: Integers  # (K,) rows of `users` in the research panel
     panel_tastes: Floats  # (K, F) utils
     starting_hours: Floats  # (J,) reference-GPU-hours/Mtok
+    best_open_at_start: float  # logits, of open weights
 
     # Carried from step to step
     users: Users
@@ -66,7 +68,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
     ledger: Ledger
     technology: Technology
     rental: RentalMarket | None
+    experience: Experience  # of the industry
     quality: Floats  # (J,) logits
+    model_age: Floats  # (J,) years since the model was new
     closed_frontier: list[float]  # logits, one entry a step
     price: Floats  # (J,) USD/Mtok, posted
     posted_before: Floats  # (J,) USD/Mtok
@@ -138,13 +142,18 @@ class State(mesa.Model):  # type: ignore[type-arg]
             on_sale=active[catalogue.provider],
             price=self.price,
             rise=np.log(self.price / self.posted_before),
-            quality=self.quality,
+            quality=self.perceived_quality,
             appeal=catalogue.appeal,
             speed=catalogue.speed,
             mix=catalogue.mix,
             latency=self.latency,
             outage=self.outage,
         )
+
+    @property
+    def perceived_quality(self) -> Floats:
+        """(J,) logits: what a model is to users who expect ever more of one."""
+        return self.quality - self.settings.technology.ageing * self.model_age
 
     def survey(self, menu: Menu, adoption: Floats, segments: Segments | None = None) -> Panel:
         """What the research panel answers about a menu."""
@@ -194,6 +203,14 @@ class State(mesa.Model):  # type: ignore[type-arg]
             return policy.tax_rate
         return self.settings.finance.tax_rate
 
+    @property
+    def open_weights_terms(self) -> tuple[float, float]:
+        """By how many months and logits the best open weights trail the closed frontier."""
+        policy, settings = self.settings.policy, self.settings.technology
+        if policy.open_weights_release and self.months_so_far >= policy.start:
+            return 0.0, 0.0
+        return float(settings.open_weights_lag), settings.open_weights_gap
+
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""
         potential = self.segments.population
@@ -212,9 +229,25 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def reckon_hours_per_mtok(self) -> Floats:
         """(J,) reference-GPU-hours a Mtok of the reference mix takes with today's technology and models."""
-        efficiency = np.array([p.efficiency for p in self.providers])[self.catalogue.provider]
+        efficiency = np.array([p.efficiency for p in self.providers]) + self.learning_levels()
+        efficiency = efficiency[self.catalogue.provider]
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
         return np.asarray(self.starting_hours * np.exp(dearer - self.technology.common.sum() - efficiency))
+
+    def learning_levels(self) -> Floats:
+        """(F,) log tokens per GPU-hour that each provider has from learning by doing."""
+        settings, everybody = self.settings.technology, self.experience.log_growth
+        return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
+
+    def training_compute(self, p: Provider) -> float:
+        """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
+        outlay = p.training_outlay * self.settings.technology.training_compute
+        if outlay <= 0:
+            return 0.0
+        busy = replace(self.settings.hardware, planned_utilisation=1.0)
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        hour = gpu_hour_cost(busy, self.roadmap, electricity)[self.roadmap.on_sale(self.months_so_far)].min()
+        return float(outlay / hour)
 
     def reckon_work(self) -> Floats:
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
@@ -308,7 +341,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     def wholesale_price(self) -> Floats:
         """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
-        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum()))
+        learnt = learning_level(0.0, self.experience.log_growth, self.settings.technology)
+        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum() - learnt))
 
     def opportunity_costs(self) -> Floats:
         """(J,) USD/Mtok that rules see: long-run cost times the scarcity of GPU-hours, or the wholesale price."""
@@ -345,6 +379,11 @@ class State(mesa.Model):  # type: ignore[type-arg]
             peak=peak_over_mean(self.work[:, :, p.offers], self.network),
             lead_time=lead,
             gpu_throughput=float(throughput[self.generation[p.index]]),
+            quality=self.quality[p.offers],
+            training_effort=p.training_effort,
+            months_in_training=p.months_in_training,
+            quality_gain=self.settings.technology.quality_gain,
+            training_scale=self.settings.technology.training_scale,
         )
 
     @property

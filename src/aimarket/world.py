@@ -10,6 +10,7 @@ from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
 from aimarket.data import list_prices
+from aimarket.experience import Experience
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import create_users, provider_tastes, segment_columns
@@ -49,7 +50,9 @@ class World(State):
     def _create_offers(self) -> None:
         settings = self.settings
         months = settings.run.steps * self.clock.months
-        self.roadmap = roadmap(settings.hardware, settings.technology.rates.hardware, months)
+        technology, luck = settings.technology, innovation.generation_luck(self.streams)
+        self.roadmap = roadmap(settings.hardware, technology.rates.hardware, months, technology.volatility, luck)
+        self.experience = Experience()
         self.rental = self.open_rental_market()
         self.technology = innovation.Technology(common=np.zeros(len(innovation.DRIVERS)))
         self.catalogue = create_catalogue(settings, list_prices())
@@ -58,6 +61,7 @@ class World(State):
         )
         self.panel_tastes = tastes[self.panel_rows]
         self.quality = self.catalogue.quality.copy()
+        self.model_age = np.zeros(len(self.quality))
         self.price = self.catalogue.list_price.copy()
         self.posted_before = self.price.copy()
         self.starting_hours = starting_hours(self.catalogue, settings, self.roadmap, self.network)
@@ -76,6 +80,9 @@ class World(State):
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         self.closed_frontier = []
         self.closed_frontier.append(self.best_closed_quality())
+        opened = self.catalogue.quality[self.catalogue.open_weights]
+        behind = self.closed_frontier[0] - self.settings.technology.open_weights_gap
+        self.best_open_at_start = float(opened.max()) if opened.size else behind
 
     def _open_for_business(self) -> None:
         """Size the fleets for the demand expected at list prices, open the books, let the first adopters choose."""

@@ -36,15 +36,22 @@ def test_what_is_rented_is_what_is_let(firms, fleet, outside, first) -> None:
 def test_the_first_price_clears_the_first_step_and_scarcity_raises_it() -> None:
     overflow, worth, idle, energy = np.array([1e5]), np.array([50.0]), np.array([2e5]), np.array([0.1])
     rental = market(outside=np.nan)
-    assert clear(rental, HARDWARE, overflow, worth, idle, energy, 0.0).price == pytest.approx(2.0, rel=1e-12)
-    for change in ({"overflow": 3 * overflow}, {"idle": 0 * idle}, {"years": 2.0}):
-        terms = {"overflow": overflow, "worth": worth, "idle": idle, "energy": energy, "years": 0.0} | change
+    assert clear(rental, HARDWARE, overflow, worth, idle, energy, 0.0, 0.0).price == pytest.approx(2.0, rel=1e-12)
+    for change in ({"overflow": 3 * overflow}, {"idle": 0 * idle}, {"training": 1e5}, {"years": 2.0}):
+        terms = {
+            "overflow": overflow,
+            "worth": worth,
+            "idle": idle,
+            "energy": energy,
+            "training": 0.0,
+            "years": 0.0,
+        } | change
         assert clear(dataclasses.replace(rental), HARDWARE, **terms).price > 2.0
 
 
 def test_a_firm_rents_what_pays_and_lets_what_brings_more_than_its_energy() -> None:
     overflow, idle = np.full(2, 1e3), np.full(2, 1e3)
-    cleared = clear(market(), HARDWARE, overflow, np.array([0.1, 1e3]), idle, np.array([1e3, 0.1]), 0.0)
+    cleared = clear(market(), HARDWARE, overflow, np.array([0.1, 1e3]), idle, np.array([1e3, 0.1]), 0.0, 0.0)
     assert cleared.rented[0] < 1e-3 * overflow[0] < 0.999 * overflow[1] < cleared.rented[1]
     assert cleared.let[0] < 1e-3 * idle[0] < 0.999 * HARDWARE.rental.lettable * idle[1] < cleared.let[1]
 
@@ -52,7 +59,7 @@ def test_a_firm_rents_what_pays_and_lets_what_brings_more_than_its_energy() -> N
 def test_a_firm_without_work_or_gpus_changes_no_bit() -> None:
     firm = [np.array([x]) for x in (1e5, 20.0, 3e5, 0.1)]
     with_another = [np.append(x, 0.0) for x in firm]
-    assert clear(market(), HARDWARE, *firm, 1.0).price == clear(market(), HARDWARE, *with_another, 1.0).price
+    assert clear(market(), HARDWARE, *firm, 0.0, 1.0).price == clear(market(), HARDWARE, *with_another, 0.0, 1.0).price
 
 
 def test_merchants_build_while_the_price_exceeds_cost_unless_no_gpus_come() -> None:
