@@ -11,13 +11,20 @@ from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
-from aimarket.ledger import EXPENSES, SERVING_COST
+from aimarket.ledger import INCOME, NON_CASH, SERVING_COST
 from aimarket.population import Floats
+from aimarket.statements import statements
+from aimarket.surplus import divide_surplus
 
 if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
+
+_MARKET_ACCOUNTS = (  # of the statements, summed over providers
+    *("training", "gross_profit", "net_income", "economic_profit"),
+    *("capex", "borrowing", "equity_raised", "dividends"),
+)
 
 
 @dataclass
@@ -42,15 +49,17 @@ def measure(market: "Market", history: History) -> Tables:
 
     raises : IdentityBreach
     """
-    history.stocks = audit(market, history.stocks)
+    before, history.stocks = history.stocks, audit(market, history.stocks)
+    accounts = statements(market, before)
     for p in market.providers:
         attribute(market, p, history.costs.setdefault(p.name, Attribution()))
     offers = _offers(market)
-    providers = _providers(market, history)
+    providers = _providers(market, history, accounts)
     segments = _segments(market)
     return {
-        "market": _market(market, history, segments, providers),
+        "market": _market(market, history, before, segments, providers, accounts),
         "providers": providers,
+        "statements": accounts,
         "offers": offers,
         "segments": segments,
         "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
@@ -93,12 +102,14 @@ def _use(market: "Market", pick: Any) -> dict[str, Any]:
     totals, months = market.totals, market.clock.months
     by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
     tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
+    spend, done = by_segment(market.served * market.price), by_segment(totals.tasks * market.service.served)
     return {
         "tasks": tasks,
         "tokens_wanted": tokens,
         "tokens_served": by_segment(totals.tokens * market.service.served),
         "tokens_per_task": ratio(tokens, tasks),
-        "spend": by_segment(market.served * market.price),
+        "spend": spend,
+        "cost_per_task": ratio(spend, done),
     }
 
 
@@ -149,7 +160,7 @@ def _by_provider(market: "Market", values: Floats) -> Floats:
     return np.array([float(ordered_sum(values[p.offers])) for p in market.providers])
 
 
-def _providers(market: "Market", history: History) -> dict[str, Any]:
+def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
     books = [market.ledger.books[p.name] for p in firms]
@@ -189,24 +200,21 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "wait": ratio(queued, served),
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
-        "revenue": revenue / months,
-        "rental_income": np.array([b.moved("rental_income") for b in books]) / months,
-        **{name: np.array([b.spent(name) for b in books]) / months for name in EXPENSES},
-        "net_income": np.array([b.net_income for b in books]) / months,
-        "capex": np.array([b.spent("capex") for b in books]) / months,
-        "borrowing": np.array([b.moved("borrowing") for b in books]) / months,
-        "cash": [b.balance["cash"] for b in books],
-        "orders": [b.balance["orders"] for b in books],
-        "book_value": [b.balance["fleet"] for b in books],
-        "debt": [b.balance["debt"] for b in books],
-        "equity": [b.equity for b in books],
+        **{name: accounts[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
         **dict(zip(COLUMNS, attribution.T, strict=True)),
     }
 
 
-def _market(market: "Market", history: History, segments: dict[str, Any], providers: dict[str, Any]) -> dict[str, Any]:
+def _market(
+    market: "Market",
+    history: History,
+    before: Stocks,
+    segments: dict[str, Any],
+    providers: dict[str, Any],
+    accounts: dict[str, Any],
+) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
-    total = lambda name: float(ordered_sum(np.asarray(providers[name], float)))  # noqa: E731
+    total = lambda name: float(ordered_sum(np.asarray((accounts | providers)[name], float)))  # noqa: E731
     use = _use(market, lambda column: float(ordered_sum(column)))
     spend, served, wanted = use["spend"], use["tokens_served"], use["tokens_wanted"]
     quantity = market.by_offer(market.served) / months
@@ -219,7 +227,6 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
-    net_income, taxes = total("net_income"), total("tax")
     Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
         market.steps
     )
@@ -250,12 +257,9 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
         "unserved_share": ratio(wanted - served, wanted),
         "consumer_surplus": surplus,
-        "producer_surplus": total("revenue") - total("energy") - total("hosting") - total("wholesale"),
-        "training": total("training"),
-        "net_income": net_income,
-        "taxes": taxes,
-        "capex": total("capex"),
-        "welfare": surplus + net_income + taxes,
+        "producer_surplus": sum(map(total, INCOME)) - sum(total(name) for name in SERVING_COST if name not in NON_CASH),
+        **{name: total(name) for name in _MARKET_ACCOUNTS},
+        **divide_surplus(market, before, surplus),
     }
 
 

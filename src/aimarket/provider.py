@@ -53,13 +53,18 @@ def roadmap(hardware: config.Hardware, growth: float, months: float) -> Roadmap:
     return Roadmap(tuple(names), *(np.array(column) for column in (release, prices, powers, throughputs)))
 
 
-def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+def gpu_hour_cost(
+    hardware: config.Hardware, generations: Roadmap, electricity: float, cost_of_capital: float | None = None
+) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
     Rental of capital, hosting and energy, spread over the planned utilisation.
+
+    cost_of_capital : float, 1/year; None: the discount rate common to all
     """
     years = hardware.service_life / MONTHS_PER_YEAR
-    rental = generations.price * capital_recovery(hardware.discount_rate, years) / MONTHS_PER_YEAR
+    rate = hardware.discount_rate if cost_of_capital is None else cost_of_capital
+    rental = generations.price * capital_recovery(rate, years) / MONTHS_PER_YEAR
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
     return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
@@ -129,6 +134,7 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.fleet = Fleet()
         self.active = True
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
+        self.memory["finance"] = {}
         self.training_effort = 0.0  # USD since the last launch
         self.months_in_training = 0.0
         self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
