@@ -41,12 +41,15 @@ def learn(memory: Memory, books: Books, equity: config.Equity | None, months: fl
 
 
 def value(memory: Memory, books: Books, equity: config.Equity, years: float) -> float:
-    """What investors give for the whole firm: cash less debt, and the contribution while today's GPUs last; USD.
+    """What investors give for the whole firm, USD: money, less debt, and the contribution while its GPUs last.
+
+    GPUs paid for and not delivered have contributed nothing yet, and count as money.
 
     years : float, service life of a GPU
     """
     worth = growing_annuity(equity.required_return, memory["growth"] * MONTHS_PER_YEAR, years)
-    return books.balance["cash"] - books.balance["debt"] + memory["contribution"] * MONTHS_PER_YEAR * worth
+    money = books.balance["cash"] + books.balance["orders"] - books.balance["debt"]
+    return money + memory["contribution"] * MONTHS_PER_YEAR * worth
 
 
 def round_wanted(outflow: float, money: float, equity: config.Equity) -> float:
@@ -81,8 +84,7 @@ def raise_or_pay_out(ledger: Ledger, p: Provider, settings: config.Settings, mon
     learn(memory, books, equity, months)
     if equity is not None:
         memory["months_since_round"] = memory.get("months_since_round", equity.interval) + months
-        outflow = max(0.0, p.cash_cost + memory["capex"] - books.moved(*INCOME) / months)
-        wanted = round_wanted(outflow, books.balance["cash"] + credit(books, finance.covenant), equity)
+        wanted = round_wanted(p.burn, books.balance["cash"] + credit(books, finance.covenant), equity)
         worth = value(memory, books, equity, settings.hardware.service_life / MONTHS_PER_YEAR)
         raised = min(wanted, round_given(worth, equity))
         if raised > 0 and memory["months_since_round"] >= equity.interval:
