@@ -9,6 +9,8 @@ from aimarket.ledger import EXPENSES, INCOME
 if TYPE_CHECKING:
     from aimarket.market import Market
 
+_USED_UP = tuple(account for account in EXPENSES if account != "tax")
+
 
 def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) -> dict[str, float]:
     """Welfare and who gets it; USD a month and shares of it, nan where there is none to share.
@@ -25,13 +27,13 @@ def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) ->
         b.balance["retained"] - before.balance[name]["retained"] + b.spent("dividends") for name, b in books.items()
     )
     treasury = market.ledger.outside["treasury"] - before.treasury
-    used = sum(b.spent(*EXPENSES) - b.moved(*INCOME) for b in books.values())  # less what users pay, taxes included
-    taxes = sum(b.spent("tax") for b in books.values())
-    granted = taxes - treasury  # paid by the treasury, whatever for
+    used = sum(b.spent(*_USED_UP) for b in books.values())
+    paid = sum(b.moved(*INCOME) for b in books.values())  # what providers pay one another is in `used` as well
+    granted = sum(b.spent("tax") for b in books.values()) - treasury  # paid by the treasury, whatever for
     gain = 0.0 if math.isnan(consumer_surplus) else consumer_surplus * months
     amounts = [abs(amount) for b in books.values() for amount in (b.largest, *b.flows.values())]
     scale = max(abs(gain), abs(before.treasury), *amounts)
-    made = gain - used + taxes - granted
+    made = gain + paid - used - granted
     Identity("consumer surplus + profit + taxes = welfare", gain + owners + treasury, made, scale).check(market.steps)
     welfare = consumer_surplus + (owners + treasury) / months
     parts = {"consumer": consumer_surplus, "producer": owners / months, "treasury": treasury / months}
