@@ -33,7 +33,9 @@ class History:
 
     stocks: Stocks
     index: float = 0.0  # log of the price index
+    adjusted_index: float = 0.0  # log of the price index at constant quality
     price: Floats = field(default_factory=lambda: np.zeros(0))
+    quality: Floats = field(default_factory=lambda: np.zeros(0))
     value: Floats = field(default_factory=lambda: np.zeros(0))
     costs: dict[str, Attribution] = field(default_factory=dict)
 
@@ -239,6 +241,7 @@ def _market(
         "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.index)),
+        "quality_adjusted_index": float(np.exp(history.adjusted_index)),
         "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * _quality_premium(market)),
         "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
         "marginal_cost": ratio(cost, served),
@@ -272,10 +275,12 @@ def _quality_premium(market: "Market") -> float:
 
 
 def _advance_index(market: "Market", history: History, value: Floats) -> None:
-    """Chain the price index by this step's change in posted prices."""
+    """Chain the price indices by this step's change in posted prices, as they are and at constant quality."""
     if history.price.size:
         history.index += tornqvist_change(market.price, history.price, value, history.value)
-    history.price, history.value = market.price.copy(), value
+        better = np.exp(-(market.quality - history.quality) * _quality_premium(market))
+        history.adjusted_index += tornqvist_change(market.price * better, history.price, value, history.value)
+    history.price, history.quality, history.value = market.price.copy(), market.quality.copy(), value
 
 
 def _consumer_surplus(market: "Market") -> float:
