@@ -177,6 +177,11 @@ def check_consistency(settings: config.Settings) -> None:
     ):
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
+    equity = settings.finance.equity
+    if equity is not None and equity.round < equity.trigger:
+        raise ValueError(
+            f"finance.equity.round: at least finance.equity.trigger = {equity.trigger:g} needed (got {equity.round:g})"
+        )
     taste_factor(settings.users)
     for name, segment in settings.users.segments.items():
         if segment.profile not in settings.geography.profiles:

@@ -4,12 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.ledger import EXPENSES, Books, Ledger
+from aimarket.ledger import EXPENSES, NON_CASH, Books, Ledger
 from aimarket.units import MONTHS_PER_YEAR
 
 Floats = NDArray[np.float64]
 
-_CASH_EXPENSES = tuple(account for account in EXPENSES if account not in ("depreciation", "write_off"))
+_CASH_EXPENSES = tuple(account for account in EXPENSES if account not in NON_CASH)
 
 
 def credit(books: Books, covenant: float) -> float:

@@ -48,6 +48,7 @@ class Stocks:
     gpus: Floats = field(default_factory=lambda: np.zeros(0))  # (F, G, R)
     orders: Floats = field(default_factory=lambda: np.zeros(0))
     balance: dict[str, dict[str, float]] = field(default_factory=dict)
+    treasury: float = 0.0  # USD received on balance since the start
 
     @classmethod
     def of(cls, market: "Market") -> "Stocks":
@@ -56,6 +57,7 @@ class Stocks:
             gpus=np.array([p.fleet.installed(*shape) for p in market.providers]),
             orders=np.array([p.fleet.installed(*shape, delivered=False) for p in market.providers]),
             balance={name: dict(books.balance) for name, books in market.ledger.books.items()},
+            treasury=market.ledger.outside["treasury"],
         )
 
 
@@ -105,7 +107,8 @@ def _books(market: "Market") -> Iterator[Identity]:
         ordered = float((p.fleet.gpus * p.fleet.unit_cost)[~p.fleet.delivered].sum())
         yield Identity(f"prepaid orders at cost ({p.name})", b.balance["orders"], ordered, scale)
         retained = b.balance["retained"] - market.history.stocks.balance[p.name]["retained"]
-        yield Identity(f"change in retained earnings = net income ({p.name})", retained, b.net_income, scale)
+        kept = b.net_income - b.spent("dividends")
+        yield Identity(f"change in retained earnings = net income - dividends ({p.name})", retained, kept, scale)
 
 
 def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:

@@ -4,14 +4,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-# Each account of a provider changes one balance besides cash. Income and expense change retained earnings.
+# Each account of a provider changes one balance besides cash. Income and expense change retained earnings,
+# and so do dividends, which are neither.
 INCOME = ("revenue", "rental_income")
 EXPENSES = (
     *("energy", "hosting", "wholesale", "rental", "overhead", "training", "interest", "tax"),
     *("depreciation", "write_off"),
 )
 SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
-_BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in"} | dict.fromkeys(INCOME + EXPENSES, "retained")
+NON_CASH = ("depreciation", "write_off")  # expenses that nobody is paid for
+FINANCING = ("borrowing", "capital", "dividends")  # between a provider and its lenders and owners
+_BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
+_BALANCE |= dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, finance, innovation, metrics, rental, serving
+from aimarket import demand, equity, finance, innovation, metrics, rental, serving
 from aimarket import settings as config
 from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
+from aimarket.ledger import INCOME
 from aimarket.provider import Provider, energy_of_work, energy_per_hour
 from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
@@ -127,8 +128,11 @@ class Market(World):
                 self.ledger, p.name, p.settings.interest_rate, self.tax_rate, p.tax_losses, months
             )
             p.cash_cost = finance.monthly_cash_cost(books, months)
-            p.burn = max(0.0, p.cash_cost - books.moved("revenue") / months)
+            p.burn = max(0.0, p.cash_cost - books.moved(*INCOME) / months)
             finance.balance_cash(self.ledger, p.name, self.settings.finance, months)
+            raised = equity.raise_or_pay_out(self.ledger, p, self.settings, months)
+            if raised > 0:
+                self.events.append(Event("equity_round", p.name, "", raised))
 
     def turn_over(self) -> None:
         """Providers that cannot pay leave; their users must choose again."""

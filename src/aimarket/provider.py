@@ -71,14 +71,19 @@ def roadmap(
     return Roadmap(tuple(names), *(np.array(column) for column in (release, prices, powers, throughputs)))
 
 
-def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+def gpu_hour_cost(
+    hardware: config.Hardware, generations: Roadmap, electricity: float, cost_of_capital: float | None = None
+) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
     Rental of capital, hosting and energy, spread over the planned utilisation. What a GPU earns is expected to fall
     with obsolescence, so its rental when new is that of an annuity discounted by both.
+
+    cost_of_capital : float, 1/year; None: the discount rate common to all
     """
     years = hardware.service_life / MONTHS_PER_YEAR
-    discount = (1 + hardware.discount_rate) * np.exp(hardware.obsolescence) - 1
+    rate = hardware.discount_rate if cost_of_capital is None else cost_of_capital
+    discount = (1 + rate) * np.exp(hardware.obsolescence) - 1
     rental = generations.price * capital_recovery(discount, years) / MONTHS_PER_YEAR
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
@@ -155,6 +160,7 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.fleet = Fleet()
         self.active = True
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
+        self.memory["finance"] = {}
         self.training_effort = 0.0  # USD since the last launch
         self.training_outlay = 0.0  # USD last paid for a step of training
         self.months_in_training = 0.0

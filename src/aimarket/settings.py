@@ -235,10 +235,27 @@ class Geography:
 
 
 @node
+class Equity:
+    """When a provider asks investors for money, and what they give."""
+
+    trigger: NonNegative  # months of runway below which a provider asks
+    round: NonNegative  # months of runway it asks for
+    interval: NonNegative  # months from one round to the next at least
+    dilution: OpenShare  # largest share of the provider that new investors get in a round
+    required_return: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]  # a year
+    learning: PositiveShare  # weight of a month in the contribution of serving and its growth, as investors expect them
+    growth_limit: Annotated[
+        float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)
+    ]  # log points a month: bound on the growth expected
+
+
+@node
 class Finance:
     tax_rate: OpenShare
     covenant: OpenShare  # debt allowed over total assets
     cash_buffer: NonNegative  # months of cash expenses kept
+    payout: Share  # share of spare cash paid out as dividends, a month
+    equity: Equity | None  # null: no equity rounds
 
 
 @node
@@ -272,6 +289,7 @@ class Provider:
     cash: NonNegative  # USD
     debt: NonNegative  # USD
     interest_rate: Share  # a year
+    cost_of_capital: Share | None = None  # a year, of its GPUs; null: the discount rate common to all
     overhead: NonNegative  # USD/month
     efficiency: Rate  # log tokens per GPU-hour beyond what its offers' throughput or margin says; rivals learn it away
     appeal: Utils  # utils: mean taste of all users for this provider
@@ -323,7 +341,7 @@ class Shock:
 
 @node
 class Record:
-    tables: tuple[Literal["market", "providers", "offers", "segments", "ledger", "events"], ...]
+    tables: tuple[Literal["market", "providers", "statements", "offers", "segments", "ledger", "events"], ...]
     attribution: Literal["lmdi", "shapley"]  # how the change of unit cost is parted among its drivers
 
 

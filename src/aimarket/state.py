@@ -271,7 +271,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
         best, hour = [], []
         for p in self.providers:
             electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)[on_sale]
+            cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity, p.settings.cost_of_capital)[on_sale]
             best.append(on_sale[cost.argmin()])
             hour.append(cost.min())
         own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
