@@ -11,7 +11,8 @@ EXPENSES = (
     *("depreciation", "write_off"),
 )
 SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
-_BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in"} | dict.fromkeys(INCOME + EXPENSES, "retained")
+_BALANCE = {"capex": "orders", "subsidy": "orders", "resale": "fleet", "borrowing": "debt", "capital": "paid_in"}
+_BALANCE |= dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
 
@@ -100,11 +101,15 @@ class Ledger:
         """Expense `amount` USD of the fleet's book value."""
         self._expense(provider, "fleet", amount, "depreciation")
 
+    def write_down(self, provider: str, asset: str, amount: float) -> None:
+        """Expense `amount` USD of an asset's book value that is lost at once."""
+        self._expense(provider, asset, amount, "write_off")
+
     def write_off(self, provider: str) -> None:
         """Close the books of a failed provider: assets are lost, creditors forgive what is left of the debt."""
         books = self.books[provider]
         for asset in ("orders", "fleet"):
-            self._expense(provider, asset, books.balance[asset], "write_off")
+            self.write_down(provider, asset, books.balance[asset])
         debt = books.balance["debt"]
         books.balance["debt"] -= debt
         books.balance["retained"] += debt

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Tables = dict[str, dict[str, Any]]
 
+GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
+
 
 @dataclass
 class History:
@@ -184,6 +186,9 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "quality": [float(market.quality[p.offers].max(initial=-np.inf)) for p in firms],
         "gpus": history.stocks.gpus.sum(axis=(1, 2)),
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
+        **{name: getattr(market, name).sum(axis=(1, 2)) / months for name in GPU_FLOWS},
+        "gpus_wanted": market.gpus_wanted / months,
+        "gpus_unmet": market.gpus_unmet / months,
         "utilisation": ratio(busy, capacity),
         "peak_utilisation": np.where(capacity > 0, service.peak, np.nan),
         "wait": ratio(queued, served),
@@ -194,6 +199,8 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         **{name: np.array([b.spent(name) for b in books]) / months for name in EXPENSES},
         "net_income": np.array([b.net_income for b in books]) / months,
         "capex": np.array([b.spent("capex") for b in books]) / months,
+        "subsidy": np.array([b.moved("subsidy") for b in books]) / months,
+        "resale": np.array([b.moved("resale") for b in books]) / months,
         "borrowing": np.array([b.moved("borrowing") for b in books]) / months,
         "cash": [b.balance["cash"] for b in books],
         "orders": [b.balance["orders"] for b in books],
@@ -219,7 +226,7 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
-    net_income, taxes = total("net_income"), total("tax")
+    net_income, taxes, subsidies = total("net_income"), total("tax"), total("subsidy")
     Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
         market.steps
     )
@@ -246,6 +253,10 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "mean_quality": quality,
         "gpus": total("gpus"),
         "gpus_on_order": total("gpus_on_order"),
+        "gpu_supply": market.gpu_supply / months if np.isfinite(market.gpu_supply) else np.nan,
+        "gpus_wanted": total("gpus_wanted"),
+        "gpus_rationed": ratio(total("gpus_unmet"), total("gpus_wanted")),
+        "gpus_scrapped": total("gpus_scrapped"),
         "utilisation": ratio(busy, capacity),
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
         "unserved_share": ratio(wanted - served, wanted),
@@ -254,8 +265,9 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "training": total("training"),
         "net_income": net_income,
         "taxes": taxes,
+        "subsidies": subsidies,
         "capex": total("capex"),
-        "welfare": surplus + net_income + taxes,
+        "welfare": surplus + net_income + taxes - subsidies,
     }
 
 
