@@ -198,6 +198,9 @@ def check_consistency(settings: config.Settings) -> None:
     if sum(region.users for region in settings.geography.regions.values()) <= 0:
         raise ValueError("geography.regions: at least one must have users above 0")
     network = create_network(settings.geography, [s.profile for s in settings.users.segments.values()])
+    for name in settings.policy.export_limit:
+        if name not in network.names:
+            raise ValueError(f"policy.export_limit: unknown region (got {name}); allowed: {', '.join(network.names)}")
     generations = roadmap(settings.hardware, 0.0, 0.0)
     starting_hours(create_catalogue(settings, list_prices()), settings, generations, network)
     for name, provider in settings.providers.items():

@@ -14,7 +14,8 @@ EXPENSES = (
 SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
 NON_CASH = ("depreciation", "write_off")  # expenses that nobody is paid for
 FINANCING = ("borrowing", "capital", "dividends")  # between a provider and its lenders and owners
-_BALANCE = {"capex": "orders", "borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
+_BALANCE = {"capex": "orders", "subsidy": "orders", "resale": "fleet"}
+_BALANCE |= {"borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
 _BALANCE |= dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
@@ -104,11 +105,15 @@ class Ledger:
         """Expense `amount` USD of the fleet's book value."""
         self._expense(provider, "fleet", amount, "depreciation")
 
+    def write_down(self, provider: str, asset: str, amount: float) -> None:
+        """Expense `amount` USD of an asset's book value that is lost at once."""
+        self._expense(provider, asset, amount, "write_off")
+
     def write_off(self, provider: str) -> None:
         """Close the books of a failed provider: assets are lost, creditors forgive what is left of the debt."""
         books = self.books[provider]
         for asset in ("orders", "fleet"):
-            self._expense(provider, asset, books.balance[asset], "write_off")
+            self.write_down(provider, asset, books.balance[asset])
         debt = books.balance["debt"]
         books.balance["debt"] -= debt
         books.balance["retained"] += debt

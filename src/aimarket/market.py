@@ -5,16 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, equity, finance, innovation, metrics, rental, serving
+from aimarket import demand, disposal, equity, finance, innovation, metrics, procurement, rental, serving
 from aimarket import settings as config
-from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import INCOME
 from aimarket.provider import Provider, energy_of_work, energy_per_hour
 from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
-from aimarket.views import CapacityRule, PricingRule, TrainingRule, View
+from aimarket.views import PricingRule, TrainingRule, View
 from aimarket.world import World
 
 _NOTABLE_PRICE_CHANGE = 0.1  # log points
@@ -51,13 +50,13 @@ class Market(World):
         self._advance_technology()
         self._launch_models()
         self.hours_per_mtok = self.reckon_hours_per_mtok()
-        self.gpus_retired, self.gpus_delivered, self.gpus_ordered = np.zeros((3, len(self.providers), *self.gpu_shape))
+        procurement.count_anew(self)
         for p in self.providers:
-            retired, delivered, cost = retire_and_deliver(p.fleet, self.steps, self.life, self.gpu_shape)
-            self.gpus_retired[p.index], self.gpus_delivered[p.index] = retired, delivered
-            self.ledger.transfer(p.name, "orders", "fleet", cost)
-            if cost > 0:
-                self.events.append(Event("delivery", p.name, "", float(delivered.sum())))
+            procurement.redirect_orders(self, p)
+            delivered = procurement.deliver(self, p)
+            if delivered > 0:
+                self.events.append(Event("delivery", p.name, "", delivered))
+            disposal.scrap(self, p)
 
     def research(self) -> None:
         """Costs are reckoned, and market research asks its panel about the offers posted."""
@@ -69,11 +68,10 @@ class Market(World):
 
     def invest(self) -> None:
         """Providers train models and order GPUs, as far as money goes."""
-        for p in self.active_providers:
-            view = self.view(p)
-            keep = self.settings.finance.cash_buffer * p.cash_cost
-            self._order_gpus(p, view, keep)
-            self._train(p, view, keep)
+        views = {p: self.view(p) for p in self.active_providers}
+        procurement.order_gpus(self, views)
+        for p, view in views.items():
+            self._train(p, view, self.settings.finance.cash_buffer * p.cash_cost)
 
     def quote(self) -> None:
         """Providers post prices, all at once."""
@@ -136,15 +134,15 @@ class Market(World):
 
     def turn_over(self) -> None:
         """Providers that cannot pay leave; their users must choose again."""
-        for p in self.active_providers:
-            if finance.is_insolvent(self.ledger.books[p.name]):
-                lost = p.fleet.installed(*self.gpu_shape)
-                self.gpus_retired[p.index] += lost
-                self.gpus_ordered[p.index] -= p.fleet.installed(*self.gpu_shape, delivered=False)
-                p.fleet.keep(np.zeros(len(p.fleet.gpus), dtype=bool))
-                finance.wind_up(self.ledger, p.name)
-                p.active = False
-                self.events.append(Event("exit", p.name, "", float(lost.sum())))
+        failed = [p for p in self.active_providers if finance.is_insolvent(self.ledger.books[p.name])]
+        for p in failed:
+            p.active = False
+        for p in failed:
+            lost = float(p.fleet.gpus[p.fleet.delivered].sum())
+            for buyer, gpus in disposal.clear_out(self, p):
+                self.events.append(Event("sale", p.name, buyer, gpus))
+            finance.wind_up(self.ledger, p.name)
+            self.events.append(Event("exit", p.name, "", lost))
 
     def measure(self) -> None:
         """Everything is counted, and the books must balance."""
@@ -222,17 +220,6 @@ class Market(World):
         granted = np.divide(self.rented, overflow, out=np.zeros_like(overflow), where=overflow > 0)
         unserved = (1 - self.service.served) * (1 - granted[self.catalogue.provider])
         self.service = replace(self.service, served=1 - unserved)
-
-    def _order_gpus(self, p: Provider, view: View, keep: float) -> None:
-        rule: CapacityRule = p.settings.capacity
-        wanted = rule.order(view, p.memory["capacity"], self.streams)
-        generation = int(self.generation[p.index])
-        price = float(self.roadmap.price[generation])
-        paid = finance.spend(self.ledger, p.name, "vendors", wanted * price, "capex", self.settings.finance, keep)
-        sites = by_name(p.settings.fleet.regions, self.network.names, self.network.weights, p.name)
-        ordered = paid / price * sites
-        p.fleet.add(generation, ordered, self.steps + self.lead_time, price, delivered=False)
-        self.gpus_ordered[p.index, generation] += ordered
 
     def _train(self, p: Provider, view: View, keep: float) -> None:
         rule: TrainingRule = p.settings.training

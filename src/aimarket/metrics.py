@@ -25,8 +25,9 @@ Tables = dict[str, dict[str, Any]]
 _SERVING_CASH = tuple(account for account in SERVING_COST if account not in NON_CASH)
 _MARKET_ACCOUNTS = (  # of the statements, summed over providers
     *("training", "gross_profit", "net_income", "economic_profit"),
-    *("capex", "borrowing", "equity_raised", "dividends"),
+    *("capex", "subsidy", "borrowing", "equity_raised", "dividends"),
 )
+GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
 
 
 @dataclass
@@ -200,6 +201,9 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "quality": [float(market.quality[p.offers].max(initial=-np.inf)) for p in firms],
         "gpus": history.stocks.gpus.sum(axis=(1, 2)),
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
+        **{name: getattr(market, name).sum(axis=(1, 2)) / months for name in GPU_FLOWS},
+        "gpus_wanted": market.gpus_wanted / months,
+        "gpus_unmet": market.gpus_unmet / months,
         "utilisation": ratio(busy, capacity),
         "peak_utilisation": np.where(capacity > 0, service.peak, np.nan),
         "rented": market.rented,
@@ -264,6 +268,10 @@ def _market(
         "mean_quality": quality,
         "gpus": total("gpus"),
         "gpus_on_order": total("gpus_on_order"),
+        "gpu_supply": market.gpu_supply / months if np.isfinite(market.gpu_supply) else np.nan,
+        "gpus_wanted": total("gpus_wanted"),
+        "gpus_rationed": ratio(total("gpus_unmet"), total("gpus_wanted")),
+        "gpus_scrapped": total("gpus_scrapped"),
         "utilisation": ratio(busy, capacity),
         "rental_price": np.nan if market.rental is None else market.rental.price,
         "scarcity": market.scarcity,

@@ -35,6 +35,13 @@ class Roadmap:
         released = np.flatnonzero(self.release <= month)
         return released if len(released) else np.array([0])
 
+    def ramped(self, month: float, ramp: float) -> Floats:
+        """Share of the industry's supply that may be of each generation; the first one has no ramp; (G,)."""
+        since = np.maximum(month - self.release, 0.0)
+        share = np.clip(since / ramp, 0.0, 1.0) if ramp > 0 else (self.release <= month).astype(float)
+        share[0] = 1.0
+        return share
+
 
 def no_luck(generation: str) -> float:
     """Every generation is what the trend says."""
@@ -107,6 +114,8 @@ class Fleet:
     (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
     """
 
+    COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered", "new_site")
+
     def __init__(self) -> None:
         self.generation = np.zeros(0, dtype=np.int64)
         self.region = np.zeros(0, dtype=np.int64)
@@ -114,8 +123,17 @@ class Fleet:
         self.arrival = np.zeros(0, dtype=np.int64)
         self.unit_cost = np.zeros(0)  # USD/GPU
         self.delivered = np.zeros(0, dtype=bool)
+        self.new_site = np.zeros(0, dtype=bool)  # on order for a site that is being built
 
-    def add(self, generation: int, regions: Floats, arrival: int, unit_cost: float, delivered: bool) -> None:
+    def add(
+        self,
+        generation: int,
+        regions: Floats,
+        arrival: int,
+        unit_cost: float,
+        delivered: bool,
+        new_site: bool = False,
+    ) -> None:
         """Add a cohort in each region that gets any; regions : (R,) GPUs."""
         where = np.flatnonzero(regions > 0)
         count = len(where)
@@ -125,11 +143,19 @@ class Fleet:
         self.arrival = np.append(self.arrival, np.full(count, arrival))
         self.unit_cost = np.append(self.unit_cost, np.full(count, unit_cost))
         self.delivered = np.append(self.delivered, np.full(count, delivered))
+        self.new_site = np.append(self.new_site, np.full(count, new_site))
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
-        for name in ("generation", "region", "gpus", "arrival", "unit_cost", "delivered"):
+        for name in self.COLUMNS:
             setattr(self, name, getattr(self, name)[which])
+
+    def take_over(self, other: "Fleet", gpus: Floats, unit_cost: Floats) -> None:
+        """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
+        some = gpus > 0
+        for name, column in {name: getattr(other, name) for name in self.COLUMNS}.items():
+            column = {"gpus": gpus, "unit_cost": unit_cost}.get(name, column)
+            setattr(self, name, np.append(getattr(self, name), column[some]))
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
@@ -147,6 +173,11 @@ class Fleet:
         value = self.gpus * self.unit_cost * self.remaining(step, life)
         return float(value[self.delivered].sum())
 
+    def power(self, which: NDArray[np.bool_], generations: Roadmap, regions: int) -> Floats:
+        """What some cohorts draw at full load, (R,) kW."""
+        drawn = self.gpus * generations.power[self.generation]
+        return np.bincount(self.region[which], drawn[which], minlength=regions)
+
 
 class Provider(mesa.Agent):  # type: ignore[type-arg]
     """One firm of the market. Its money is in the ledger, its offers are columns of the menu."""
@@ -158,6 +189,8 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.settings = settings
         self.offers = offers  # (M,) columns of the menu
         self.fleet = Fleet()
+        self.room = np.zeros(0)  # kW its live sites can feed, (R,)
+        self.unmet = 0.0  # reference GPUs wanted, affordable and not to be had last step
         self.active = True
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
         self.memory["finance"] = {}

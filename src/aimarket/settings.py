@@ -202,7 +202,18 @@ class Hardware:
     idle_power: Share  # power of an idle GPU over its full power
     hosting: NonNegative  # USD a GPU-month: space, network, maintenance
     service_life: Annotated[int, Field(strict=True, ge=1, le=1200)]  # months, also the depreciation period
-    lead_time: Months  # months from payment to delivery
+    lead_time: Months  # months from payment to delivery in a live site
+    new_site_lead_time: Months  # months from payment to delivery in a site to be built
+    headroom: NonNegative | None  # power of a site beyond what is first installed, over that; null: room for all
+    supply: Positive | None  # GPUs a month the industry makes when the run starts; null: without limit
+    supply_growth: Rate  # of it, log points a year
+    supply_ramp: NonNegative  # months from release until all of the supply may be of a new generation
+    supply_priority: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]  # 0: pro rata to orders
+    volume_discount: OpenShare  # off the price of a very large order
+    early_delivery: NonNegative  # months by which a very large order comes earlier
+    volume_scale: Positive  # GPUs a month at which an order has half of both
+    scrapping: Flag  # whether GPUs go when their hours earn less than their cash cost
+    resale: Share  # of the value of a used GPU that a failed provider's fetch; 0: nobody buys them
     discount_rate: Share  # a year, in the rental price of capital
     obsolescence: Annotated[
         float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)

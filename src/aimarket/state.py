@@ -15,15 +15,16 @@ from aimarket.experience import Experience, learning_level
 from aimarket.finance import credit
 from aimarket.innovation import Technology
 from aimarket.kernels.diffusion import bass_adoption
+from aimarket.kernels.purchase import volume_effect
 from aimarket.kernels.rationing import merit_order
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap, energy_of_work, gpu_hour_cost
+from aimarket.provider import Provider, Roadmap, energy_of_work, energy_per_hour, gpu_hour_cost
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service, peak_over_mean
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from aimarket.views import Panel, View, survey
 
 Floats = NDArray[np.float64]
@@ -84,6 +85,12 @@ class State(mesa.Model):  # type: ignore[type-arg]
     gpus_retired: Floats  # (F, G, R)
     gpus_delivered: Floats
     gpus_ordered: Floats
+    gpus_scrapped: Floats  # of those retired, before the end of their life
+    gpus_bought: Floats  # used, from providers that failed
+    gpus_sold: Floats
+    condemned: NDArray[np.bool_]  # (F, G, R) whose hours are not worth their cash cost
+    gpus_wanted: Floats  # (F,) that providers meant to order and could pay for
+    gpus_unmet: Floats  # (F,) of them, not to be had
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
@@ -211,6 +218,19 @@ class State(mesa.Model):  # type: ignore[type-arg]
             return 0.0, 0.0
         return float(settings.open_weights_lag), settings.open_weights_gap
 
+    @property
+    def compute_subsidy(self) -> float:
+        """Share of the price of GPUs that the treasury pays."""
+        policy = self.settings.policy
+        return policy.compute_subsidy or 0.0 if self.months_so_far >= policy.start else 0.0
+
+    @property
+    def barred_regions(self) -> NDArray[np.bool_]:
+        """(R,) where no new GPUs may be delivered."""
+        policy = self.settings.policy
+        limited = policy.export_limit if self.months_so_far >= policy.start else ()
+        return np.array([name in limited for name in self.network.names], dtype=bool)
+
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""
         potential = self.segments.population
@@ -270,8 +290,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
         on_sale = self.roadmap.on_sale(self.months_so_far)
         best, hour = [], []
         for p in self.providers:
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity, p.settings.cost_of_capital)[on_sale]
+            cost = self.gpu_hour_costs(p)[on_sale]
             best.append(on_sale[cost.argmin()])
             hour.append(cost.min())
         own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
@@ -295,6 +314,74 @@ class State(mesa.Model):  # type: ignore[type-arg]
             return 0.0
         hour = energy[used].max() if working.any() else energy[used].min()
         return float(hour * electricity_price(p.settings, self.network, f"providers.{p.name}"))
+
+    def gpu_hour_costs(self, p: Provider) -> Floats:
+        """Long-run cost of an hour of one busy reference GPU on each generation: (G,) USD/hour.
+
+        At the price that `p` pays after subsidy and the discount on what it buys to keep a fleet of its size.
+        """
+        hardware = self.settings.hardware
+        a_month = float(p.fleet.gpus[p.fleet.delivered].sum()) / hardware.service_life
+        discount = hardware.volume_discount * volume_effect(a_month, hardware.volume_scale)
+        price = self.roadmap.price * (1 - discount) * (1 - self.compute_subsidy)
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        return gpu_hour_cost(hardware, replace(self.roadmap, price=price), electricity, p.settings.cost_of_capital)
+
+    def supply_mix(self, p: Provider) -> Floats:
+        """Where the industry could take one more GPU for `p` from: cheapest generations first, as far as they ramped.
+
+        returns : (G,) float, 1, sum 1
+        """
+        on_sale, mix, left = self.roadmap.on_sale(self.months_so_far), np.zeros(self.gpu_shape[0]), 1.0
+        ramped, costs = self.ramped, self.gpu_hour_costs(p)
+        for g in on_sale[np.argsort(costs[on_sale], kind="stable")]:
+            mix[g] = min(left, ramped[g])
+            left -= mix[g]
+        return mix / mix.sum()
+
+    def gpu_hour_value(self, p: Provider) -> float:
+        """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
+        return float(self.supply_mix(p) @ self.gpu_hour_costs(p)) if self.rental is None else self.rental.price
+
+    @property
+    def ramped(self) -> Floats:
+        """(G,) share of the industry's supply that may be of each generation by the end of this step."""
+        hardware = self.settings.hardware
+        ramp = hardware.supply_ramp if hardware.supply is not None else 0.0
+        return self.roadmap.ramped(self.months_so_far + (self.clock.months if ramp > 0 else 0.0), ramp)
+
+    @property
+    def gpu_supply(self) -> float:
+        """GPUs of which the industry takes orders in this step; inf without limit."""
+        hardware = self.settings.hardware
+        if hardware.supply is None:
+            return np.inf
+        growth = np.exp(hardware.supply_growth * self.months_so_far / MONTHS_PER_YEAR)
+        left = self.settings.shock.gpu_supply if self.shocked else 1.0
+        return float(hardware.supply * growth * left * self.clock.months)
+
+    def hour_earned(self, p: Provider) -> float:
+        """The most that a busy hour of a reference GPU earns on one of `p`'s offers at posted prices, USD."""
+        hours = self.hours_per_mtok[p.offers]
+        own = hours > 0
+        return float((self.price[p.offers][own] / hours[own]).max(initial=0.0))
+
+    def uneconomic(self, p: Provider) -> NDArray[np.bool_]:
+        """(G, R) where the hours of `p`'s GPUs are worth less than hosting and energy; nowhere if nobody looks."""
+        if not self.settings.hardware.scrapping:
+            return np.zeros(self.gpu_shape, dtype=bool)
+        return self.earnings_of_gpus(self.gpu_hour_value(p)) < self.cash_costs_of_gpus
+
+    def earnings_of_gpus(self, hour: float) -> Floats:
+        """(G, 1) USD an hour that GPUs earn at the planned utilisation if a busy reference-GPU-hour earns `hour`."""
+        return np.asarray(hour * self.settings.hardware.planned_utilisation * self.roadmap.throughput[:, None])
+
+    @property
+    def cash_costs_of_gpus(self) -> Floats:
+        """(G, R) USD an hour of hosting and energy at the planned utilisation."""
+        hardware = self.settings.hardware
+        energy = energy_per_hour(hardware, self.roadmap.power[:, None], hardware.planned_utilisation)
+        return np.asarray(hardware.hosting / HOURS_PER_MONTH + energy * self.network.electricity)
 
     def short_run_costs(self) -> Floats:
         """(J,) USD/Mtok: energy on the marginal generation plus the shadow price of capacity, or the wholesale price.
@@ -353,7 +440,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
         """What provider `p` may see now."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
         lead = self.lead_time
-        ends = fleet.delivered & (fleet.arrival + self.life <= self.steps + lead)
+        ends = fleet.arrival + self.life <= self.steps + lead
+        ends = fleet.delivered & (ends | self.condemned[p.index, fleet.generation, fleet.region])
         reference = fleet.gpus * throughput[fleet.generation]
         return View(
             step=self.steps,
@@ -388,6 +476,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     @property
     def lead_time(self) -> int:
-        """Steps from ordering a GPU to its delivery, at least one."""
-        months = self.settings.hardware.lead_time * (self.settings.shock.lead_time if self.shocked else 1.0)
-        return max(1, self.clock.steps(months))
+        """Steps from ordering a GPU for a live site to its delivery, at least one."""
+        return self.delivery_steps(self.settings.hardware.lead_time)
+
+    def delivery_steps(self, months: float) -> int:
+        """Steps that a lead time of some months takes now, at least one."""
+        return max(1, self.clock.steps(months * (self.settings.shock.lead_time if self.shocked else 1.0)))

@@ -47,6 +47,8 @@ def cash_flow_statement(books: Books, before: float) -> Line:
             sums[f"{heading}_cash_flow"] += amount
     return sums | {
         "capex": books.spent("capex"),
+        "subsidy": books.moved("subsidy"),
+        "resale": books.moved("resale"),
         "borrowing": books.moved("borrowing"),
         "equity_raised": books.moved("capital"),
         "dividends": books.spent("dividends"),

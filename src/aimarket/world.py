@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, innovation
+from aimarket import demand, innovation, procurement
 from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
@@ -95,6 +95,7 @@ class World(State):
             gpus = float(ordered_sum(work[p.offers])) / self.settings.hardware.planned_utilisation
             start_fleet(p.fleet, p.settings, gpus, self.roadmap, self.network, self.life, self.clock, p.name)
             self.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(1, self.life))
+            procurement.open_sites(self, p)
             gpus = float(p.fleet.gpus.sum())
             p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)

@@ -280,15 +280,19 @@ def test_every_rule_matters(shelf: str) -> None:
         ("shock", {"shock__start": 0, "shock__months": 3}),
         ("technology", {}),
         ("geography", {}),
+        ("hardware", {}),
         ("users.price_metric", {}),
     ],
 )
 def test_every_option_matters(group: str, values: dict[str, Any]) -> None:
-    """Each policy from the start, each shock from the start, each technology, geography and way prices are felt."""
+    """Each policy from the start, each shock from the start, each technology, geography, hardware and price metric.
+
+    Long enough for GPUs ordered at first to be delivered.
+    """
     from aimarket.composition import conf_dir
 
     options = [path.stem for path in (conf_dir() / group).glob("*.yaml")] or ["log", "linear"]
-    outcomes = {outcome(made("roster=oligopoly", *SMALL, "run.steps=3", f"{group}={o}", **values)) for o in options}
+    outcomes = {outcome(made("roster=oligopoly", *SMALL, "run.steps=8", f"{group}={o}", **values)) for o in options}
     assert len(outcomes) == len(options)
 
 

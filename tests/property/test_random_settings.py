@@ -28,7 +28,7 @@ from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples
-SWITCHED = ("technology", "policy", "shock", "geography")  # groups whose options are drawn as well
+SWITCHED = ("technology", "policy", "shock", "geography", "hardware")  # groups whose options are drawn as well
 TINY = {"users.size": 200, "run.panel": 60, "run.steps": 3}
 QUIET = settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -80,6 +80,8 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
         for group in SWITCHED
         if draw(st.booleans()) and not (group == "geography" and sited)
     }
+    if groups.get("policy") == "export_limit" and not sited:  # it names regions
+        groups["geography"] = "default"
     rules = {}
     for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=4)):
         shelf = draw(st.sampled_from(SHELVES))
@@ -119,7 +121,8 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
 FINITE = [
     column.name
     for column in TABLES["market"]
-    if column.unit.split("/")[0] in ("users", "tasks", "Mtok", "GPU") and column.name != "tokens_per_task"
+    if column.unit.split("/")[0] in ("users", "tasks", "Mtok", "GPU")
+    and column.name not in ("tokens_per_task", "gpu_supply")
 ]
 FINITE += ["spend", "price_index", "hhi", "cr4", "leader_share", "active_providers", "producer_surplus"]
 FINITE += ["training", "net_income", "taxes", "capex"]
