@@ -118,7 +118,7 @@ class Anchors:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """N sessions; the profit gain is (profit - Bertrand)/(monopoly - Bertrand), of the average firm once all settled."""
+    """N sessions; the profit gain is (profit - Bertrand)/(monopoly - Bertrand) of the average firm in the end."""
 
     anchors: Anchors
     gain: Floats  # (N,) 1

@@ -1,6 +1,6 @@
 """A provider: a firm with a fleet, offers, rules and what they have learnt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import mesa
@@ -63,6 +63,17 @@ def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: 
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
     return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+
+
+def idle_and_working_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> tuple[Floats, Floats]:
+    """An hour of one reference GPU of each generation, bought new: idle, and what work adds; (G,) USD/hour each.
+
+    At planned utilisation u, idle/u + work is `gpu_hour_cost`.
+    """
+    idle = gpu_hour_cost(replace(hardware, planned_utilisation=1.0), generations, electricity)
+    work = (1 - hardware.idle_power) * energy_per_hour(hardware, generations.power, 1.0)
+    work = work * electricity / generations.throughput
+    return idle - work, work
 
 
 def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Floats | float) -> Floats:

@@ -17,7 +17,7 @@ from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap, energy_per_hour, gpu_hour_cost
+from aimarket.provider import Provider, Roadmap, energy_per_hour, gpu_hour_cost, idle_and_working_cost
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service, peak_over_mean
 from aimarket.units import HOURS_PER_MONTH
@@ -256,6 +256,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        idle, working = idle_and_working_cost(self.settings.hardware, self.roadmap, electricity)
         lead = self.lead_time
         ends = fleet.delivered & (fleet.arrival + self.life <= self.steps + lead)
         reference = fleet.gpus * throughput[fleet.generation]
@@ -283,6 +285,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
             peak=peak_over_mean(self.work[:, :, p.offers], self.network),
             lead_time=lead,
             gpu_throughput=float(throughput[self.generation[p.index]]),
+            turned_away=float(ordered_sum(self.by_offer(self.work * self.outage)[p.offers])),
+            owning_cost=float(idle[self.generation[p.index]]),
+            working_cost=float(working[self.generation[p.index]]),
         )
 
     @property

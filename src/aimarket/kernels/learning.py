@@ -1,10 +1,10 @@
-"""Q-learning: what an action is worth, which one is taken, and the loop that repeats both until nobody changes its mind.
+"""Q-learning: what an action is worth, which one is taken, and the loop that repeats both until nobody learns more.
 
-Everything here is compiled, in one file: a compiled function is cached by the file it stands in. Numba takes a second to
-import, so nothing imports this module before somebody learns by trial.
+Everything here is compiled, in one file: a compiled function is cached by the file it stands in. Numba takes a second
+to import, so nothing imports this module before somebody learns by trial.
 
-Source: Watkins and Dayan (1992), Machine Learning 8; as in Calvano, Calzolari, Denicolò and Pastorello (2020), Artificial
-intelligence, algorithmic pricing, and collusion, AER 110(10), section II.
+Source: Watkins and Dayan (1992), Machine Learning 8; as in Calvano, Calzolari, Denicolò and Pastorello (2020),
+Artificial intelligence, algorithmic pricing, and collusion, AER 110(10), section II.
 """
 
 import numpy as np

@@ -13,14 +13,12 @@ def collusion_table(outcome: Outcome) -> Table:
     """Anchors, convergence and the profit gain with its standard error."""
     anchors, sessions = outcome.anchors, len(outcome.gain)
     done = outcome.converged
+    mean = float(outcome.periods[done].mean()) if done.any() else float("nan")
     rows = [
         ("Bertrand price, profit", f"{anchors.bertrand_price:.4f}, {anchors.bertrand_profit:.4f}"),
         ("Monopoly price, profit", f"{anchors.monopoly_price:.4f}, {anchors.monopoly_profit:.4f}"),
         ("Sessions converged", f"{done.sum():,} of {sessions:,}"),
-        (
-            "Periods to convergence",
-            count(float(outcome.periods[done].mean())) if done.any() else decimals(float("nan")),
-        ),
+        ("Periods to convergence", count(mean)),
         ("Profit gain", decimals(outcome.mean_gain, 3)),
         ("Its standard error", decimals(outcome.standard_error, 3)),
         ("Periods a second and core", count(float(outcome.periods.sum()) / outcome.seconds)),
@@ -30,9 +28,7 @@ def collusion_table(outcome: Outcome) -> Table:
     table.add_column("", justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
-    table.caption = (
-        "Profit gain: (profit − Bertrand)/(monopoly − Bertrand) of the average firm, over converged sessions."
-    )
+    table.caption = "Profit gain: (profit − Bertrand)/(monopoly − Bertrand), average firm, converged sessions."
     return table
 
 
