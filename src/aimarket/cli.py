@@ -1,4 +1,4 @@
-"""The command line: `aimarket run`, `figures`, `collect`, `data`."""
+"""The command line: `aimarket run`, `figures`, `collect`, `data`, `collusion`."""
 
 import argparse
 import os
@@ -31,6 +31,7 @@ _USAGE = """usage: aimarket COMMAND ...
   data show [override ...]     what a run starts from and where each number comes from
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
   data dictionary              print every recorded column with its unit and meaning
+  collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
 
@@ -42,7 +43,7 @@ class RunFailedError(RuntimeError):
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with 0, 1 for a run that failed, 2 for bad input, 130 if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {"run": _run, "figures": _figures, "collect": _collect, "data": _data}
+    commands = {"run": _run, "figures": _figures, "collect": _collect, "data": _data, "collusion": _collusion}
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         sys.exit(0 if arguments else 2)
@@ -196,3 +197,22 @@ def _show(overrides: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 220)
     for part in show.describe(configuration.documented(config), {key: table[key] for key in sorted(used)}):
         console.print(part)
+
+
+# ── apart from the market ──
+
+
+def _collusion(arguments: list[str]) -> None:
+    from rich.console import Console
+
+    from aimarket import algorithmic_collusion as collusion
+    from aimarket.report.collusion import collusion_table, settings_table
+
+    if {"-h", "--help"} & set(arguments):
+        print("usage: aimarket collusion [key=value ...]\n")
+        Console().print(settings_table(collusion.described()))
+        return
+    chosen = collusion.environment(arguments)
+    with Console(stderr=True).status(f"collusion: {chosen.sessions:,} sessions"):
+        outcome = collusion.simulate_sessions(chosen)
+    Console().print(collusion_table(outcome))

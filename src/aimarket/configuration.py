@@ -14,7 +14,7 @@ from aimarket.complaints import SettingsError, describe, near, one_line, shown
 from aimarket.composition import compose_plain, conf_dir
 from aimarket.data import list_prices
 from aimarket.documented import Documented, split
-from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
+from aimarket.settings import SHELVES, Settings, nested_rules, rule_class, rule_kinds
 
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
@@ -70,10 +70,7 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
     for name, provider in settings.providers.items():
         for shelf in SHELVES:
             rule = getattr(provider, shelf)
-            values["providers"][name][shelf] = {
-                "kind": type(rule).__module__.split(".")[-1],
-                **dataclasses.asdict(rule),
-            }
+            values["providers"][name][shelf] = _rule_dict(rule)
     if results_only:
         for key in _WITHOUT_EFFECT:
             del values[key]
@@ -100,7 +97,16 @@ def _rule(shelf: str, item: Any, key: str) -> Any:
     kind = item["kind"]
     if kind not in allowed:
         raise SettingsError(f"{key}.kind: no such rule (got {shown(kind)}){near(str(kind), allowed)}")
-    return _checked(rule_class(shelf, kind), {k: v for k, v in item.items() if k != "kind"}, f"{key}.")
+    values = {k: v for k, v in item.items() if k != "kind"}
+    for name in nested_rules(rule_class(shelf, kind)):
+        values[name] = _rule(shelf, values.get(name), f"{key}.{name}")
+    return _checked(rule_class(shelf, kind), values, f"{key}.")
+
+
+def _rule_dict(rule: Any) -> dict[str, Any]:
+    """A rule as a node: its `kind`, its parameters, and the rules it holds likewise."""
+    held = {name: _rule_dict(getattr(rule, name)) for name in nested_rules(type(rule))}
+    return {"kind": type(rule).__module__.split(".")[-1], **dataclasses.asdict(rule), **held}
 
 
 def _drop_nothing(offers: Any) -> None:

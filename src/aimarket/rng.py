@@ -28,6 +28,11 @@ class Draws:
         self._key = key
         self._step = step
 
+    @property
+    def key_of_loop(self) -> np.uint64:
+        """The key for a compiled loop that draws one by one, see `kernels.learning.uniform`."""
+        return np.uint64(self._key[0] ^ np.uint64(self._step))
+
     def uniform(self, start: int, stop: int) -> Floats:
         """Uniform on (0, 1)."""
         skip = start % _WORDS_PER_COUNT

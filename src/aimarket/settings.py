@@ -4,6 +4,7 @@ Units stand in the comment beside each field; plausible ranges and sources of em
 in `conf/`. The bounds here are the limits of what the model can represent, which is wider.
 """
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Mapping
@@ -383,3 +384,8 @@ def rule_class(shelf: str, kind: str) -> type:
     module = importlib.import_module(f"aimarket.{shelf}.{kind}")
     (rule,) = (x for x in vars(module).values() if isinstance(x, type) and x.__module__ == module.__name__)
     return rule
+
+
+def nested_rules(rule: type) -> list[str]:
+    """Parameters of a rule that are rules of its own shelf: those declared `Any`."""
+    return [field.name for field in dataclasses.fields(rule) if field.type is Any]

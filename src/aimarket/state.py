@@ -327,6 +327,16 @@ class State(mesa.Model):  # type: ignore[type-arg]
         electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
         return gpu_hour_cost(hardware, replace(self.roadmap, price=price), electricity, p.settings.cost_of_capital)
 
+    def owning_and_working_cost(self, p: Provider) -> tuple[float, float]:
+        """An hour of a reference GPU of the best generation to buy, idle, and what work adds; USD each.
+
+        At the planned utilisation u, owning/u + working is its long-run cost.
+        """
+        hardware, g = self.settings.hardware, self.generation[p.index]
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        working = float(energy_of_work(hardware, self.roadmap)[g] * electricity)
+        return float(self.gpu_hour_costs(p)[g] - working) * hardware.planned_utilisation, working
+
     def supply_mix(self, p: Provider) -> Floats:
         """Where the industry could take one more GPU for `p` from: cheapest generations first, as far as they ramped.
 
@@ -439,6 +449,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
+        owning, working = self.owning_and_working_cost(p)
         lead = self.lead_time
         ends = fleet.arrival + self.life <= self.steps + lead
         ends = fleet.delivered & (ends | self.condemned[p.index, fleet.generation, fleet.region])
@@ -472,6 +483,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
             months_in_training=p.months_in_training,
             quality_gain=self.settings.technology.quality_gain,
             training_scale=self.settings.technology.training_scale,
+            turned_away=float(ordered_sum(self.by_offer(self.work * self.outage)[p.offers])),
+            owning_cost=owning,
+            working_cost=working,
         )
 
     @property

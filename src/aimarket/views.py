@@ -23,6 +23,7 @@ from aimarket.population import (
     users_switching_cost,
 )
 from aimarket.rng import Streams
+from aimarket.units import HOURS_PER_MONTH
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -150,6 +151,28 @@ class View:
     months_in_training: float  # since the last model
     quality_gain: float  # logits per log point of training
     training_scale: float  # USD of training that counts as 1
+    turned_away: float  # reference GPUs wanted but not served on average last step
+    owning_cost: float  # USD an hour of one reference GPU bought now, idle
+    working_cost: float  # USD an hour more when it works
+
+    @property
+    def usable(self) -> float:
+        """Share of capacity that can be worked in the peak hour; 1 without capacity of one's own."""
+        hours = self.capacity * HOURS_PER_MONTH * self.months
+        return self.workable * self.peak / hours if hours > 0 and np.isfinite(self.workable) else 1.0
+
+    @property
+    def held_offers(self) -> NDArray[np.bool_]:
+        """(J,) whether anybody in the panel holds the offer."""
+        return np.isin(np.arange(len(self.menu.price)), self.panel.offer)
+
+    @property
+    def panel_spend(self) -> Floats:
+        """(J,) USD a step that the users whom the panel stands for spend on each offer at posted prices."""
+        held = np.flatnonzero(self.panel.offer >= 0)
+        offer = self.panel.offer[held]
+        tokens = self.panel.tokens(self.menu, self.settings)[held, offer]
+        return np.bincount(offer, self.panel.weight[held] * tokens, len(self.menu.price)) * self.menu.price
 
     @cached_property
     def demand(self) -> Demand:

@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
-from compositions import composed, leaves
+from compositions import composed, declared, leaves, made_rule, option
 from pydantic import TypeAdapter
 
 import aimarket
 from aimarket import simulate
-from aimarket.complaints import kind_at
 from aimarket.composition import conf_dir
 from aimarket.configuration import documented, load, validate
-from aimarket.documented import NODE_KEYS, split
-from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
+from aimarket.documented import NODE_KEYS
+from aimarket.settings import SHELVES, rule_class, rule_kinds
 
 CONF = conf_dir()
 SOURCE = Path(aimarket.__file__).parent
@@ -72,11 +71,11 @@ def test_a_rule_is_a_python_file_and_a_yaml_file_of_one_name(shelf: str) -> None
 
 @pytest.mark.parametrize(("shelf", "kind"), RULES)
 def test_a_rule_is_one_class_that_its_yaml_sets_up(shelf: str, kind: str) -> None:
-    values, _ = split(yaml_of(CONF / shelf / f"{kind}.yaml"))
-    assert values.pop("kind") == kind
-    rule = TypeAdapter(rule_class(shelf, kind)).validate_python(values)  # rule_class insists on exactly one class
+    assert option(shelf, kind)["kind"] == kind
+    rule = made_rule(shelf, kind)
+    assert type(rule) is rule_class(shelf, kind)  # which insists on exactly one class
     assert callable(getattr(rule, METHOD[shelf]))
-    assert hash(rule) == hash(TypeAdapter(type(rule)).validate_python(values))  # frozen: what it learns lives elsewhere
+    assert hash(rule) == hash(made_rule(shelf, kind))  # frozen: what it learns lives elsewhere
     if shelf == "training":
         assert rule.period >= 0
 
@@ -106,14 +105,6 @@ def test_every_option_composes_and_its_numbers_are_plausible(group: str, option:
         for bound in number.range:  # the bounds of the model are wider than what is plausible
             kind = declared(config, key)
             TypeAdapter(kind).validate_python([bound] * 24 if isinstance(number.value, tuple) else bound)
-
-
-def declared(config: dict[str, Any], key: str) -> Any:
-    """The type that settings.py, or a rule, gives to a key."""
-    parts = key.split(".")
-    if parts[0] == "providers" and parts[2] in SHELVES:
-        return kind_at(rule_class(parts[2], config["providers"][parts[1]][parts[2]]["kind"]), parts[3:])
-    return kind_at(Settings, parts)
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

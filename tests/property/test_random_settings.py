@@ -8,24 +8,24 @@ import re
 import string
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from compositions import changed, composed, leaves, option
+from compositions import changed, composed, declared, leaves, option
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from aimarket import SettingsError, load, simulate
-from aimarket.complaints import kind_at, words
+from aimarket.complaints import words
 from aimarket.composition import compose_plain, compose_points, conf_dir, expand
 from aimarket.configuration import documented, validate
 from aimarket.documented import Documented
 from aimarket.schema import TABLES
-from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
+from aimarket.settings import SHELVES, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples
 SWITCHED = ("technology", "policy", "shock", "geography", "hardware")  # groups whose options are drawn as well
@@ -211,14 +211,6 @@ def told(line: str, key: str) -> str:
     assert len(line) < 1500
     assert SAYS_WHAT_IS_ALLOWED.search(line), line
     return line
-
-
-def declared(config: Mapping[str, Any], key: str) -> Any:
-    """The type that settings.py, or a rule, gives to a key."""
-    parts = key.split(".")
-    if parts[0] == "providers" and parts[2] in SHELVES:
-        return kind_at(rule_class(parts[2], config["providers"][parts[1]][parts[2]]["kind"]), parts[3:])
-    return kind_at(Settings, parts)
 
 
 BASE = functools.partial(composed, "roster=duopoly")

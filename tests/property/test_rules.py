@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from compositions import composed
-from pydantic import TypeAdapter
+from compositions import made_rule as rule
 
 from aimarket import Market
 from aimarket.configuration import validate
-from aimarket.documented import split
 from aimarket.population import Menu
 from aimarket.rng import Streams
-from aimarket.settings import SHELVES, rule_class, rule_kinds
+from aimarket.settings import SHELVES, rule_kinds
 from aimarket.views import Panel, View
 
 RULES = [(shelf, kind) for shelf in SHELVES for kind in rule_kinds(shelf)]
@@ -30,17 +29,10 @@ MARKETS = {  # name: overrides
 STREAMS = Streams(seed=1, replication=0)
 # What is money in a view; sensitivity to price too where price enters utility in dollars.
 USD = {
-    View: ("costs", "prices", "revenue", "cash", "credit", "burn"),
+    View: ("costs", "prices", "revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
     Panel: ("time_price",),
     Menu: ("price",),
 }
-
-
-def rule(shelf: str, kind: str, **changes: Any) -> Any:
-    """A rule with the parameters of its YAML."""
-    values, _ = split(composed(f"+{shelf}={kind}", "roster=duopoly")[shelf])
-    del values["kind"]
-    return TypeAdapter(rule_class(shelf, kind)).validate_python(values | changes)
 
 
 _VIEWS: dict[str, list[View]] = {}

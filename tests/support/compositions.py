@@ -8,10 +8,11 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from aimarket.complaints import kind_at
 from aimarket.composition import compose_plain, conf_dir
 from aimarket.configuration import validate
 from aimarket.documented import NODE_KEYS
-from aimarket.settings import Settings
+from aimarket.settings import SHELVES, Settings, nested_rules, rule_class
 
 
 @functools.cache
@@ -28,11 +29,20 @@ def composed(*overrides: str) -> dict[str, Any]:
 def _option(group: str, name: str) -> dict[str, Any]:
     node = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
     bases = [base for base in node.pop("defaults", []) if base != "_self_"]
-    return functools.reduce(lambda whole, part: whole | part, [*(_option(group, base) for base in bases), node])
+    return functools.reduce(lambda whole, part: whole | part, [*(_base(group, base) for base in bases), node])
+
+
+def _base(group: str, base: str | dict[str, str]) -> dict[str, Any]:
+    """A file beside, or one of any group put at a key: `/pricing@rule: cost_plus`."""
+    if isinstance(base, str):
+        return _option(group, base)
+    ((place, name),) = base.items()
+    other, _, key = place.removeprefix("/").partition("@")
+    return {key: _option(other, name)}
 
 
 def option(group: str, name: str) -> dict[str, Any]:
-    """One file of a group whose only defaults are files beside it, such as a rule or a policy."""
+    """One file of a group and the files it names, such as a rule or a policy."""
     return copy.deepcopy(_option(group, name))
 
 
@@ -48,6 +58,24 @@ def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 def made(*overrides: str, **values: Any) -> Settings:
     """Settings from overrides; values at dotted keys written with two underscores go in without composing anew."""
     return validate(changed(_composed(overrides), {key.replace("__", "."): value for key, value in values.items()}))
+
+
+def made_rule(shelf: str, kind: str, **changes: Any) -> Any:
+    """A rule with the parameters of its YAML, some of them changed."""
+    config = composed("roster=duopoly")
+    config["providers"]["alpha"][shelf] = option(shelf, kind) | changes
+    return getattr(validate(config).providers["alpha"], shelf)
+
+
+def declared(config: Mapping[str, Any], key: str) -> Any:
+    """The type that settings.py, or a rule, gives to a key."""
+    parts = key.split(".")
+    if not (parts[0] == "providers" and parts[2] in SHELVES):
+        return kind_at(Settings, parts)
+    shelf, node, rest = parts[2], config["providers"][parts[1]][parts[2]], parts[3:]
+    while rest and rest[0] in nested_rules(rule_class(shelf, node["kind"])):
+        node, rest = node[rest[0]], rest[1:]
+    return kind_at(rule_class(shelf, node["kind"]), rest)
 
 
 def leaves(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

@@ -25,9 +25,8 @@ def market(**values: float) -> RentalMarket:
 @given(firms=FIRMS, fleet=st.floats(1e3, 1e9), outside=st.floats(1e3, 1e9), first=st.floats(1e-3, 1e3))
 def test_what_is_rented_is_what_is_let(firms, fleet, outside, first) -> None:
     overflow, worth, idle, energy = np.array(firms).T
-    cleared = clear(
-        market(first_price=first, fleet=fleet, outside=outside), HARDWARE, overflow, worth, idle, energy, 1.0
-    )
+    rental = market(first_price=first, fleet=fleet, outside=outside)
+    cleared = clear(rental, HARDWARE, overflow, worth, idle, energy, 0.0, 1.0)
     assert cleared.rented.sum() + cleared.outside == pytest.approx(cleared.let.sum() + cleared.merchants, rel=1e-9)
     assert (cleared.rented <= overflow).all()
     assert (cleared.let <= idle).all()
