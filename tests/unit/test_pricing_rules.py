@@ -9,7 +9,7 @@ import pytest
 from compositions import made, made_rule
 from limits import run_limit
 
-from aimarket import Market, simulate
+from aimarket import Market, SettingsError, load, simulate
 from aimarket.configuration import run_id, settings_dict, validate
 from aimarket.rng import Streams
 from aimarket.views import View
@@ -167,6 +167,24 @@ def test_a_rule_inside_a_rule_is_checked_written_and_told_apart() -> None:
     assert validate(settings_dict(chosen)) == chosen
     assert len({run_id(settings(f"{inner}={kind}")) for kind in ("forward_looking", "undercut", "calendar")}) == 3
     assert simulate(settings(f"{inner}=undercut", "users.size=200", "run.steps=2", "run.panel=50")).market.shape[0] == 2
+
+
+BAD = [
+    ("providers.alpha.pricing.rule.span=0", "providers.alpha.pricing.rule.span: should be a finite number, above 0"),
+    ("providers.alpha.pricing.rule.kind=magic", "providers.alpha.pricing.rule.kind: no such rule (got 'magic')"),
+    ("providers.alpha.pricing.rule=null", "providers.alpha.pricing.rule.kind: missing (got null); allowed: calendar,"),
+    ("~providers.alpha.pricing.rule", "providers.alpha.pricing.rule.kind: missing (got null)"),
+    ("pricing@providers.alpha.pricing.rule=magic", "no such option (got 'magic')"),
+    ("providers.alpha.pricing.calvo=0", "providers.alpha.pricing.calvo: should be a finite number, above 0"),
+]
+
+
+@pytest.mark.parametrize(("override", "said"), BAD)
+def test_what_cannot_be_inside_a_rule_is_told(override: str, said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(["roster=duopoly", "pricing@providers.alpha.pricing=sticky", override])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 # --- Q-learning -------------------------------------------------------------------------------------------------------
