@@ -483,7 +483,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             months_in_training=p.months_in_training,
             quality_gain=self.settings.technology.quality_gain,
             training_scale=self.settings.technology.training_scale,
-            turned_away=float(ordered_sum(self.by_offer(self.work * self.outage)[p.offers])),
+            turned_away=float(ordered_sum(self.by_offer(self.work * self.outage)[p.offers]) + self.rented[p.index]),
             owning_cost=owning,
             working_cost=working,
         )

@@ -151,7 +151,7 @@ class View:
     months_in_training: float  # since the last model
     quality_gain: float  # logits per log point of training
     training_scale: float  # USD of training that counts as 1
-    turned_away: float  # reference GPUs wanted but not served on average last step
+    turned_away: float  # reference GPUs wanted on average last step that own capacity did not serve
     owning_cost: float  # USD an hour of one reference GPU bought now, idle
     working_cost: float  # USD an hour more when it works
 

@@ -100,4 +100,5 @@ class World(State):
             p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
         self.revenue = self.by_offer(self.totals.mix_tokens) * self.price
+        self.rented = np.zeros(len(self.providers))
         self.work = self.reckon_work()

@@ -88,6 +88,26 @@ def test_one_more_firm_nobody_wants_changes_nothing(place: str, kind: str) -> No
     assert_same_bits(base_of_real(), more, without="zero", but=("active_providers",))
 
 
+MIXED = {  # a rule a firm of the oligopoly
+    "alpha": "pricing@providers.alpha.pricing=undercut",
+    "beta": "pricing@providers.beta.pricing=follow_leader",
+    "gamma": "pricing@providers.gamma.pricing=q_learning",
+    "delta": "pricing@providers.delta.pricing=sticky",
+    "capacity": "capacity@providers.alpha.capacity=newsvendor",
+    "lag": "capacity@providers.beta.capacity=follow_demand",
+}
+
+
+def test_one_more_firm_nobody_wants_is_no_rival_to_any_rule() -> None:
+    """Not even where it is cheap: who undercuts, follows or learns looks at rivals that somebody uses."""
+    small = ("roster=oligopoly", *MIXED.values(), *SMALL, "run.steps=5")
+    cheap = ("+provider@providers.zero=frontier_lab", "pricing@providers.zero.pricing=cost_plus")
+    alone = {"overhead": 0.0, "debt": 0.0, "appeal": -100.0, "pricing__markup": -0.5, "offers__main__rating": 1450.0}
+    zero = made(*small, *cheap, **{f"providers__zero__{key}": value for key, value in alone.items()})
+    without = simulate(made(*small))
+    assert_same_bits(without, simulate(zero), without="zero", but=("active_providers",))
+
+
 _CACHE: dict[str, Any] = {}
 
 
@@ -143,7 +163,12 @@ def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
 
 @pytest.mark.parametrize(
     "overrides",
-    [("roster=real",), ("roster=oligopoly", "technology=thesis"), ("roster=oligopoly", "users.price_metric=linear")],
+    [
+        ("roster=real",),
+        ("roster=oligopoly", "technology=thesis"),
+        ("roster=oligopoly", "users.price_metric=linear"),
+        ("roster=oligopoly", *MIXED.values()),
+    ],
 )
 def test_the_unit_of_money_does_not_matter(overrides: tuple[str, ...]) -> None:
     small = (*overrides, *SMALL, "run.steps=3")

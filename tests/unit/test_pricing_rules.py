@@ -9,7 +9,7 @@ import pytest
 from compositions import made, made_rule
 from limits import run_limit
 
-from aimarket import Market, simulate
+from aimarket import Market, SettingsError, load, simulate
 from aimarket.configuration import run_id, settings_dict, validate
 from aimarket.rng import Streams
 from aimarket.views import View
@@ -49,9 +49,8 @@ def test_undercut_asks_a_step_less_than_the_cheapest_like_it() -> None:
 def test_two_who_undercut_one_another_end_at_cost() -> None:
     """Bertrand's paradox, whatever users think of the two."""
     rules = [f"pricing@providers.{name}.pricing=undercut" for name in ("anna", "bert")]
-    limit = run_limit(
-        "bertrand", "~providers.carl", *rules, "run.steps=60", "users.size=500", "providers.bert.appeal=1"
-    )
+    small = ("run.steps=60", "users.size=500", "providers.bert.appeal=1")
+    limit = run_limit("bertrand", "~providers.carl", *rules, *small)
     assert (np.diff(limit.price, axis=0) <= 0).all()
     assert limit.price[0].min() > 1.05
     assert (limit.price[-1] == 1).all()
@@ -134,8 +133,8 @@ def test_calvo_cures_the_two_cycle_of_simultaneous_best_responses() -> None:
     swinging, calm = (duopoly(*base, rule="forward_looking", **sticky)[-20:] for sticky in ({}, {"calvo": 0.5}))
     assert swinging[2:] == pytest.approx(swinging[:-2], rel=1e-3)  # two prices, in turn
     assert np.abs(np.diff(swinging, axis=0)).min() > 1
-    assert np.abs(np.diff(calm, axis=0)).max() < 0.3
-    assert np.ptp(calm) < 0.4
+    assert np.abs(np.diff(calm, axis=0)).mean() < 0.1
+    assert calm.std() < 0.2 * swinging.std()
     assert swinging.min() < calm.min() < calm.max() < swinging.max()
 
 
@@ -147,7 +146,7 @@ def test_a_menu_cost_is_a_hurdle() -> None:
     assert moved == sorted(moved, reverse=True)
     assert moved[0] > moved[-1] == 0
     rest = duopoly(*FEW, menu_cost=0.001, calvo=1)[-1]
-    assert rest == pytest.approx([2, 2], abs=0.15)  # stays near the equilibrium markup of 1 over cost 1
+    assert rest == pytest.approx([3, 3], abs=0.15)  # near the equilibrium, where little is to be gained
 
 
 def test_a_menu_cost_counts_the_future_as_its_rule_does() -> None:
@@ -170,20 +169,39 @@ def test_a_rule_inside_a_rule_is_checked_written_and_told_apart() -> None:
     assert simulate(settings(f"{inner}=undercut", "users.size=200", "run.steps=2", "run.panel=50")).market.shape[0] == 2
 
 
+BAD = [
+    ("providers.alpha.pricing.rule.span=0", "providers.alpha.pricing.rule.span: should be a finite number, above 0"),
+    ("providers.alpha.pricing.rule.kind=magic", "providers.alpha.pricing.rule.kind: no such rule (got 'magic')"),
+    ("providers.alpha.pricing.rule=null", "providers.alpha.pricing.rule.kind: missing (got null); allowed: calendar,"),
+    ("~providers.alpha.pricing.rule", "providers.alpha.pricing.rule.kind: missing (got null)"),
+    ("pricing@providers.alpha.pricing.rule=magic", "no such option (got 'magic')"),
+    ("providers.alpha.pricing.calvo=0", "providers.alpha.pricing.calvo: should be a finite number, above 0"),
+]
+
+
+@pytest.mark.parametrize(("override", "said"), BAD)
+def test_what_cannot_be_inside_a_rule_is_told(override: str, said: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(["roster=duopoly", "pricing@providers.alpha.pricing=sticky", override])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 # --- Q-learning -------------------------------------------------------------------------------------------------------
 
 
 def test_q_learning_finds_the_best_markup_against_prices_that_stay() -> None:
     """Its rewards are what the panel would pay; nothing but trial tells it what is best."""
-    view = views("users.price_metric=linear")[0]
-    chosen = made_rule("pricing", "q_learning", prices=6, decay=0.004, learning=0.1)
-    markups = 0.1 + np.linspace(0, 2.4, 6)
+    view = views()[0]
+    chosen = made_rule("pricing", "q_learning", prices=6, decay=0.005, learning=0.2, discount_rate=20, markup_span=4)
+    markups = 0.1 + np.linspace(0, 4, 6)
     nothing = np.zeros(len(view.panel.weight))
     earned = [view.value_of(view.costs * (1 + markup), nothing)[0] for markup in markups]
-    wrong = {"values": np.tile(np.linspace(1, 0, 6) * 1e3 * max(earned), (36, 1)), "costs": view.costs, "state": 0}
-    memory: dict[str, Any] = wrong
+    assert 0 < np.argmax(earned) < 5
+    wrong = np.tile(max(earned) * np.linspace(8, 6, 6), (36, 1))  # better than it is, and best where prices are low
+    memory: dict[str, Any] = {"values": wrong, "costs": view.costs, "state": 0}
     taken = []
-    for step in range(1, 6001):
+    for step in range(1, 3001):
         price = chosen.quote(dataclasses.replace(view, step=step), memory, STREAMS)
         assert np.abs(price / view.costs - 1 - markups).min() < 1e-9
         taken.append(int(np.abs(price[0] / view.costs[0] - 1 - markups).argmin()))
