@@ -14,7 +14,7 @@ from aimarket.complaints import SettingsError, describe, near, one_line, shown
 from aimarket.composition import compose_plain, conf_dir
 from aimarket.data import list_prices
 from aimarket.documented import Documented, split
-from aimarket.settings import SHELVES, Settings, rule_class, rule_kinds
+from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, rule_class, rule_kinds
 
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
@@ -48,6 +48,8 @@ def validate(config: Mapping[str, Any]) -> Settings:
                 for shelf in SHELVES:
                     provider[shelf] = _rule(shelf, provider.get(shelf), f"providers.{name}.{shelf}")
                 _drop_nothing(provider.get("offers"))
+    for shelf in MARKET_SHELVES:
+        values[shelf] = _rule(shelf, values.get(shelf), shelf)
     settings: Settings = _checked(Settings, values, "")
     try:
         check_consistency(settings)
@@ -69,11 +71,9 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
     values = dataclasses.asdict(settings)
     for name, provider in settings.providers.items():
         for shelf in SHELVES:
-            rule = getattr(provider, shelf)
-            values["providers"][name][shelf] = {
-                "kind": type(rule).__module__.split(".")[-1],
-                **dataclasses.asdict(rule),
-            }
+            values["providers"][name][shelf] = _node(getattr(provider, shelf))
+    for shelf in MARKET_SHELVES:
+        values[shelf] = _node(getattr(settings, shelf))
     if results_only:
         for key in _WITHOUT_EFFECT:
             del values[key]
@@ -101,6 +101,11 @@ def _rule(shelf: str, item: Any, key: str) -> Any:
     if kind not in allowed:
         raise SettingsError(f"{key}.kind: no such rule (got {shown(kind)}){near(str(kind), allowed)}")
     return _checked(rule_class(shelf, kind), {k: v for k, v in item.items() if k != "kind"}, f"{key}.")
+
+
+def _node(rule: Any) -> dict[str, Any]:
+    """The node that makes a rule."""
+    return {"kind": type(rule).__module__.split(".")[-1], **dataclasses.asdict(rule)}
 
 
 def _drop_nothing(offers: Any) -> None:

@@ -105,13 +105,14 @@ def _books(market: "Market") -> Iterator[Identity]:
         ordered = float((p.fleet.gpus * p.fleet.unit_cost)[~p.fleet.delivered].sum())
         yield Identity(f"prepaid orders at cost ({p.name})", b.balance["orders"], ordered, scale)
         retained = b.balance["retained"] - market.history.stocks.balance[p.name]["retained"]
-        yield Identity(f"change in retained earnings = net income ({p.name})", retained, b.net_income, scale)
+        earned = b.net_income + b.moved("capitalised")  # a firm that is bought keeps no earnings of its own
+        yield Identity(f"change in retained earnings = net income ({p.name})", retained, earned, scale)
 
 
 def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:
     """GPUs and orders by provider, generation and region."""
-    expected = before.gpus + market.gpus_delivered - market.gpus_retired
-    due = before.orders + market.gpus_ordered - market.gpus_delivered
+    expected = before.gpus + market.gpus_delivered - market.gpus_retired + market.gpus_transferred
+    due = before.orders + market.gpus_ordered - market.gpus_delivered + market.orders_transferred
     for name, left, right in (("GPUs", now.gpus, expected), ("GPU orders", now.orders, due)):
         if left.size:
             scale = float(max(np.abs(left).max(), np.abs(right).max(), before.gpus.max(), before.orders.max()))

@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from aimarket import demand, finance, innovation, metrics, serving
+from aimarket import demand, finance, industry, innovation, metrics, serving
 from aimarket import settings as config
 from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
@@ -42,13 +42,15 @@ class Market(World):
         self.measure()
 
     def deliver(self) -> None:
-        """Technology advances, models are launched, GPUs arrive and retire."""
+        """Technology advances, models are launched, firms merge or break up, GPUs arrive and retire."""
         self.events = []
         self.ledger.close_step()
         self._advance_technology()
         self._launch_models()
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         self.gpus_retired, self.gpus_delivered, self.gpus_ordered = np.zeros((3, len(self.providers), *self.gpu_shape))
+        self.gpus_transferred, self.orders_transferred = np.zeros((2, len(self.providers), *self.gpu_shape))
+        industry.restructure(self)
         for p in self.providers:
             retired, delivered, cost = retire_and_deliver(p.fleet, self.steps, self.life, self.gpu_shape)
             self.gpus_retired[p.index], self.gpus_delivered[p.index] = retired, delivered
@@ -77,7 +79,7 @@ class Market(World):
         for p in self.active_providers:
             rule: PricingRule = p.settings.pricing
             quotes[p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
-        self.posted_before, self.price = self.price, quotes
+        self.posted_before, self.price = self.price, np.minimum(quotes, self.price_cap)
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):
             name = self.catalogue.providers[self.catalogue.provider[j]]
@@ -96,7 +98,7 @@ class Market(World):
         self.service = serving.serve(
             self.work,
             self.capacity_used,
-            self.catalogue.provider,
+            self.owner,
             self.catalogue.prefill,
             self.answer_time,
             self.network,
@@ -126,7 +128,7 @@ class Market(World):
             finance.balance_cash(self.ledger, p.name, self.settings.finance, months)
 
     def turn_over(self) -> None:
-        """Providers that cannot pay leave; their users must choose again."""
+        """Providers that cannot pay leave, and their users must choose again; others come."""
         for p in self.active_providers:
             if finance.is_insolvent(self.ledger.books[p.name]):
                 lost = p.fleet.installed(*self.gpu_shape)
@@ -136,6 +138,7 @@ class Market(World):
                 finance.wind_up(self.ledger, p.name)
                 p.active = False
                 self.events.append(Event("exit", p.name, "", float(lost.sum())))
+        industry.let_enter(self)
 
     def measure(self) -> None:
         """Everything is counted, and the books must balance."""
@@ -145,7 +148,8 @@ class Market(World):
     def _advance_technology(self) -> None:
         settings, years = self.settings.technology, self.clock.years
         self.technology.advance(settings, self.streams, self.steps, years)
-        selling = np.array([p.active and self.revenue[p.offers].sum() > 0 for p in self.providers])
+        earned = self.revenue * np.array([p.active for p in self.providers])[self.owner]
+        selling = np.bincount(self.catalogue.provider, earned, minlength=len(self.providers)) > 0  # brands
         shocks = [self.streams.at("technology.private", self.steps, p.name).one_normal() for p in self.providers]
         levels = np.array([p.efficiency for p in self.providers])
         levels = innovation.advance_private(levels, np.array(shocks), selling, settings, years)
@@ -205,6 +209,6 @@ class Market(World):
         )
         ledger.pay(p.name, "landlords", float(gpus.sum()) * hardware.hosting * months, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
-        ledger.pay(p.name, "staff", p.settings.overhead * months, "overhead")
+        ledger.pay(p.name, "staff", p.overhead * months, "overhead")
         left = p.fleet.book_value(self.steps + 1, self.life)
         ledger.depreciate(p.name, ledger.books[p.name].balance["fleet"] - left)

@@ -118,12 +118,13 @@ def _offers(market: "Market") -> dict[str, Any]:
     mean_latency = ratio(market.by_offer(totals.users * market.service.latency), users)
     first_token = ratio(market.by_offer(totals.users * market.service.first_token), users)
     served = market.by_offer(totals.tokens * market.service.served)
-    active = np.array([market.providers[f].active for f in catalogue.provider], dtype=bool)
+    owners = [market.providers[f] for f in market.owner]
     return {
         "provider": [catalogue.providers[f] for f in catalogue.provider],
         "offer": list(catalogue.offers),
+        "owner": [p.name for p in owners],
         "model": list(catalogue.models),
-        "active": active,
+        "active": [p.active for p in owners],
         "price": price,
         "input_price": relative[:, 0],
         "cached_price": relative[:, 1],
@@ -161,9 +162,7 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
     booked = np.array([b.spent(*SERVING_COST) for b in books])
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = _by_provider(
-        market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider])
-    )
+    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
     attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],

@@ -68,7 +68,7 @@ class Menu:
     """What users see when they choose. Offers of providers out of business are not on sale.
 
     price, rise, quality, speed : (J,)     USD/Mtok, log points since last step, logits, tokens/s
-    provider                    : (J,) int
+    provider, brand             : (J,) int  who owns the offer, and under whose name it is known
     mix                         : (S, J)   price of the segment's token mix over that of the reference mix
     latency, outage             : (S, R, J) s, share unserved last step
     """
@@ -76,6 +76,7 @@ class Menu:
     providers: tuple[str, ...]
     names: tuple[str, ...]  # "provider/offer"
     provider: Integers
+    brand: Integers
     on_sale: Flags
     price: Floats
     rise: Floats
@@ -196,7 +197,7 @@ def offer_utility(users: Users, rows: Integers, menu: Menu, tastes: Floats, late
     """
     delay = np.log1p(menu.latency[users.segment[rows], users.region[rows]] / latency_scale)
     utility = users.quality[rows, None] * menu.quality - users.latency[rows, None] * delay
-    utility += tastes[:, menu.provider] + menu.appeal
+    utility += tastes[:, menu.brand] + menu.appeal
     return np.where(menu.on_sale, utility, -np.inf)
 
 

@@ -76,6 +76,8 @@ class Fleet:
     (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
     """
 
+    _COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered")
+
     def __init__(self) -> None:
         self.generation = np.zeros(0, dtype=np.int64)
         self.region = np.zeros(0, dtype=np.int64)
@@ -97,8 +99,16 @@ class Fleet:
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
-        for name in ("generation", "region", "gpus", "arrival", "unit_cost", "delivered"):
+        for name in self._COLUMNS:
             setattr(self, name, getattr(self, name)[which])
+
+    def hand_over(self, share: float, to: "Fleet") -> None:
+        """Hand a share of every cohort over, orders included."""
+        for name in self._COLUMNS:
+            given = self.gpus * share if name == "gpus" else getattr(self, name)
+            setattr(to, name, np.append(getattr(to, name), given))
+        self.gpus = self.gpus * (1 - share)
+        self.keep(self.gpus > 0)
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
@@ -125,10 +135,12 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.index = index
         self.name = name
         self.settings = settings
-        self.offers = offers  # (M,) columns of the menu
+        self.offers = offers  # (M,) columns of the menu that it owns
         self.fleet = Fleet()
-        self.active = True
-        self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
+        self.active = settings.active
+        self.waiting = not settings.active  # has not been in business yet
+        self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training", "entry")}
+        self.overhead = settings.overhead  # USD a month; goes along in mergers and break-ups
         self.training_effort = 0.0  # USD since the last launch
         self.months_in_training = 0.0
         self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend

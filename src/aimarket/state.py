@@ -61,6 +61,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     # Carried from step to step
     users: Users
     providers: list[Provider]
+    owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger
     technology: Technology
     quality: Floats  # (J,) logits
@@ -77,6 +78,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     gpus_retired: Floats  # (F, G, R)
     gpus_delivered: Floats
     gpus_ordered: Floats
+    gpus_transferred: Floats  # installed ones handed over among providers
+    orders_transferred: Floats
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
@@ -126,8 +129,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return Menu(
             providers=catalogue.providers,
             names=catalogue.names,
-            provider=catalogue.provider,
-            on_sale=active[catalogue.provider],
+            provider=self.owner,
+            brand=catalogue.provider,
+            on_sale=active[self.owner],
             price=self.price,
             rise=np.log(self.price / self.posted_before),
             quality=self.quality,
@@ -176,6 +180,17 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return self.steps > 0 and shock.start <= self.months_so_far < shock.start + shock.months
 
     @property
+    def policy_on(self) -> bool:
+        """Whether the policy of the settings holds in this step."""
+        return self.months_so_far >= self.settings.policy.start
+
+    @property
+    def price_cap(self) -> float:
+        """Highest price allowed, USD/Mtok of the reference mix; inf without a cap."""
+        cap = self.settings.policy.price_cap
+        return cap if cap is not None and self.policy_on else np.inf
+
+    @property
     def task_factor(self) -> float:
         return self.settings.shock.demand if self.shocked else 1.0
 
@@ -196,7 +211,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def best_closed_quality(self) -> float:
         """Best quality of offers that are not open weights, logits; of all offers if there is no other."""
-        active = np.array([p.active for p in self.providers], dtype=bool)[self.catalogue.provider]
+        active = np.array([p.active for p in self.providers], dtype=bool)[self.owner]
         for which in (active & ~self.catalogue.open_weights, active):
             if which.any():
                 return float(self.quality[which].max())
@@ -233,7 +248,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)[on_sale]
             best.append(on_sale[cost.argmin()])
             hour.append(cost.min())
-        own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
+        own = self.hours_per_mtok * np.array(hour)[self.owner]
         return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
     def short_run_costs(self) -> Floats:
@@ -244,7 +259,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             energy = energy_per_hour(self.settings.hardware, self.roadmap.power, 1.0) / self.roadmap.throughput
             electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
             costs[p.index] = energy[used].max() * electricity if used.any() else 0.0
-        own = self.hours_per_mtok * costs[self.catalogue.provider]
+        own = self.hours_per_mtok * costs[self.owner]
         return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
     @property
@@ -269,6 +284,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             settings=self.settings.users,
             costs=self.marginal_cost[p.offers],
             prices=self.price[p.offers],
+            price_cap=self.price_cap,
             revenue=float(ordered_sum(self.revenue[p.offers])),
             users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),
             cash=books.balance["cash"],
