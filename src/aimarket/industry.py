@@ -145,7 +145,8 @@ def _start_business(market: State, p: Provider, prospect: Prospect) -> None:
     gpus = needed / prospect.gpu_throughput if given is None else given
     sites = by_name(p.settings.fleet.regions, market.network.names, market.network.weights, p.name)
     p.fleet.add(generation, gpus * sites, market.steps + 1, price, delivered=True)
-    market.gpus_delivered[p.index, generation] += gpus * sites
+    for flow in (market.gpus_ordered, market.gpus_delivered):  # at once
+        flow[p.index, generation] += gpus * sites
     market.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(market.steps + 1, market.life))
     p.cash_cost = p.overhead + gpus * market.settings.hardware.hosting
     p.waiting, p.active = False, True

@@ -180,7 +180,7 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "marginal_cost": ratio(cost, served),
         "lerner": ratio(revenue - cost, revenue),
         "markup": ratio(revenue - cost, cost),
-        "quality": [float(market.quality[p.offers].max(initial=-np.inf)) for p in firms],
+        "quality": [float(market.quality[p.offers].max()) if len(p.offers) else np.nan for p in firms],
         "gpus": history.stocks.gpus.sum(axis=(1, 2)),
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
         "utilisation": ratio(busy, capacity),

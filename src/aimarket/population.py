@@ -176,14 +176,19 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
     )
 
 
-def provider_tastes(streams: Streams, providers: Sequence[str], spread: float, start: int, stop: int) -> Floats:
+def provider_tastes(
+    streams: Streams, providers: Sequence[str], spread: float, start: int, stop: int, known: Flags | None = None
+) -> Floats:
     """Persistent taste of users start..stop for each provider, re-derived from its key instead of being stored.
 
+    known   : (F,) bool, brands on sale, if the tastes for others need not be known; these are 0 then
     returns : (stop - start, F) float, utils
     """
     tastes = np.zeros((stop - start, len(providers)))
     if spread > 0:
         for column, name in enumerate(providers):
+            if known is not None and not known[column]:
+                continue
             tastes[:, column] = spread * streams.at("users.taste", owner=name).normal(start, stop)
     return tastes
 
