@@ -36,6 +36,12 @@ def option(group: str, name: str) -> dict[str, Any]:
     return copy.deepcopy(_option(group, name))
 
 
+def named_firms(policy: Mapping[str, Any]) -> set[str]:
+    """Firms that a policy names: it needs a roster that has them."""
+    merger, parts = policy["merger"] or {}, policy["break_up"] or {}
+    return {*merger.values(), *(parts[key] for key in ("provider", "into") if key in parts)}
+
+
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy with values put at dotted keys, as overrides on the command line would."""
     result = copy.deepcopy(dict(config))
