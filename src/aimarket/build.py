@@ -179,6 +179,11 @@ def check_consistency(settings: config.Settings) -> None:
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
     check_roster(settings)
+    equity = settings.finance.equity
+    if equity is not None and equity.round < equity.trigger:
+        raise ValueError(
+            f"finance.equity.round: at least finance.equity.trigger = {equity.trigger:g} needed (got {equity.round:g})"
+        )
     taste_factor(settings.users)
     for name, segment in settings.users.segments.items():
         if segment.profile not in settings.geography.profiles:
@@ -195,6 +200,9 @@ def check_consistency(settings: config.Settings) -> None:
     if sum(region.users for region in settings.geography.regions.values()) <= 0:
         raise ValueError("geography.regions: at least one must have users above 0")
     network = create_network(settings.geography, [s.profile for s in settings.users.segments.values()])
+    for name in settings.policy.export_limit:
+        if name not in network.names:
+            raise ValueError(f"policy.export_limit: unknown region (got {name}); allowed: {', '.join(network.names)}")
     generations = roadmap(settings.hardware, 0.0, 0.0)
     starting_hours(create_catalogue(settings, list_prices()), settings, generations, network)
     for name, provider in settings.providers.items():

@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.ledger import EXPENSES, Books, Ledger
+from aimarket.ledger import EXPENSES, NON_CASH, Books, Ledger
 from aimarket.units import MONTHS_PER_YEAR
 
 Floats = NDArray[np.float64]
 
-_CASH_EXPENSES = tuple(account for account in EXPENSES if account not in ("depreciation", "write_off"))
+_ASSETS_BOUGHT = ("capex", "resale")
+_CASH_EXPENSES = tuple(account for account in EXPENSES if account not in NON_CASH)
 
 
 def credit(books: Books, covenant: float) -> float:
@@ -32,12 +33,17 @@ def spend(
     books = ledger.books[provider]
     cash = max(0.0, books.balance["cash"] - keep)
     # Spending on an expense shrinks assets, and with them the covenant: only assets bought may be financed by debt.
-    room = credit(books, finance.covenant) if account == "capex" else 0.0
+    room = credit(books, finance.covenant) if account in _ASSETS_BOUGHT else 0.0
     spent = min(amount, cash + room)
     if spent > cash:
         borrow(ledger, provider, spent - cash)
     ledger.pay(provider, payee, spent, account)
     return spent
+
+
+def purchasing_power(books: Books, finance: config.Finance, keep: float) -> float:
+    """What `spend` could spend on GPUs, USD."""
+    return max(0.0, books.balance["cash"] - keep) + credit(books, finance.covenant)
 
 
 def monthly_cash_cost(books: Books, months: float) -> float:
@@ -79,6 +85,12 @@ def is_insolvent(books: Books) -> bool:
 
 
 def wind_up(ledger: Ledger, name: str) -> None:
-    """Lenders pay the open bills, what they are owed is lost, and so are the assets."""
-    borrow(ledger, name, max(0.0, -ledger.books[name].balance["cash"]))
+    """What cash a sale left repays debt and then goes to the owners; else lenders pay the open bills.
+
+    What lenders are still owed is lost, and so are the assets not sold.
+    """
+    balance = ledger.books[name].balance
+    borrow(ledger, name, max(0.0, -balance["cash"]))
+    ledger.pay(name, "lenders", min(balance["debt"], max(0.0, balance["cash"])), "borrowing")
+    ledger.pay(name, "investors", max(0.0, balance["cash"]), "capital")
     ledger.write_off(name)

@@ -48,6 +48,7 @@ class Stocks:
     gpus: Floats = field(default_factory=lambda: np.zeros(0))  # (F, G, R)
     orders: Floats = field(default_factory=lambda: np.zeros(0))
     balance: dict[str, dict[str, float]] = field(default_factory=dict)
+    treasury: float = 0.0  # USD received on balance since the start
 
     @classmethod
     def of(cls, market: "Market") -> "Stocks":
@@ -56,6 +57,7 @@ class Stocks:
             gpus=np.array([p.fleet.installed(*shape) for p in market.providers]),
             orders=np.array([p.fleet.installed(*shape, delivered=False) for p in market.providers]),
             balance={name: dict(books.balance) for name, books in market.ledger.books.items()},
+            treasury=market.ledger.outside["treasury"],
         )
 
 
@@ -105,13 +107,14 @@ def _books(market: "Market") -> Iterator[Identity]:
         ordered = float((p.fleet.gpus * p.fleet.unit_cost)[~p.fleet.delivered].sum())
         yield Identity(f"prepaid orders at cost ({p.name})", b.balance["orders"], ordered, scale)
         retained = b.balance["retained"] - market.history.stocks.balance[p.name]["retained"]
-        earned = b.net_income + b.moved("capitalised")  # a firm that is bought keeps no earnings of its own
-        yield Identity(f"change in retained earnings = net income ({p.name})", retained, earned, scale)
+        kept = b.net_income - b.spent("dividends")
+        yield Identity(f"change in retained earnings = net income - dividends ({p.name})", retained, kept, scale)
 
 
 def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:
     """GPUs and orders by provider, generation and region."""
-    expected = before.gpus + market.gpus_delivered - market.gpus_retired + market.gpus_transferred
+    expected = before.gpus + market.gpus_delivered + market.gpus_bought - market.gpus_retired - market.gpus_sold
+    expected = expected + market.gpus_transferred
     due = before.orders + market.gpus_ordered - market.gpus_delivered + market.orders_transferred
     for name, left, right in (("GPUs", now.gpus, expected), ("GPU orders", now.orders, due)):
         if left.size:
@@ -129,11 +132,14 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     unserved = market.totals.mix_tokens * market.outage
     wanted = float(market.totals.mix_tokens.sum())
     yield Identity("tokens wanted = served + unserved", wanted, float(market.served.sum() + unserved.sum()))
+    rented, let = float(market.rented.sum()), float(market.let.sum())
+    yield Identity("GPU-hours rented = GPU-hours let", rented + market.world_rented, let + market.merchants_let)
     used = market.by_offer(market.served) * market.hours_per_mtok
     for p in market.providers:
         busy, capacity = market.service.busy[p.index], market.capacity_used[p.index]
         worked = float(ordered_sum(used[p.offers]))
-        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, float(busy.sum()) * hours)
+        own_and_rented = (float(busy.sum()) + float(market.rented[p.index])) * hours
+        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, own_and_rented)
         over = np.maximum(busy - capacity, 0.0)
         yield Identity(f"served <= capacity ({p.name})", float(over.max()), 0.0, float(capacity.max()))
 

@@ -9,6 +9,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from aimarket import procurement
 from aimarket.build import by_name, expected_work
 from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Menu, Segments, over_step
@@ -23,6 +24,7 @@ _SETTLED = 1e-6  # relative change of a quote that counts as none
 def restructure(market: State) -> None:
     """Mergers and break-ups of the policy, in the step in which it starts; nothing if a firm it names is gone."""
     policy = market.settings.policy
+    market.gpus_transferred, market.orders_transferred = np.zeros((2, len(market.providers), *market.gpu_shape))
     if not market.policy_on or market.months_so_far - market.clock.months >= policy.start:
         return
     firm = {p.name: p for p in market.providers}
@@ -74,6 +76,8 @@ def _hand_over(market: State, giver: Provider, offers: Integers, share: float, t
     balance = market.ledger.books[giver.name].balance
     amounts = {name: share * balance[name] for name in ("cash", "orders", "fleet", "debt")}
     market.ledger.hand_over(giver.name, taker.name, amounts, account)
+    room = share * giver.room
+    giver.room, taker.room = giver.room - room, taker.room + room
     for delivered, moved in ((True, market.gpus_transferred), (False, market.orders_transferred)):
         gpus = share * giver.fleet.installed(*market.gpu_shape, delivered=delivered)
         moved[giver.index] -= gpus
@@ -148,6 +152,7 @@ def _start_business(market: State, p: Provider, prospect: Prospect) -> None:
     for flow in (market.gpus_ordered, market.gpus_delivered):  # at once
         flow[p.index, generation] += gpus * sites
     market.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(market.steps + 1, market.life))
+    procurement.open_sites(market, p)
     p.cash_cost = p.overhead + gpus * market.settings.hardware.hosting
     p.waiting, p.active = False, True
     market.events.append(Event("entry", p.name, "", gpus))

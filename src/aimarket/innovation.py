@@ -1,17 +1,18 @@
 """Technology advances and models get better: what changes before anybody decides."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
+from aimarket.kernels.sums import ordered_sum
 from aimarket.rng import Streams
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
-DRIVERS = ("software", "distillation", "architecture")
+DRIVERS = ("software", "distillation", "architecture")  # of tokens per reference-GPU-hour; hardware is in the road map
 
 
 @dataclass
@@ -27,17 +28,33 @@ class Technology:
         self.common = self.common + rates * years + settings.volatility * np.sqrt(years) * shocks
 
 
-def advance_private(level: Floats, shocks: Floats, selling: Flags, settings: config.Technology, years: float) -> Floats:
-    """Private efficiency of each provider: own luck, and catching up with the best of those that sell.
+def generation_luck(streams: Streams) -> Callable[[str], float]:
+    """How far each generation of GPUs not yet announced strays from its trend, in standard deviations, by its name."""
+    return lambda name: streams.at("technology.hardware", 0, name).one_normal()
 
-    level, shocks, selling : (F,)
-    returns                : (F,) float, log tokens per GPU-hour
+
+def private_shocks(streams: Streams, step: int, provider: str) -> Floats:
+    """(3,) standard normal: one provider's own luck with each driver."""
+    return np.array([streams.at(f"technology.private.{name}", step, provider).one_normal() for name in DRIVERS])
+
+
+def advance_private(level: Floats, shocks: Floats, sales: Floats, settings: config.Technology, years: float) -> Floats:
+    """Private levels of each provider: own luck, and a leak towards what is usual among those that sell.
+
+    Every level reverts to the mean of all, weighted by sales. Leads are learnt away at the rate of `spillover`, and the
+    leak alone leaves the industry's mean where it is, however many firms there are: the measured rates are the
+    industry's, and hold the spread of ideas within it already. A firm that sells nothing is no example to anybody.
+
+    level, shocks : (F, 3) float, log tokens per GPU-hour and standard normal
+    sales         : (F,) float, revenue from tokens served on own GPUs, USD
+    returns       : (F, 3) float
     """
     level = level + settings.private_volatility * np.sqrt(years) * shocks
-    if not selling.any():
+    everybody = float(ordered_sum(sales))
+    if everybody <= 0:
         return level
-    lead = level[selling].max()
-    return level + np.maximum(lead - level, 0.0) * -np.expm1(-settings.spillover * years)
+    usual = ordered_sum(sales[:, None] / everybody * level, 0)
+    return level + (usual - level) * -np.expm1(-settings.spillover * years)
 
 
 def trained_quality(quality: Floats, effort: float, shock: float, settings: config.Technology) -> Floats:
@@ -52,11 +69,21 @@ def trained_quality(quality: Floats, effort: float, shock: float, settings: conf
     return quality + settings.quality_gain * np.log1p(effort / settings.training_scale) + settings.quality_shock * shock
 
 
-def frontier_gain(history: list[float], settings: config.Technology, months: float) -> float:
-    """By how much open weights have followed the closed frontier so far: its gain up to `open_weights_lag` ago; logits.
+def followed_quality(
+    start: Floats, best_open: float, frontier: list[float], lag: float, gap: float, months: float
+) -> Floats:
+    """What the open weights of the day give each offer: its distance to the best of them stays what it was.
 
-    history : best closed quality at the end of each step so far, logits; the first entry is the start of the run
-    months  : length of a step
+    The best open weights stand `gap` below the closed frontier of `lag` months ago, and never below where they started.
+
+    start     : (J,) float, logits, quality of every offer when the run starts
+    best_open : float, logits, the best open weights then; the frontier less the gap if nobody offers any
+    frontier  : best closed quality at the end of each step so far, logits; the first entry is the start of the run
+    lag, gap  : float, months and logits
+    months    : float, length of a step
+    returns   : (J,) float, logits
     """
-    steps = round(settings.open_weights_lag / months)
-    return history[max(0, len(history) - 1 - steps)] - history[0]
+    steps = round(lag / months)
+    reached = frontier[max(0, len(frontier) - 1 - steps)] - gap
+    # Nobody is carried beyond the weights he follows, or an opened frontier would lift itself.
+    return np.maximum(start, np.minimum(start + (reached - best_open), reached))

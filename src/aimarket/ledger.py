@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-# Each account of a provider changes one balance besides cash. Income and expense change retained earnings.
+# Each account of a provider changes one balance besides cash. Income and expense change retained earnings,
+# and so do dividends, which are neither.
 INCOME = ("revenue", "rental_income")
 EXPENSES = (
     *("energy", "hosting", "wholesale", "rental", "overhead", "training", "interest", "tax"),
@@ -12,11 +13,11 @@ EXPENSES = (
 )
 SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
 RESTRUCTURING = ("merger", "break_up")
-_BALANCE = (
-    {"capex": "orders", "borrowing": "debt", "capital": "paid_in"}
-    | dict.fromkeys(RESTRUCTURING, "paid_in")
-    | dict.fromkeys(INCOME + EXPENSES, "retained")
-)
+NON_CASH = ("depreciation", "write_off")  # expenses that nobody is paid for
+FINANCING = ("borrowing", "capital", "dividends")  # between a provider and its lenders and owners
+_BALANCE = {"capex": "orders", "subsidy": "orders", "resale": "fleet"}
+_BALANCE |= {"borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
+_BALANCE |= dict.fromkeys(RESTRUCTURING, "paid_in") | dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
 
@@ -105,11 +106,15 @@ class Ledger:
         """Expense `amount` USD of the fleet's book value."""
         self._expense(provider, "fleet", amount, "depreciation")
 
+    def write_down(self, provider: str, asset: str, amount: float) -> None:
+        """Expense `amount` USD of an asset's book value that is lost at once."""
+        self._expense(provider, asset, amount, "write_off")
+
     def write_off(self, provider: str) -> None:
         """Close the books of a failed provider: assets are lost, creditors forgive what is left of the debt."""
         books = self.books[provider]
         for asset in ("orders", "fleet"):
-            self._expense(provider, asset, books.balance[asset], "write_off")
+            self.write_down(provider, asset, books.balance[asset])
         debt = books.balance["debt"]
         books.balance["debt"] -= debt
         books.balance["retained"] += debt
@@ -134,12 +139,12 @@ class Ledger:
             books.flows[account, ""] += net
 
     def close_equity(self, provider: str) -> None:
-        """Count retained earnings as paid in: a firm that is bought has no profits of its own any more."""
+        """Count retained earnings as paid in, a dividend in shares: a firm that is bought has none of its own."""
         books = self.books[provider]
         retained = books.balance["retained"]
         books.balance["retained"] = 0.0
         books.balance["paid_in"] += retained
-        books.flows["capitalised", ""] -= retained
+        books.flows["dividends", ""] -= retained
 
     def _expense(self, provider: str, asset: str, amount: float, account: str) -> None:
         books = self.books[provider]

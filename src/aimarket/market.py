@@ -1,17 +1,19 @@
 """The market: `Market.step` tells one step in order."""
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, finance, industry, innovation, metrics, serving
+from aimarket import demand, disposal, equity, finance, industry, innovation, metrics, procurement, rental, serving
 from aimarket import settings as config
-from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
-from aimarket.provider import Provider, energy_per_hour
+from aimarket.kernels.sums import ordered_sum
+from aimarket.ledger import INCOME
+from aimarket.provider import Provider, energy_of_work, energy_per_hour
 from aimarket.state import Event
 from aimarket.units import HOURS_PER_MONTH
-from aimarket.views import CapacityRule, PricingRule, TrainingRule, View
+from aimarket.views import PricingRule, TrainingRule, View
 from aimarket.world import World
 
 _NOTABLE_PRICE_CHANGE = 0.1  # log points
@@ -48,30 +50,29 @@ class Market(World):
         self._advance_technology()
         self._launch_models()
         self.hours_per_mtok = self.reckon_hours_per_mtok()
-        self.gpus_retired, self.gpus_delivered, self.gpus_ordered = np.zeros((3, len(self.providers), *self.gpu_shape))
-        self.gpus_transferred, self.orders_transferred = np.zeros((2, len(self.providers), *self.gpu_shape))
+        procurement.count_anew(self)
         industry.restructure(self)
         for p in self.providers:
-            retired, delivered, cost = retire_and_deliver(p.fleet, self.steps, self.life, self.gpu_shape)
-            self.gpus_retired[p.index], self.gpus_delivered[p.index] = retired, delivered
-            self.ledger.transfer(p.name, "orders", "fleet", cost)
-            if cost > 0:
-                self.events.append(Event("delivery", p.name, "", float(delivered.sum())))
+            procurement.redirect_orders(self, p)
+            delivered = procurement.deliver(self, p)
+            if delivered > 0:
+                self.events.append(Event("delivery", p.name, "", delivered))
+            disposal.scrap(self, p)
 
     def research(self) -> None:
         """Costs are reckoned, and market research asks its panel about the offers posted."""
         self.generation, self.marginal_cost = self.long_run_costs()
+        self.opportunity_cost = self.opportunity_costs()
         self.adoption = self.adoption_probability()
         self.panel_menu = self.menu()
         self.panel = self.survey(self.panel_menu, self.adoption)
 
     def invest(self) -> None:
         """Providers train models and order GPUs, as far as money goes."""
-        for p in self.active_providers:
-            view = self.view(p)
-            keep = self.settings.finance.cash_buffer * p.cash_cost
-            self._order_gpus(p, view, keep)
-            self._train(p, view, keep)
+        views = {p: self.view(p) for p in self.active_providers}
+        procurement.order_gpus(self, views)
+        for p, view in views.items():
+            self._train(p, view, self.settings.finance.cash_buffer * p.cash_cost)
 
     def quote(self) -> None:
         """Providers post prices, all at once."""
@@ -92,7 +93,7 @@ class Market(World):
         self.totals = demand.choose(self.demand_step(self.panel_menu, self.adoption), self.pool)
 
     def serve(self) -> None:
-        """Load meets capacity: queues, outages, latency."""
+        """Load meets capacity: queues, rented capacity, outages, latency."""
         self.work = self.reckon_work()
         self.capacity_used = np.array([self.capacity(p) for p in self.providers])
         self.service = serving.serve(
@@ -103,7 +104,9 @@ class Market(World):
             self.answer_time,
             self.network,
             self.settings.hardware,
+            ~np.isnan(self.catalogue.wholesale),
         )
+        self._clear_rental_market()
         self.served = self.totals.mix_tokens * self.service.served
         self.latency, self.outage = self.service.latency, 1 - self.service.served
         wanted, lost = self.by_offer(self.work), self.by_offer(self.work * self.outage)
@@ -124,20 +127,23 @@ class Market(World):
                 self.ledger, p.name, p.settings.interest_rate, self.tax_rate, p.tax_losses, months
             )
             p.cash_cost = finance.monthly_cash_cost(books, months)
-            p.burn = max(0.0, p.cash_cost - books.moved("revenue") / months)
+            p.burn = max(0.0, p.cash_cost - books.moved(*INCOME) / months)
             finance.balance_cash(self.ledger, p.name, self.settings.finance, months)
+            raised = equity.raise_or_pay_out(self.ledger, p, self.settings, months)
+            if raised > 0:
+                self.events.append(Event("equity_round", p.name, "", raised))
 
     def turn_over(self) -> None:
         """Providers that cannot pay leave, and their users must choose again; others come."""
-        for p in self.active_providers:
-            if finance.is_insolvent(self.ledger.books[p.name]):
-                lost = p.fleet.installed(*self.gpu_shape)
-                self.gpus_retired[p.index] += lost
-                self.gpus_ordered[p.index] -= p.fleet.installed(*self.gpu_shape, delivered=False)
-                p.fleet.keep(np.zeros(len(p.fleet.gpus), dtype=bool))
-                finance.wind_up(self.ledger, p.name)
-                p.active = False
-                self.events.append(Event("exit", p.name, "", float(lost.sum())))
+        failed = [p for p in self.active_providers if finance.is_insolvent(self.ledger.books[p.name])]
+        for p in failed:
+            p.active = False
+        for p in failed:
+            lost = float(p.fleet.gpus[p.fleet.delivered].sum())
+            for buyer, gpus in disposal.clear_out(self, p):
+                self.events.append(Event("sale", p.name, buyer, gpus))
+            finance.wind_up(self.ledger, p.name)
+            self.events.append(Event("exit", p.name, "", lost))
         industry.let_enter(self)
 
     def measure(self) -> None:
@@ -148,21 +154,35 @@ class Market(World):
     def _advance_technology(self) -> None:
         settings, years = self.settings.technology, self.clock.years
         self.technology.advance(settings, self.streams, self.steps, years)
-        earned = self.revenue * np.array([p.active for p in self.providers])[self.owner]
-        selling = np.bincount(self.catalogue.provider, earned, minlength=len(self.providers)) > 0  # brands
-        shocks = [self.streams.at("technology.private", self.steps, p.name).one_normal() for p in self.providers]
-        levels = np.array([p.efficiency for p in self.providers])
-        levels = innovation.advance_private(levels, np.array(shocks), selling, settings, years)
+        own = self.revenue * np.isnan(self.catalogue.wholesale)  # who buys tokens has no technology to copy
+        own = own * np.array([p.active for p in self.providers])[self.owner]
+        brands = [np.flatnonzero(self.catalogue.provider == p.index) for p in self.providers]
+        sales = np.array([float(ordered_sum(own[offers])) for offers in brands])
+        shocks = np.array([innovation.private_shocks(self.streams, self.steps, p.name) for p in self.providers])
+        levels = np.array([p.private_technology for p in self.providers])
+        levels = innovation.advance_private(levels, shocks, sales, settings, years)
         for p, level in zip(self.providers, levels, strict=True):
-            p.efficiency = float(level)
+            p.private_technology = level
+        if settings.learning > 0:
+            self._learn_by_doing()
         released = np.ceil(self.roadmap.release / self.clock.months) == self.steps - 1
         for g in np.flatnonzero(released):
             event = Event("generation_released", "", self.roadmap.names[g], float(self.roadmap.throughput[g]))
             self.events.append(event)
 
+    def _learn_by_doing(self) -> None:
+        """Last step's tokens become experience."""
+        served, years = self.by_offer(self.totals.tokens * (1 - self.outage)), self.clock.years
+        prior = self.settings.technology.prior_experience
+        for p in self.providers:
+            of_brand = served[self.catalogue.provider == p.index]
+            p.experience.gain(float(ordered_sum(of_brand)), years, prior)
+        self.experience.gain(float(ordered_sum(served)), years, prior)
+
     def _launch_models(self) -> None:
         """Finished training runs raise the quality of their provider's offers; open weights follow the frontier."""
         settings = self.settings.technology
+        self.model_age += self.clock.years
         for p in self.active_providers:
             period = p.settings.training.period
             if period and p.months_in_training >= period:
@@ -172,24 +192,45 @@ class Market(World):
                 )
                 self.events.append(Event("model_launched", p.name, "", float(self.quality[p.offers].max())))
                 p.training_effort = p.months_in_training = 0.0
-        followed = self.catalogue.quality + innovation.frontier_gain(self.closed_frontier, settings, self.clock.months)
+                self.model_age[p.offers] = 0.0
+        lag, gap = self.open_weights_terms
+        followed = innovation.followed_quality(
+            self.catalogue.quality, self.best_open_at_start, self.closed_frontier, lag, gap, self.clock.months
+        )
+        self.model_age[followed > self.quality] = 0.0
         self.quality = np.maximum(self.quality, followed)  # nobody sells less than open weights would give
 
-    def _order_gpus(self, p: Provider, view: View, keep: float) -> None:
-        rule: CapacityRule = p.settings.capacity
-        wanted = rule.order(view, p.memory["capacity"], self.streams)
-        generation = int(self.generation[p.index])
-        price = float(self.roadmap.price[generation])
-        paid = finance.spend(self.ledger, p.name, "vendors", wanted * price, "capex", self.settings.finance, keep)
-        sites = by_name(p.settings.fleet.regions, self.network.names, self.network.weights, p.name)
-        ordered = paid / price * sites
-        p.fleet.add(generation, ordered, self.steps + self.lead_time, price, delivered=False)
-        self.gpus_ordered[p.index, generation] += ordered
+    def _clear_rental_market(self) -> None:
+        """Firms rent what they are short of and let what is idle; load on rented capacity is served after all."""
+        self.rented, self.let = np.zeros((2, len(self.providers)))
+        self.merchants_let = self.world_rented = 0.0
+        if self.rental is None:
+            return
+        hardware, shock = self.settings.hardware, self.settings.shock
+        supply = shock.gpu_supply / shock.lead_time if self.shocked else 1.0
+        rental.build(self.rental, hardware, self.merchant_cost(), self.clock.years, supply)
+        lost = self.by_offer(self.work * (1 - self.service.served))
+        overflow, worth, idle, energy = np.zeros((4, len(self.providers)))
+        for p in self.active_providers:
+            overflow[p.index] = ordered_sum(lost[p.offers])
+            worth[p.index] = self.worth_of_work(p)
+            usable = float(self.capacity_used[p.index].sum()) * hardware.maximum_utilisation
+            idle[p.index] = max(0.0, usable - float(self.service.busy[p.index].sum()))
+            energy[p.index] = self.marginal_energy(p)
+        outlays = np.array([p.training_outlay for p in self.providers]) * self.settings.technology.training_compute
+        training = float(ordered_sum(outlays)) / self.rental.first_price / (HOURS_PER_MONTH * self.clock.months)
+        cleared = rental.clear(self.rental, hardware, overflow, worth, idle, energy, training, self.years)
+        self.rented, self.let = cleared.rented, cleared.let
+        self.merchants_let, self.world_rented = cleared.merchants, cleared.outside
+        granted = np.divide(self.rented, overflow, out=np.zeros_like(overflow), where=overflow > 0)
+        unserved = (1 - self.service.served) * (1 - granted[self.owner])
+        self.service = replace(self.service, served=1 - unserved)
 
     def _train(self, p: Provider, view: View, keep: float) -> None:
         rule: TrainingRule = p.settings.training
         outlay = rule.outlay(view, p.memory["training"], self.streams)
         spent = finance.spend(self.ledger, p.name, "laboratories", outlay, "training", self.settings.finance, keep)
+        p.training_outlay = spent
         p.training_effort += spent
         p.months_in_training += self.clock.months
 
@@ -197,16 +238,15 @@ class Market(World):
         """Revenue and the running costs of one provider, depreciation included."""
         ledger, hardware, months = self.ledger, self.settings.hardware, self.clock.months
         gpus = p.fleet.installed(*self.gpu_shape)  # (G, R)
-        capacity = self.capacity(p)
-        utilisation = np.divide(self.service.busy[p.index], capacity, out=np.zeros_like(capacity), where=capacity > 0)
-        energy = energy_per_hour(hardware, self.roadmap.power[:, None], utilisation) * gpus
+        hours = HOURS_PER_MONTH * months
+        idling = energy_per_hour(hardware, self.roadmap.power, 0.0)[:, None] * gpus
+        working = energy_of_work(hardware, self.roadmap)[:, None] * self.merit_order(p)
+        energy = float(((idling + working) @ self.network.electricity).sum()) * hours
         ledger.pay("users", p.name, revenue, "revenue")
-        ledger.pay(
-            p.name,
-            "utilities",
-            float((energy @ self.network.electricity).sum()) * HOURS_PER_MONTH * months,
-            "energy",
-        )
+        ledger.pay(p.name, "utilities", energy, "energy")
+        if self.rental is not None:
+            ledger.pay(p.name, "merchants", float(self.rented[p.index]) * self.rental.price * hours, "rental")
+            ledger.pay("merchants", p.name, float(self.let[p.index]) * self.rental.price * hours, "rental_income")
         ledger.pay(p.name, "landlords", float(gpus.sum()) * hardware.hosting * months, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
         ledger.pay(p.name, "staff", p.overhead * months, "overhead")

@@ -5,19 +5,29 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aimarket.attribution import COLUMNS, Attribution, attribute
+from aimarket.attribution import COLUMNS, MARKET_COLUMNS, Attribution, MarketAttribution, attribute
 from aimarket.identities import Identity, Stocks, audit
 from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
-from aimarket.ledger import EXPENSES, SERVING_COST
+from aimarket.ledger import INCOME, NON_CASH, SERVING_COST
 from aimarket.population import Floats
+from aimarket.statements import statements
+from aimarket.surplus import divide_surplus
+from aimarket.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
+
+_SERVING_CASH = tuple(account for account in SERVING_COST if account not in NON_CASH)
+_MARKET_ACCOUNTS = (  # of the statements, summed over providers
+    *("training", "gross_profit", "net_income", "economic_profit"),
+    *("capex", "subsidy", "borrowing", "equity_raised", "dividends"),
+)
+GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
 
 
 @dataclass
@@ -26,9 +36,12 @@ class History:
 
     stocks: Stocks
     index: float = 0.0  # log of the price index
+    adjusted_index: float = 0.0  # log of the price index at constant quality
     price: Floats = field(default_factory=lambda: np.zeros(0))
+    quality: Floats = field(default_factory=lambda: np.zeros(0))
     value: Floats = field(default_factory=lambda: np.zeros(0))
     costs: dict[str, Attribution] = field(default_factory=dict)
+    market_cost: MarketAttribution = field(default_factory=MarketAttribution)
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
@@ -42,15 +55,16 @@ def measure(market: "Market", history: History) -> Tables:
 
     raises : IdentityBreach
     """
-    history.stocks = audit(market, history.stocks)
-    for p in market.providers:
-        attribute(market, p, history.costs.setdefault(p.name, Attribution()))
+    before, history.stocks = history.stocks, audit(market, history.stocks)
+    accounts = statements(market, before)
+    attribute(market, history.costs, history.market_cost)
     offers = _offers(market)
-    providers = _providers(market, history)
+    providers = _providers(market, history, accounts)
     segments = _segments(market)
     return {
-        "market": _market(market, history, segments, providers),
+        "market": _market(market, history, before, segments, providers, accounts),
         "providers": providers,
+        "statements": accounts,
         "offers": offers,
         "segments": segments,
         "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
@@ -93,12 +107,14 @@ def _use(market: "Market", pick: Any) -> dict[str, Any]:
     totals, months = market.totals, market.clock.months
     by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
     tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
+    spend, done = by_segment(market.served * market.price), by_segment(totals.tasks * market.service.served)
     return {
         "tasks": tasks,
         "tokens_wanted": tokens,
         "tokens_served": by_segment(totals.tokens * market.service.served),
         "tokens_per_task": ratio(tokens, tasks),
-        "spend": by_segment(market.served * market.price),
+        "spend": spend,
+        "cost_per_task": ratio(spend, done),
     }
 
 
@@ -130,6 +146,7 @@ def _offers(market: "Market") -> dict[str, Any]:
         "cached_price": relative[:, 1],
         "output_price": relative[:, 2],
         "marginal_cost": cost,
+        "opportunity_cost": market.opportunity_cost,
         "short_run_cost": market.short_run_costs(),
         "lerner": 1 - cost / price,
         "markup": ratio(price - cost, cost),
@@ -150,7 +167,7 @@ def _by_provider(market: "Market", values: Floats) -> Floats:
     return np.array([float(ordered_sum(values[p.offers])) for p in market.providers])
 
 
-def _providers(market: "Market", history: History) -> dict[str, Any]:
+def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
     books = [market.ledger.books[p.name] for p in firms]
@@ -183,29 +200,34 @@ def _providers(market: "Market", history: History) -> dict[str, Any]:
         "quality": [float(market.quality[p.offers].max()) if len(p.offers) else np.nan for p in firms],
         "gpus": history.stocks.gpus.sum(axis=(1, 2)),
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
+        **{name: getattr(market, name).sum(axis=(1, 2)) / months for name in GPU_FLOWS},
+        "gpus_wanted": market.gpus_wanted / months,
+        "gpus_unmet": market.gpus_unmet / months,
         "utilisation": ratio(busy, capacity),
         "peak_utilisation": np.where(capacity > 0, service.peak, np.nan),
+        "rented": market.rented,
+        "let": market.let,
         "wait": ratio(queued, served),
+        "training_gpu_hours": np.array([market.training_compute(p) for p in firms]) / months,
+        "inference_gpu_hours": busy * HOURS_PER_MONTH,
+        "inference_cash": (revenue - np.array([b.spent(*_SERVING_CASH) for b in books])) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
-        "revenue": revenue / months,
-        "rental_income": np.array([b.moved("rental_income") for b in books]) / months,
-        **{name: np.array([b.spent(name) for b in books]) / months for name in EXPENSES},
-        "net_income": np.array([b.net_income for b in books]) / months,
-        "capex": np.array([b.spent("capex") for b in books]) / months,
-        "borrowing": np.array([b.moved("borrowing") for b in books]) / months,
-        "cash": [b.balance["cash"] for b in books],
-        "orders": [b.balance["orders"] for b in books],
-        "book_value": [b.balance["fleet"] for b in books],
-        "debt": [b.balance["debt"] for b in books],
-        "equity": [b.equity for b in books],
+        **{name: accounts[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
         **dict(zip(COLUMNS, attribution.T, strict=True)),
     }
 
 
-def _market(market: "Market", history: History, segments: dict[str, Any], providers: dict[str, Any]) -> dict[str, Any]:
+def _market(
+    market: "Market",
+    history: History,
+    before: Stocks,
+    segments: dict[str, Any],
+    providers: dict[str, Any],
+    accounts: dict[str, Any],
+) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
-    total = lambda name: float(ordered_sum(np.asarray(providers[name], float)))  # noqa: E731
+    total = lambda name: float(ordered_sum(np.asarray((accounts | providers)[name], float)))  # noqa: E731
     use = _use(market, lambda column: float(ordered_sum(column)))
     spend, served, wanted = use["spend"], use["tokens_served"], use["tokens_wanted"]
     quantity = market.by_offer(market.served) / months
@@ -218,7 +240,6 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
-    net_income, taxes = total("net_income"), total("tax")
     Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
         market.steps
     )
@@ -231,6 +252,7 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.index)),
+        "quality_adjusted_index": float(np.exp(history.adjusted_index)),
         "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * _quality_premium(market)),
         "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
         "marginal_cost": ratio(cost, served),
@@ -245,16 +267,24 @@ def _market(market: "Market", history: History, segments: dict[str, Any], provid
         "mean_quality": quality,
         "gpus": total("gpus"),
         "gpus_on_order": total("gpus_on_order"),
+        "gpu_supply": market.gpu_supply / months if np.isfinite(market.gpu_supply) else np.nan,
+        "gpus_wanted": total("gpus_wanted"),
+        "gpus_rationed": ratio(total("gpus_unmet"), total("gpus_wanted")),
+        "gpus_scrapped": total("gpus_scrapped"),
         "utilisation": ratio(busy, capacity),
+        "rental_price": np.nan if market.rental is None else market.rental.price,
+        "scarcity": market.scarcity,
+        "rented": total("rented"),
+        "let": total("let"),
+        "training_gpu_hours": total("training_gpu_hours"),
+        "inference_gpu_hours": total("inference_gpu_hours"),
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
         "unserved_share": ratio(wanted - served, wanted),
         "consumer_surplus": surplus,
-        "producer_surplus": total("revenue") - total("energy") - total("hosting") - total("wholesale"),
-        "training": total("training"),
-        "net_income": net_income,
-        "taxes": taxes,
-        "capex": total("capex"),
-        "welfare": surplus + net_income + taxes,
+        "producer_surplus": sum(map(total, INCOME)) - sum(map(total, _SERVING_CASH)),
+        **{name: total(name) for name in _MARKET_ACCOUNTS},
+        **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
+        **divide_surplus(market, before, surplus),
     }
 
 
@@ -267,10 +297,12 @@ def _quality_premium(market: "Market") -> float:
 
 
 def _advance_index(market: "Market", history: History, value: Floats) -> None:
-    """Chain the price index by this step's change in posted prices."""
+    """Chain the price indices by this step's change in posted prices, as they are and at constant quality."""
     if history.price.size:
         history.index += tornqvist_change(market.price, history.price, value, history.value)
-    history.price, history.value = market.price.copy(), value
+        better = np.exp(-(market.quality - history.quality) * _quality_premium(market))
+        history.adjusted_index += tornqvist_change(market.price * better, history.price, value, history.value)
+    history.price, history.quality, history.value = market.price.copy(), market.quality.copy(), value
 
 
 def _consumer_surplus(market: "Market") -> float:

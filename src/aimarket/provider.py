@@ -1,5 +1,6 @@
 """A provider: a firm with a fleet, offers, rules and what they have learnt."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
+from aimarket.experience import Experience
 from aimarket.kernels.cost import capital_recovery
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, months_between
 
@@ -33,36 +35,72 @@ class Roadmap:
         released = np.flatnonzero(self.release <= month)
         return released if len(released) else np.array([0])
 
+    def ramped(self, month: float, ramp: float) -> Floats:
+        """Share of the industry's supply that may be of each generation; the first one has no ramp; (G,)."""
+        since = np.maximum(month - self.release, 0.0)
+        share = np.clip(since / ramp, 0.0, 1.0) if ramp > 0 else (self.release <= month).astype(float)
+        share[0] = 1.0
+        return share
 
-def roadmap(hardware: config.Hardware, growth: float, months: float) -> Roadmap:
+
+def no_luck(generation: str) -> float:
+    """Every generation is what the trend says."""
+    return 0.0
+
+
+def roadmap(
+    hardware: config.Hardware,
+    growth: float,
+    months: float,
+    volatility: float = 0.0,
+    luck: Callable[[str], float] = no_luck,
+) -> Roadmap:
     """The generations of the settings, then one every `cadence` years, `growth` log points a year better per USD.
 
-    growth : float, 1/year
-    months : float, length of the run
+    Those to come are a random walk about the trend: a leap is kept by the generations after it.
+
+    growth     : float, 1/year
+    months     : float, length of the run
+    volatility : float, log points per square root of a year
+    luck       : from the name of a generation to a standard normal
     """
     rows = sorted((months_between(hardware.start, g.release), name, g) for name, g in hardware.generations.items())
     listed = [(float(month), name, g.price, g.power, g.throughput) for month, name, g in rows]
     month, _, price, power, throughput = listed[-1]
-    number = 1
+    number, strayed = 1, 0.0
     while (later := month + number * hardware.cadence * MONTHS_PER_YEAR) <= months:
         years = number * hardware.cadence
-        gain, draw = np.exp(growth * years), np.exp(hardware.power_growth * years)
+        strayed += volatility * np.sqrt(hardware.cadence) * luck(f"next-{number}")
+        gain, draw = np.exp(growth * years + strayed), np.exp(hardware.power_growth * years)
         listed.append((later, f"next-{number}", price, power * draw, throughput * gain))
         number += 1
     release, names, prices, powers, throughputs = zip(*listed, strict=True)
     return Roadmap(tuple(names), *(np.array(column) for column in (release, prices, powers, throughputs)))
 
 
-def gpu_hour_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+def gpu_hour_cost(
+    hardware: config.Hardware, generations: Roadmap, electricity: float, cost_of_capital: float | None = None
+) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
-    Rental of capital, hosting and energy, spread over the planned utilisation.
+    Rental of capital, hosting and energy, spread over the planned utilisation. What a GPU earns is expected to fall
+    with obsolescence, so its rental when new is that of an annuity discounted by both.
+
+    cost_of_capital : float, 1/year; None: the discount rate common to all
     """
     years = hardware.service_life / MONTHS_PER_YEAR
-    rental = generations.price * capital_recovery(hardware.discount_rate, years) / MONTHS_PER_YEAR
+    rate = hardware.discount_rate if cost_of_capital is None else cost_of_capital
+    discount = (1 + rate) * np.exp(hardware.obsolescence) - 1
+    rental = generations.price * capital_recovery(discount, years) / MONTHS_PER_YEAR
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
     return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+
+
+def energy_of_work(hardware: config.Hardware, generations: Roadmap) -> Floats:
+    """Electricity an hour of work takes beyond idling, by generation: (G,) kWh per reference-GPU-hour."""
+    idling = energy_per_hour(hardware, generations.power, 0.0)
+    return np.asarray((energy_per_hour(hardware, generations.power, 1.0) - idling) / generations.throughput)
 
 
 def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Floats | float) -> Floats:
@@ -76,7 +114,7 @@ class Fleet:
     (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
     """
 
-    _COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered")
+    COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered", "new_site")
 
     def __init__(self) -> None:
         self.generation = np.zeros(0, dtype=np.int64)
@@ -85,8 +123,17 @@ class Fleet:
         self.arrival = np.zeros(0, dtype=np.int64)
         self.unit_cost = np.zeros(0)  # USD/GPU
         self.delivered = np.zeros(0, dtype=bool)
+        self.new_site = np.zeros(0, dtype=bool)  # on order for a site that is being built
 
-    def add(self, generation: int, regions: Floats, arrival: int, unit_cost: float, delivered: bool) -> None:
+    def add(
+        self,
+        generation: int,
+        regions: Floats,
+        arrival: int,
+        unit_cost: float,
+        delivered: bool,
+        new_site: bool = False,
+    ) -> None:
         """Add a cohort in each region that gets any; regions : (R,) GPUs."""
         where = np.flatnonzero(regions > 0)
         count = len(where)
@@ -96,19 +143,25 @@ class Fleet:
         self.arrival = np.append(self.arrival, np.full(count, arrival))
         self.unit_cost = np.append(self.unit_cost, np.full(count, unit_cost))
         self.delivered = np.append(self.delivered, np.full(count, delivered))
+        self.new_site = np.append(self.new_site, np.full(count, new_site))
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
-        for name in self._COLUMNS:
+        for name in self.COLUMNS:
             setattr(self, name, getattr(self, name)[which])
 
     def hand_over(self, share: float, to: "Fleet") -> None:
         """Hand a share of every cohort over, orders included."""
-        for name in self._COLUMNS:
-            given = self.gpus * share if name == "gpus" else getattr(self, name)
-            setattr(to, name, np.append(getattr(to, name), given))
+        to.take_over(self, share * self.gpus, self.unit_cost)
         self.gpus = self.gpus * (1 - share)
         self.keep(self.gpus > 0)
+
+    def take_over(self, other: "Fleet", gpus: Floats, unit_cost: Floats) -> None:
+        """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
+        some = gpus > 0
+        for name, column in {name: getattr(other, name) for name in self.COLUMNS}.items():
+            column = {"gpus": gpus, "unit_cost": unit_cost}.get(name, column)
+            setattr(self, name, np.append(getattr(self, name), column[some]))
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
@@ -126,6 +179,11 @@ class Fleet:
         value = self.gpus * self.unit_cost * self.remaining(step, life)
         return float(value[self.delivered].sum())
 
+    def power(self, which: NDArray[np.bool_], generations: Roadmap, regions: int) -> Floats:
+        """What some cohorts draw at full load, (R,) kW."""
+        drawn = self.gpus * generations.power[self.generation]
+        return np.bincount(self.region[which], drawn[which], minlength=regions)
+
 
 class Provider(mesa.Agent):  # type: ignore[type-arg]
     """One firm of the market. Its money is in the ledger, its offers are columns of the menu."""
@@ -137,13 +195,24 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.settings = settings
         self.offers = offers  # (M,) columns of the menu that it owns
         self.fleet = Fleet()
+        self.room = np.zeros(0)  # kW its live sites can feed, (R,)
+        self.unmet = 0.0  # reference GPUs wanted, affordable and not to be had last step
         self.active = settings.active
         self.waiting = not settings.active  # has not been in business yet
         self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training", "entry")}
+        self.memory["finance"] = {}
         self.overhead = settings.overhead  # USD a month; goes along in mergers and break-ups
         self.training_effort = 0.0  # USD since the last launch
+        self.training_outlay = 0.0  # USD last paid for a step of training
         self.months_in_training = 0.0
-        self.efficiency = settings.efficiency  # log tokens per GPU-hour above the common trend
+        # log tokens per GPU-hour above the common trend: software, distillation, architecture
+        self.private_technology = np.array([settings.efficiency, 0.0, 0.0])
+        self.experience = Experience()
         self.burn = 0.0  # USD a month lost by operations last step
         self.cash_cost = 0.0  # USD a month of cash expenses last step
         self.tax_losses = 0.0  # USD of losses to set against later profit
+
+    @property
+    def efficiency(self) -> float:
+        """Log tokens per GPU-hour above the common trend."""
+        return float(self.private_technology.sum())

@@ -47,6 +47,7 @@ class Frames(ABC):
     providers = _made_once("providers")
     offers = _made_once("offers")
     segments = _made_once("segments")
+    statements = _made_once("statements")
     ledger = _made_once("ledger")
     events = _made_once("events")
 

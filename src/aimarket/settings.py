@@ -157,15 +157,21 @@ class Rates:
 @node
 class Technology:
     rates: Rates  # log points a year
-    volatility: NonNegative  # of each common trend, log points per square root of a year
-    private_volatility: NonNegative  # of each provider's own level, likewise
+    volatility: NonNegative  # of each common trend, generations to come included, log points per square root of a year
+    private_volatility: NonNegative  # of each driver of a provider's own, likewise
     spillover: NonNegative  # rate at which the private part leaks away, 1/year
+    learning: NonNegativeUtils  # exponent of cumulative tokens in tokens per GPU-hour; 0: no learning by doing
+    learning_private: Share  # share of learning that is from a provider's own tokens, the rest from everybody's
+    prior_experience: Positive  # years of the first step's tokens that had been served before the run
     reference_rating: Rating  # Arena rating of quality 0
     quality_cost: NonNegative  # kappa_Q: log cost per logit of quality
     quality_gain: NonNegative  # logits per log point of training
     training_scale: Positive  # USD of training that counts as 1
     quality_shock: NonNegative  # standard deviation of a model's quality, logits
-    open_weights_lag: Months  # months by which open weights follow gains of the closed frontier
+    ageing: NonNegativeUtils  # logits a year a model loses against what users expect
+    open_weights_lag: Months  # months by which the best open weights follow the closed frontier
+    open_weights_gap: NonNegativeUtils  # logits by which they stay below it
+    training_compute: Share  # share of training outlays that pays for GPUs and their energy
 
 
 @node
@@ -174,6 +180,17 @@ class Generation:
     price: Positive  # USD/GPU
     power: Positive  # kW
     throughput: Positive  # tokens per GPU-hour relative to the reference GPU
+
+
+@node
+class Rental:
+    """The market for GPU-hours outside the firms of the roster."""
+
+    fleet: Positive  # reference GPUs of merchants when the run starts
+    elasticity: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0.05, le=20)]  # of the world's demand
+    demand_growth: Rate  # log points a year of the rest of the world's demand at a constant price
+    adjustment: NonNegative  # log points a year by which merchants' fleet grows per log point of price over cost
+    lettable: Share  # share of idle hours that can be let
 
 
 @node
@@ -186,13 +203,30 @@ class Hardware:
     idle_power: Share  # power of an idle GPU over its full power
     hosting: NonNegative  # USD a GPU-month: space, network, maintenance
     service_life: Annotated[int, Field(strict=True, ge=1, le=1200)]  # months, also the depreciation period
-    lead_time: Months  # months from payment to delivery
+    lead_time: Months  # months from payment to delivery in a live site
+    new_site_lead_time: Months  # months from payment to delivery in a site to be built
+    headroom: NonNegative | None  # power of a site beyond what is first installed, over that; null: room for all
+    supply: Positive | None  # GPUs a month the industry makes when the run starts; null: without limit
+    supply_growth: Rate  # of it, log points a year
+    supply_ramp: NonNegative  # months from release until all of the supply may be of a new generation
+    supply_priority: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]  # 0: pro rata to orders
+    volume_discount: OpenShare  # off the price of a very large order
+    early_delivery: NonNegative  # months by which a very large order comes earlier
+    volume_scale: Positive  # GPUs a month at which an order has half of both
+    scrapping: Flag  # whether GPUs go when their hours earn less than their cash cost
+    resale: Share  # of the value of a used GPU that a failed provider's fetch; 0: nobody buys them
     discount_rate: Share  # a year, in the rental price of capital
+    obsolescence: Annotated[
+        float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)
+    ]  # log points a year by which what a GPU earns is expected to fall, in the rental price of capital
     planned_utilisation: PositiveShare  # at which long-run cost is reckoned
     maximum_utilisation: Annotated[
         float, Field(strict=True, gt=0, le=0.999)
     ]  # load above this share of capacity is turned away
     concurrency: Positive  # requests in service at once on one reference GPU
+    rental: Rental | None  # null: no market for GPU-hours
+    batch_half: Positive | None  # requests at once on a GPU at which each is half as fast as alone; null: never slower
+    load_balancing: Flag  # load goes where an answer takes least, not only where there is room
 
 
 @node
@@ -213,10 +247,27 @@ class Geography:
 
 
 @node
+class Equity:
+    """When a provider asks investors for money, and what they give."""
+
+    trigger: NonNegative  # months of runway below which a provider asks
+    round: NonNegative  # months of runway it asks for
+    interval: NonNegative  # months from one round to the next at least
+    dilution: OpenShare  # largest share of the provider that new investors get in a round
+    required_return: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0, le=10)]  # a year
+    learning: PositiveShare  # weight of a month in the contribution of serving and its growth, as investors expect them
+    growth_limit: Annotated[
+        float, Field(strict=True, allow_inf_nan=False, ge=0, le=1)
+    ]  # log points a month: bound on the growth expected
+
+
+@node
 class Finance:
     tax_rate: OpenShare
     covenant: OpenShare  # debt allowed over total assets
     cash_buffer: NonNegative  # months of cash expenses kept
+    payout: Share  # share of spare cash paid out as dividends, a month
+    equity: Equity | None  # null: no equity rounds
 
 
 @node
@@ -251,6 +302,7 @@ class Provider:
     cash: NonNegative  # USD
     debt: NonNegative  # USD
     interest_rate: Share  # a year
+    cost_of_capital: Share | None = None  # a year, of its GPUs; null: the discount rate common to all
     overhead: NonNegative  # USD/month
     efficiency: Rate  # log tokens per GPU-hour beyond what its offers' throughput or margin says; rivals learn it away
     appeal: Utils  # utils: mean taste of all users for this provider
@@ -302,7 +354,8 @@ class Shock:
 
 @node
 class Record:
-    tables: tuple[Literal["market", "providers", "offers", "segments", "ledger", "events"], ...]
+    tables: tuple[Literal["market", "providers", "statements", "offers", "segments", "ledger", "events"], ...]
+    attribution: Literal["lmdi", "shapley"]  # how the change of unit cost is parted among its drivers
 
 
 @node

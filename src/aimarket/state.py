@@ -1,7 +1,7 @@
 """The state of the market, and the questions one may ask of it; what changes it is in `market.py`."""
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import mesa
 import numpy as np
@@ -11,16 +11,20 @@ from aimarket import demand
 from aimarket import settings as config
 from aimarket.build import Clock, electricity_price
 from aimarket.catalogue import Catalogue
+from aimarket.experience import Experience, learning_level
 from aimarket.finance import credit
 from aimarket.innovation import Technology
 from aimarket.kernels.diffusion import bass_adoption
+from aimarket.kernels.purchase import volume_effect
+from aimarket.kernels.rationing import merit_order
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap, energy_per_hour, gpu_hour_cost
+from aimarket.provider import Provider, Roadmap, energy_of_work, energy_per_hour, gpu_hour_cost
+from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service, peak_over_mean
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from aimarket.views import Panel, View, survey
 
 Floats = NDArray[np.float64]
@@ -57,6 +61,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     panel_rows: Integers  # (K,) rows of `users` in the research panel
     panel_tastes: Floats  # (K, F) utils
     starting_hours: Floats  # (J,) reference-GPU-hours/Mtok
+    best_open_at_start: float  # logits, of open weights
 
     # Carried from step to step
     users: Users
@@ -64,7 +69,10 @@ class State(mesa.Model):  # type: ignore[type-arg]
     owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger
     technology: Technology
+    rental: RentalMarket | None
+    experience: Experience  # of the industry
     quality: Floats  # (J,) logits
+    model_age: Floats  # (J,) years since the model was new
     closed_frontier: list[float]  # logits, one entry a step
     price: Floats  # (J,) USD/Mtok, posted
     posted_before: Floats  # (J,) USD/Mtok
@@ -78,17 +86,28 @@ class State(mesa.Model):  # type: ignore[type-arg]
     gpus_retired: Floats  # (F, G, R)
     gpus_delivered: Floats
     gpus_ordered: Floats
+    gpus_scrapped: Floats  # of those retired, before the end of their life
+    gpus_bought: Floats  # used, from providers that failed
+    gpus_sold: Floats
+    condemned: NDArray[np.bool_]  # (F, G, R) whose hours are not worth their cash cost
+    gpus_wanted: Floats  # (F,) that providers meant to order and could pay for
+    gpus_unmet: Floats  # (F,) of them, not to be had
     gpus_transferred: Floats  # installed ones handed over among providers
     orders_transferred: Floats
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
+    opportunity_cost: Floats  # (J,) USD/Mtok
     adoption: Floats  # (S,) probability
     panel_menu: Menu
     panel: Panel
     totals: demand.Totals
     work: Floats  # (S, R, J) reference GPUs wanted on average
     capacity_used: Floats  # (F, R) reference GPUs installed while serving
+    rented: Floats  # (F,) reference GPUs kept at work on capacity of others
+    let: Floats  # (F,) own reference GPUs kept at work for others
+    merchants_let: float  # reference GPUs of merchants at work
+    world_rented: float  # reference GPUs the rest of the world keeps at work
     service: Service
     served: Floats  # (S, R, J) Mtok of the reference mix
     revenue: Floats  # (J,) USD
@@ -134,13 +153,18 @@ class State(mesa.Model):  # type: ignore[type-arg]
             on_sale=active[self.owner],
             price=self.price,
             rise=np.log(self.price / self.posted_before),
-            quality=self.quality,
+            quality=self.perceived_quality,
             appeal=catalogue.appeal,
             speed=catalogue.speed,
             mix=catalogue.mix,
             latency=self.latency,
             outage=self.outage,
         )
+
+    @property
+    def perceived_quality(self) -> Floats:
+        """(J,) logits: what a model is to users who expect ever more of one."""
+        return self.quality - self.settings.technology.ageing * self.model_age
 
     def survey(self, menu: Menu, adoption: Floats, segments: Segments | None = None) -> Panel:
         """What the research panel answers about a menu."""
@@ -201,6 +225,27 @@ class State(mesa.Model):  # type: ignore[type-arg]
             return policy.tax_rate
         return self.settings.finance.tax_rate
 
+    @property
+    def open_weights_terms(self) -> tuple[float, float]:
+        """By how many months and logits the best open weights trail the closed frontier."""
+        policy, settings = self.settings.policy, self.settings.technology
+        if policy.open_weights_release and self.months_so_far >= policy.start:
+            return 0.0, 0.0
+        return float(settings.open_weights_lag), settings.open_weights_gap
+
+    @property
+    def compute_subsidy(self) -> float:
+        """Share of the price of GPUs that the treasury pays."""
+        policy = self.settings.policy
+        return policy.compute_subsidy or 0.0 if self.months_so_far >= policy.start else 0.0
+
+    @property
+    def barred_regions(self) -> NDArray[np.bool_]:
+        """(R,) where no new GPUs may be delivered."""
+        policy = self.settings.policy
+        limited = policy.export_limit if self.months_so_far >= policy.start else ()
+        return np.array([name in limited for name in self.network.names], dtype=bool)
+
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""
         potential = self.segments.population
@@ -219,9 +264,25 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def reckon_hours_per_mtok(self) -> Floats:
         """(J,) reference-GPU-hours a Mtok of the reference mix takes with today's technology and models."""
-        efficiency = np.array([p.efficiency for p in self.providers])[self.catalogue.provider]
+        efficiency = np.array([p.efficiency for p in self.providers]) + self.learning_levels()
+        efficiency = efficiency[self.catalogue.provider]
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
         return np.asarray(self.starting_hours * np.exp(dearer - self.technology.common.sum() - efficiency))
+
+    def learning_levels(self) -> Floats:
+        """(F,) log tokens per GPU-hour that each provider has from learning by doing."""
+        settings, everybody = self.settings.technology, self.experience.log_growth
+        return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
+
+    def training_compute(self, p: Provider) -> float:
+        """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
+        outlay = p.training_outlay * self.settings.technology.training_compute
+        if outlay <= 0:
+            return 0.0
+        busy = replace(self.settings.hardware, planned_utilisation=1.0)
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        hour = gpu_hour_cost(busy, self.roadmap, electricity)[self.roadmap.on_sale(self.months_so_far)].min()
+        return float(outlay / hour)
 
     def reckon_work(self) -> Floats:
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
@@ -244,35 +305,158 @@ class State(mesa.Model):  # type: ignore[type-arg]
         on_sale = self.roadmap.on_sale(self.months_so_far)
         best, hour = [], []
         for p in self.providers:
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            cost = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)[on_sale]
+            cost = self.gpu_hour_costs(p)[on_sale]
             best.append(on_sale[cost.argmin()])
             hour.append(cost.min())
         own = self.hours_per_mtok * np.array(hour)[self.owner]
         return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
+    def merit_order(self, p: Provider) -> Floats:
+        """(G, R) reference GPUs of each generation at work on average, own load and what is let; the cheapest first."""
+        capacity = self.roadmap.throughput[:, None] * p.fleet.installed(*self.gpu_shape)
+        busy, installed = self.service.busy[p.index], capacity.sum(axis=0)
+        idle = np.maximum(installed - busy, 0.0)
+        share = self.let[p.index] / idle.sum() if idle.sum() > 0 else 0.0
+        return merit_order(busy + share * idle, capacity, energy_of_work(self.settings.hardware, self.roadmap))
+
+    def marginal_energy(self, p: Provider) -> float:
+        """USD an hour of work on the dearest generation at work takes; of the cheapest one installed if none works."""
+        energy = energy_of_work(self.settings.hardware, self.roadmap)
+        working = (self.merit_order(p) > 0).any(axis=1)
+        installed = p.fleet.installed(*self.gpu_shape).any(axis=1)
+        used = working if working.any() else installed
+        if not used.any():
+            return 0.0
+        hour = energy[used].max() if working.any() else energy[used].min()
+        return float(hour * electricity_price(p.settings, self.network, f"providers.{p.name}"))
+
+    def gpu_hour_costs(self, p: Provider) -> Floats:
+        """Long-run cost of an hour of one busy reference GPU on each generation: (G,) USD/hour.
+
+        At the price that `p` pays after subsidy and the discount on what it buys to keep a fleet of its size.
+        """
+        hardware = self.settings.hardware
+        a_month = float(p.fleet.gpus[p.fleet.delivered].sum()) / hardware.service_life
+        discount = hardware.volume_discount * volume_effect(a_month, hardware.volume_scale)
+        price = self.roadmap.price * (1 - discount) * (1 - self.compute_subsidy)
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        return gpu_hour_cost(hardware, replace(self.roadmap, price=price), electricity, p.settings.cost_of_capital)
+
+    def supply_mix(self, p: Provider) -> Floats:
+        """Where the industry could take one more GPU for `p` from: cheapest generations first, as far as they ramped.
+
+        returns : (G,) float, 1, sum 1
+        """
+        on_sale, mix, left = self.roadmap.on_sale(self.months_so_far), np.zeros(self.gpu_shape[0]), 1.0
+        ramped, costs = self.ramped, self.gpu_hour_costs(p)
+        for g in on_sale[np.argsort(costs[on_sale], kind="stable")]:
+            mix[g] = min(left, ramped[g])
+            left -= mix[g]
+        return mix / mix.sum()
+
+    def gpu_hour_value(self, p: Provider) -> float:
+        """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
+        return float(self.supply_mix(p) @ self.gpu_hour_costs(p)) if self.rental is None else self.rental.price
+
+    @property
+    def ramped(self) -> Floats:
+        """(G,) share of the industry's supply that may be of each generation by the end of this step."""
+        hardware = self.settings.hardware
+        ramp = hardware.supply_ramp if hardware.supply is not None else 0.0
+        return self.roadmap.ramped(self.months_so_far + (self.clock.months if ramp > 0 else 0.0), ramp)
+
+    @property
+    def gpu_supply(self) -> float:
+        """GPUs of which the industry takes orders in this step; inf without limit."""
+        hardware = self.settings.hardware
+        if hardware.supply is None:
+            return np.inf
+        growth = np.exp(hardware.supply_growth * self.months_so_far / MONTHS_PER_YEAR)
+        left = self.settings.shock.gpu_supply if self.shocked else 1.0
+        return float(hardware.supply * growth * left * self.clock.months)
+
+    def hour_earned(self, p: Provider) -> float:
+        """The most that a busy hour of a reference GPU earns on one of `p`'s offers at posted prices, USD."""
+        hours = self.hours_per_mtok[p.offers]
+        own = hours > 0
+        return float((self.price[p.offers][own] / hours[own]).max(initial=0.0))
+
+    def uneconomic(self, p: Provider) -> NDArray[np.bool_]:
+        """(G, R) where the hours of `p`'s GPUs are worth less than hosting and energy; nowhere if nobody looks."""
+        if not self.settings.hardware.scrapping:
+            return np.zeros(self.gpu_shape, dtype=bool)
+        return self.earnings_of_gpus(self.gpu_hour_value(p)) < self.cash_costs_of_gpus
+
+    def earnings_of_gpus(self, hour: float) -> Floats:
+        """(G, 1) USD an hour that GPUs earn at the planned utilisation if a busy reference-GPU-hour earns `hour`."""
+        return np.asarray(hour * self.settings.hardware.planned_utilisation * self.roadmap.throughput[:, None])
+
+    @property
+    def cash_costs_of_gpus(self) -> Floats:
+        """(G, R) USD an hour of hosting and energy at the planned utilisation."""
+        hardware = self.settings.hardware
+        energy = energy_per_hour(hardware, self.roadmap.power[:, None], hardware.planned_utilisation)
+        return np.asarray(hardware.hosting / HOURS_PER_MONTH + energy * self.network.electricity)
+
     def short_run_costs(self) -> Floats:
-        """(J,) USD/Mtok: energy on the least efficient GPUs installed, or the wholesale price."""
-        costs = np.zeros(len(self.providers))
+        """(J,) USD/Mtok: energy on the marginal generation plus the shadow price of capacity, or the wholesale price.
+
+        In hours when it is full a firm gives up the rental price for an hour more of work, or what the work turned away
+        would have brought if there is no rental market.
+        """
+        hour = np.zeros(len(self.providers))
         for p in self.providers:
-            used = p.fleet.installed(*self.gpu_shape).sum(axis=1) > 0
-            energy = energy_per_hour(self.settings.hardware, self.roadmap.power, 1.0) / self.roadmap.throughput
-            electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-            costs[p.index] = energy[used].max() * electricity if used.any() else 0.0
-        own = self.hours_per_mtok * costs[self.owner]
+            energy, tight = self.marginal_energy(p), self.service.tight[p.index]
+            scarce = self.worth_of_work(p) if self.rental is None else self.rental.price
+            hour[p.index] = energy + tight * max(0.0, scarce - energy)
+        own = self.hours_per_mtok * hour[self.owner]
         return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
+
+    def worth_of_work(self, p: Provider) -> float:
+        """USD an hour of a reference GPU brings at posted prices, over the work users want done; 0 without any."""
+        work = self.by_offer(self.work)[p.offers]
+        hours = self.hours_per_mtok[p.offers]
+        if not work.any():
+            return 0.0
+        per_hour = np.divide(self.price[p.offers], hours, out=np.zeros_like(hours), where=hours > 0)
+        return float(ordered_sum(work * per_hour) / ordered_sum(work))
+
+    @property
+    def scarcity(self) -> float:
+        """Rental price of a GPU-hour over its long-run cost; 1 without a rental market."""
+        return 1.0 if self.rental is None else self.rental.price / self.merchant_cost()
+
+    def merchant_cost(self) -> float:
+        """Long-run cost of an hour of a reference GPU where electricity costs what users' regions pay on average."""
+        network = self.network
+        electricity = float(network.electricity @ network.weights / network.weights.sum())
+        costs = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)
+        return float(costs[self.roadmap.on_sale(self.months_so_far)].min())
+
+    def open_rental_market(self) -> RentalMarket | None:
+        """The rental market on the eve of the first step, at long-run cost; None if the settings have none."""
+        settings = self.settings.hardware.rental
+        cost = self.merchant_cost()
+        return None if settings is None else RentalMarket(first_price=cost, price=cost, fleet=settings.fleet)
 
     @property
     def wholesale_price(self) -> Floats:
         """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
         dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
-        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum()))
+        learnt = learning_level(0.0, self.experience.log_growth, self.settings.technology)
+        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum() - learnt))
+
+    def opportunity_costs(self) -> Floats:
+        """(J,) USD/Mtok that rules see: long-run cost times the scarcity of GPU-hours, or the wholesale price."""
+        own = np.isnan(self.catalogue.wholesale)
+        return np.where(own, self.marginal_cost * self.scarcity, self.marginal_cost)
 
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
         lead = self.lead_time
-        ends = fleet.delivered & (fleet.arrival + self.life <= self.steps + lead)
+        ends = fleet.arrival + self.life <= self.steps + lead
+        ends = fleet.delivered & (ends | self.condemned[p.index, fleet.generation, fleet.region])
         reference = fleet.gpus * throughput[fleet.generation]
         return View(
             step=self.steps,
@@ -282,7 +466,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             menu=self.panel_menu,
             panel=self.panel,
             settings=self.settings.users,
-            costs=self.marginal_cost[p.offers],
+            costs=self.opportunity_cost[p.offers],
             prices=self.price[p.offers],
             price_cap=self.price_cap,
             revenue=float(ordered_sum(self.revenue[p.offers])),
@@ -299,10 +483,18 @@ class State(mesa.Model):  # type: ignore[type-arg]
             peak=peak_over_mean(self.work[:, :, p.offers], self.network),
             lead_time=lead,
             gpu_throughput=float(throughput[self.generation[p.index]]),
+            quality=self.quality[p.offers],
+            training_effort=p.training_effort,
+            months_in_training=p.months_in_training,
+            quality_gain=self.settings.technology.quality_gain,
+            training_scale=self.settings.technology.training_scale,
         )
 
     @property
     def lead_time(self) -> int:
-        """Steps from ordering a GPU to its delivery, at least one."""
-        months = self.settings.hardware.lead_time * (self.settings.shock.lead_time if self.shocked else 1.0)
-        return max(1, self.clock.steps(months))
+        """Steps from ordering a GPU for a live site to its delivery, at least one."""
+        return self.delivery_steps(self.settings.hardware.lead_time)
+
+    def delivery_steps(self, months: float) -> int:
+        """Steps that a lead time of some months takes now, at least one."""
+        return max(1, self.clock.steps(months * (self.settings.shock.lead_time if self.shocked else 1.0)))

@@ -146,6 +146,11 @@ class View:
     peak: float  # highest hourly load over mean load last step
     lead_time: float  # steps
     gpu_throughput: float  # reference GPUs per GPU that can be bought now
+    quality: Floats  # (M,) logits, own models as if new
+    training_effort: float  # USD spent on the next model so far
+    months_in_training: float  # since the last model
+    quality_gain: float  # logits per log point of training
+    training_scale: float  # USD of training that counts as 1
 
     @cached_property
     def demand(self) -> Demand:

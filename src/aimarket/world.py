@@ -5,11 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, innovation
+from aimarket import demand, innovation, procurement
 from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
 from aimarket.data import list_prices
+from aimarket.experience import Experience
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import create_users, provider_tastes, segment_columns
@@ -49,7 +50,10 @@ class World(State):
     def _create_offers(self) -> None:
         settings = self.settings
         months = settings.run.steps * self.clock.months
-        self.roadmap = roadmap(settings.hardware, settings.technology.rates.hardware, months)
+        technology, luck = settings.technology, innovation.generation_luck(self.streams)
+        self.roadmap = roadmap(settings.hardware, technology.rates.hardware, months, technology.volatility, luck)
+        self.experience = Experience()
+        self.rental = self.open_rental_market()
         self.technology = innovation.Technology(common=np.zeros(len(innovation.DRIVERS)))
         self.catalogue = create_catalogue(settings, list_prices())
         tastes = provider_tastes(
@@ -57,6 +61,7 @@ class World(State):
         )
         self.panel_tastes = tastes[self.panel_rows]
         self.quality = self.catalogue.quality.copy()
+        self.model_age = np.zeros(len(self.quality))
         self.price = self.catalogue.list_price.copy()
         self.posted_before = self.price.copy()
         self.starting_hours = starting_hours(self.catalogue, settings, self.roadmap, self.network)
@@ -76,6 +81,9 @@ class World(State):
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         self.closed_frontier = []
         self.closed_frontier.append(self.best_closed_quality())
+        opened = self.catalogue.quality[self.catalogue.open_weights]
+        behind = self.closed_frontier[0] - self.settings.technology.open_weights_gap
+        self.best_open_at_start = float(opened.max()) if opened.size else behind
 
     def _open_for_business(self) -> None:
         """Size the fleets for the demand expected at list prices, open the books, let the first adopters choose."""
@@ -87,10 +95,12 @@ class World(State):
         for p in self.providers:
             if not p.active:
                 self.ledger.open(p.name, 0.0, 0.0, 0.0)
+                procurement.open_sites(self, p)
                 continue
             gpus = float(ordered_sum(work[p.offers])) / self.settings.hardware.planned_utilisation
             start_fleet(p.fleet, p.settings, gpus, self.roadmap, self.network, self.life, self.clock, p.name)
             self.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(1, self.life))
+            procurement.open_sites(self, p)
             gpus = float(p.fleet.gpus.sum())
             p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)

@@ -133,7 +133,7 @@ def test_every_experiment_runs_two_steps(name: str) -> None:
 CHOICES = [
     (r"run/.*", r".*", "length and resolution of a run"),
     (r"experiment/.*", r".*", "an experiment is a design: its header says what it sets and why"),
-    (r"(users|provider|provider/offer|roster)/textbook", r".*", "units and zeros of a textbook market"),
+    (r"(users|provider|provider/offer|roster|hardware)/textbook", r".*", "units and zeros of a textbook market"),
     (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),
     (r"(policy|shock)/.*", r"start|months", "a date is chosen"),
     (r"shock/.*", r"demand|lead_time|gpu_supply", "1 is no shock; else a documented assumption"),

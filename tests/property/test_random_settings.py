@@ -28,7 +28,7 @@ from aimarket.schema import TABLES
 from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, rule_class, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples
-SWITCHED = ("technology", "policy", "shock", "geography", "entry")  # groups whose options are drawn as well
+SWITCHED = ("technology", "policy", "shock", "geography", "hardware", "entry")  # groups whose options are drawn as well
 TINY = {"users.size": 200, "run.panel": 60, "run.steps": 3}
 QUIET = settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -85,6 +85,8 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
         for group in SWITCHED
         if draw(st.booleans()) and not (group == "geography" and sited)
     }
+    if groups.get("policy") == "export_limit" and not sited:  # it names regions
+        groups["geography"] = "default"
     rules = {}
     for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=4)):
         shelf = draw(st.sampled_from(SHELVES))
@@ -125,7 +127,8 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
 FINITE = [
     column.name
     for column in TABLES["market"]
-    if column.unit.split("/")[0] in ("users", "tasks", "Mtok", "GPU") and column.name != "tokens_per_task"
+    if column.unit.split("/")[0] in ("users", "tasks", "Mtok", "GPU")
+    and column.name not in ("tokens_per_task", "gpu_supply")
 ]
 FINITE += ["spend", "price_index", "hhi", "cr4", "leader_share", "active_providers", "producer_surplus"]
 FINITE += ["training", "net_income", "taxes", "capex"]
@@ -228,7 +231,12 @@ def declared(config: Mapping[str, Any], key: str) -> Any:
 
 BASE = functools.partial(composed, "roster=duopoly")
 KEYS = [key for key, _ in leaves(composed("roster=duopoly")) if not key.startswith("providers.beta")]
-SCALARS = [key for key in KEYS if not key.endswith(".kind") and not key.startswith(("geography.profiles", "record"))]
+NOT_SCALAR = ("geography.profiles", "record", "policy.export_limit", "policy.merger", "policy.break_up")
+SCALARS = [
+    key
+    for key in KEYS
+    if not key.endswith(".kind") and (not key.startswith(NOT_SCALAR) or key == "policy.merger_allowed")
+]
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}
 VALUES = {"text": "plenty", "list": [1], "mapping": {"a": 1}, "flag": True, "nothing": None}
 
@@ -261,7 +269,14 @@ def test_every_wrong_type_is_told(wrong: str) -> None:
     for key in SCALARS:
         if VALUES[wrong] is None and "or null" in words(declared(BASE(), key)):
             continue
-        if wrong in ("text", "flag") and key.split(".")[-1] in ("outputs", "study", "profile", "open_weights"):
+        if wrong in ("text", "flag") and key.split(".")[-1] in (
+            "outputs",
+            "study",
+            "profile",
+            "open_weights",
+            "open_weights_release",
+            "merger_allowed",
+        ):
             continue
         line = refused(changed(BASE(), {key: VALUES[wrong]}), key)
         assert WRONG[wrong] in line, line

@@ -10,7 +10,7 @@ from aimarket import finance
 from aimarket.ledger import Ledger
 from aimarket.settings import Finance
 
-TERMS = Finance(tax_rate=0.25, covenant=0.5, cash_buffer=2.0)
+TERMS = Finance(tax_rate=0.25, covenant=0.5, cash_buffer=2.0, payout=0.0, equity=None)
 
 
 def opened(cash: float = 100.0, debt: float = 0.0, fleet: float = 0.0) -> Ledger:

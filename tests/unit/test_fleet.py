@@ -121,7 +121,7 @@ def test_a_gpu_hour_costs_what_the_oracle_says(settings):
         # The oracle spreads a year of full power over the hours used; here an idle GPU draws less.
         drawn = generations.power[g] * (busy + (1 - busy) * idle)
         expected = capital.gpu_hour_cost(
-            hardware.discount_rate,
+            (1 + hardware.discount_rate) * np.exp(hardware.obsolescence) - 1,
             hardware.service_life / 12,
             busy,
             hardware.power_usage_effectiveness,

@@ -97,7 +97,7 @@ CASES: list[tuple[Tampering, str]] = [
     (add(1e7, "fleet", "retained"), "book value = cost - depreciation (alpha)"),
     (add(1e7, "fleet", "-orders"), "book value = cost - depreciation (alpha)"),
     (add(1e7, "orders", "retained"), "prepaid orders at cost (alpha)"),
-    (add(1e7, "retained", "-paid_in"), "change in retained earnings = net income (alpha)"),
+    (add(1e7, "retained", "-paid_in"), "change in retained earnings = net income - dividends (alpha)"),
     (more_gpus(delivered=True), "GPUs = before + in - out (beta"),
     (more_gpus(delivered=False), "GPU orders = before + in - out (beta"),
     (inflate_outage, "tokens wanted = served + unserved"),

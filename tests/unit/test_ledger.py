@@ -29,6 +29,7 @@ MOVES = st.one_of(
     st.tuples(st.just("between"), st.sampled_from(FIRMS), st.just(""), st.just("wholesale"), amounts),
     st.tuples(st.just("deliver"), st.sampled_from(FIRMS), st.just(""), st.just(""), amounts),
     st.tuples(st.just("depreciate"), st.sampled_from(FIRMS), st.just(""), st.just(""), amounts),
+    st.tuples(st.just("write_down"), st.sampled_from(FIRMS), st.just("fleet"), st.just(""), amounts),
     st.tuples(st.just("write_off"), st.sampled_from(FIRMS), st.just(""), st.just(""), amounts),
     st.tuples(st.just("close"), st.sampled_from(FIRMS), st.just(""), st.just(""), amounts),
 )
@@ -53,6 +54,8 @@ def apply(ledger: Ledger, move: str, firm: str, other: str, account: str, amount
         ledger.transfer(firm, "orders", "fleet", amount)
     elif move == "close":
         ledger.close_step()
+    elif move == "write_down":
+        ledger.write_down(firm, other, amount)
     else:
         getattr(ledger, move)(*((firm, amount) if move == "depreciate" else (firm,)))
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aimarket import load
+from aimarket.kernels.balancing import balance_load
+from aimarket.kernels.rationing import place_load
 from aimarket.serving import Network, create_network, peak_over_mean, serve
 from aimarket.theory import queueing
 
@@ -22,7 +24,9 @@ def configuration():
 
 @pytest.fixture(scope="module")
 def hardware(configuration):
-    return replace(configuration.hardware, concurrency=1.0, maximum_utilisation=0.95)
+    """Speed does not depend on load, and load leaves its region only where there is no room."""
+    switched_off = {"batch_half": None, "load_balancing": False}
+    return replace(configuration.hardware, concurrency=1.0, maximum_utilisation=0.95, **switched_off)
 
 
 def network(profile: np.ndarray = FLAT, delay: np.ndarray | None = None) -> Network:
@@ -123,11 +127,31 @@ def test_bought_capacity_is_always_there(hardware):
         np.full(1, 0.3),
         np.full((1, 1), 2.0),
         network(),
-        hardware,
+        replace(hardware, batch_half=10.0),
+        np.ones(1, dtype=bool),
     )
     assert service.served.item() == 1
     assert service.latency.item() == pytest.approx(0.1 + 0.3 + 2.0)
     assert service.peak.item() == 0
+
+
+# ── batches ──
+
+
+@pytest.mark.parametrize("load", [0.0, 2.0, 5.0, 9.0])
+def test_an_answer_takes_longer_the_more_share_a_gpu(hardware, load):
+    busy = replace(hardware, concurrency=40.0, batch_half=20.0, planned_utilisation=0.5)
+    service = serve_one([load], [10.0], network(), busy, time=3.0)
+    # 1 + B / B_half with B = 40 u: at the planned half it is 2, for which 3 s is quoted.
+    expected = 3.0 * (1 + 2 * load / 10) / 2 if load else 3.0 / 2
+    assert (service.latency - service.first_token).item() == pytest.approx(expected)
+
+
+def test_speed_is_that_of_the_hour_and_place_where_a_request_is_served(hardware):
+    profile = np.where(np.arange(24) < 12, 0.5, 1.5)[None, None]
+    service = serve_one([6.0], [10.0], network(profile), replace(hardware, batch_half=1.0), time=1.5)
+    # Utilisation .3 by night and .9 by day, when three of four requests come; concurrency 1, planned .5.
+    assert (service.latency - service.first_token).item() == pytest.approx(0.25 * 1.3 + 0.75 * 1.9)
 
 
 # ── several places, several firms ──
@@ -147,6 +171,73 @@ def test_regions_in_opposite_time_zones_lend_each_other_capacity(hardware):
     assert lonely.served.item() == pytest.approx(1 - abroad)
 
 
+def sinusoid(regions: int, amplitude: float) -> np.ndarray:
+    """(1, R, 24): the same day in regions that lie evenly around the world."""
+    hours = 2 * np.pi * np.arange(24) / 24
+    return np.array([[1 + amplitude * np.sin(hours - 2 * np.pi * r / regions) for r in range(regions)]])
+
+
+@pytest.mark.parametrize("amplitude", [0.0, 0.4, 0.9])
+@pytest.mark.parametrize("balanced", [False, True])
+def test_regions_eight_hours_apart_can_all_be_busy_all_day(hardware, amplitude, balanced):
+    """Alone, a region that turns nobody away is busy 1/(1 + A) of what it can; three of them together all of it."""
+    switched = replace(hardware, load_balancing=balanced)
+    alone = serve_one([9.5 / (1 + amplitude)], [10.0], network(sinusoid(1, amplitude)), switched)
+    assert alone.served.item() == pytest.approx(1)
+    beyond = serve_one([9.5 / (1 + amplitude) * 1.01], [10.0], network(sinusoid(1, amplitude)), switched)
+    assert beyond.served.item() < 1
+    together = serve_one([9.5] * 3, [10.0] * 3, network(sinusoid(3, amplitude)), switched)
+    assert together.served == pytest.approx(1)
+    assert together.busy == pytest.approx(9.5)
+    assert serve_one([9.6] * 3, [10.0] * 3, network(sinusoid(3, amplitude)), switched).served.max() < 1
+
+
+def test_load_goes_abroad_before_home_is_full_if_the_answer_comes_sooner(hardware):
+    delay = np.array([[0.0, 0.05], [0.05, 0.0]])
+    where, time = network(np.ones((1, 2, 24)), delay), 2.0
+    stays = serve_one([4.0, 0.5], [5.0, 5.0], where, hardware, time)
+    moves = serve_one([4.0, 0.5], [5.0, 5.0], where, replace(hardware, load_balancing=True), time)
+    assert stays.busy[0] == pytest.approx([4.0, 0.5])
+    assert moves.busy.sum() == pytest.approx(4.5)
+    gap = moves.first_token[0, 0, 0] - stays.first_token[0, 0, 0]
+    assert gap < -0.5  # five servers with four busy let one wait 1.1 s, two moderately busy pools next to nothing
+    assert moves.latency[0, 1, 0] >= stays.latency[0, 1, 0]  # those who have guests wait a little
+    far = network(np.ones((1, 2, 24)), np.array([[0.0, 5.0], [5.0, 0.0]]))
+    assert serve_one([4.0, 0.5], [5.0, 5.0], far, replace(hardware, load_balancing=True), time).busy[
+        0
+    ] == pytest.approx([4.0, 0.5])
+
+
+def answer_time(busy, regions):
+    return 1.0 + busy / 5.0
+
+
+def test_two_regions_find_wardrops_equilibrium():
+    """8 at home and 2 abroad, a fifth of a second for each more, .4 s apart: (8 - m) / 5 = (2 + m) / 5 + .4, m = 2."""
+    load, capacity = np.array([[[8.0], [2.0]]]), np.array([[9.0, 9.0]])
+    placed = balance_load(place_load(load, capacity), load, capacity, np.array([[0.0, 0.4], [0.4, 0.0]]), answer_time)
+    assert placed.busy[0, :, 0] == pytest.approx([6, 4])
+    assert placed.abroad[0, 0, 1, 0] == pytest.approx(2 / 8)
+
+
+def test_overflow_comes_home_when_others_have_gone_abroad():
+    """What is far from home for want of room is no better off there than it would be at home."""
+    load, capacity = np.array([[[8.0, 9.5], [2.0, 6.0], [1.0, 1.0]]]), np.array([[9.0, 9.0, 9.0]])
+    delay = np.array([[0.0, 0.1, 0.2], [0.1, 0.0, 0.3], [0.2, 0.3, 0.0]])
+    placed = balance_load(place_load(load, capacity), load, capacity, delay, answer_time)
+    assert placed.busy.sum(axis=1) == pytest.approx(load.sum(axis=1))
+    flow = load[:, :, None] * placed.abroad
+    assert flow.sum(axis=1) + load * (1 - placed.abroad.sum(axis=2)) == pytest.approx(placed.busy)
+    for i in range(3):
+        for k in range(3):
+            for hour in range(2):
+                here, there = answer_time(placed.busy[0, [i, k], hour], [i, k]) + delay[i, [i, k]]
+                if placed.abroad[0, i].sum(axis=0)[hour] < 1 - 1e-9:  # some stay at home
+                    assert here <= there + 0.15  # without moving, the gap is 1.5 s
+                if placed.abroad[0, i, k, hour] > 1e-6:
+                    assert there <= here + 0.15
+
+
 def test_service_times_of_a_firms_offers_are_weighted_by_work(hardware):
     work = np.array([[[3.0, 1.0]]])
     service = serve(work, np.array([[5.0]]), np.zeros(2, int), np.zeros(2), np.array([[1.0, 5.0]]), network(), hardware)
@@ -160,8 +251,10 @@ def test_service_times_of_a_firms_offers_are_weighted_by_work(hardware):
     arrays(float, (2, 3), elements=st.just(0.0) | st.floats(1e-3, 80)),
     arrays(float, (2, 3, 24), elements=st.floats(0.1, 3)),
     arrays(int, (4,), elements=st.integers(0, 1)),
+    st.booleans(),
 )
-def test_what_is_served_is_worked_off_within_capacity(hardware, work, capacity, profile, provider):
+def test_what_is_served_is_worked_off_within_capacity(hardware, work, capacity, profile, provider, balanced):
+    hardware = replace(hardware, batch_half=1.0 if balanced else None, load_balancing=balanced)
     profile = profile / profile.mean(axis=2, keepdims=True)
     service = serve(work, capacity, provider, np.zeros(4), np.ones((2, 4)), network(profile), hardware)
     assert ((service.served >= 0) & (service.served <= 1)).all()

@@ -13,7 +13,7 @@ class FreeEntry:
     """Firms come in until the next one would lose: the fixed cost is overhead, and the return on what is paid in.
 
     Profit is that of today's market, everybody having looked around once and rivals' prices as posted. The rental of
-    GPUs is in the long-run cost, so what the fleet costs is not counted again.
+    GPUs is in the cost of a token, so what the fleet costs is not counted again.
 
     Source: Mankiw and Whinston (1986), RAND Journal of Economics 17(1), on free entry; perpetuity: Brealey, Myers and
     Allen (2020), Principles of Corporate Finance, ch. 2.

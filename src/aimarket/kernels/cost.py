@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import comb
 
 Floats = NDArray[np.float64]
 
@@ -45,3 +46,57 @@ def attribute_log_change(
     # exact, and defined for a part that is or becomes zero. Divisors act on all parts alike and need no weights.
     total_mean = logarithmic_mean(parts.sum(axis=-1), previous_parts.sum(axis=-1))
     return (parts - previous_parts) / total_mean[..., None], -np.log(divisors / previous_divisors)
+
+
+def shapley_log_change(
+    parts: Floats, previous_parts: Floats, divisors: Floats, previous_divisors: Floats
+) -> tuple[Floats, Floats]:
+    """The same by Shapley: each driver's mean effect over all orders in which drivers could have changed.
+
+    The log of unit cost is the log of a sum less logs of divisors, so a divisor's effect is the same in every order
+    and only the parts need their 2^P coalitions.
+
+    returns : (..., P) and (..., D) float, log points; together they sum to the change in ln c
+    source  : Shapley (1953); Shorrocks (2013), Journal of Economic Inequality 11(1)
+    """
+    count = parts.shape[-1]
+    changed = (np.arange(2**count)[:, None] >> np.arange(count)) & 1  # (2^P, P)
+    totals = parts @ changed.T + previous_parts @ (1 - changed).T  # (..., 2^P)
+    # A coalition in which nothing costs anything has no log; a trillionth of what there is stands for it.
+    least = 1e-12 * (parts.sum(axis=-1) + previous_parts.sum(axis=-1))
+    value = np.log(np.maximum(totals, least[..., None]))
+    size = changed.sum(axis=1)
+    contributions = []
+    for part in range(count):
+        without = np.flatnonzero(changed[:, part] == 0)
+        weight = 1 / (count * comb(count - 1, size[without]))
+        contributions.append((value[..., without + 2**part] - value[..., without]) @ weight)
+    return np.stack(contributions, axis=-1), -np.log(divisors / previous_divisors)
+
+
+def attribute_mean_change(
+    quantity: Floats, unit_cost: Floats, previous_quantity: Floats, previous_unit_cost: Floats, moved: Floats
+) -> tuple[Floats, float]:
+    """Exact attribution of the change in the log of mean unit cost over firms to the firms' drivers and to their mix.
+
+    Firms that produce before and after are weighted as in LMDI-II, by logarithmic means of their shares of cost: the
+    weights sum to 1, so a driver common to all is owed the whole of its log change. Shifts of share among them, entry
+    and exit are the mix; the last two as the change of the share of cost that those who stay have.
+
+    quantity, unit_cost and previous : (F,) float, 0 where a firm did not produce
+    moved    : (F, K) float, log points, contributions to each firm's own change, which they sum to
+    returns  : (K,) float and float, log points; together they sum to the change in the log of mean unit cost
+    source   : Sato (1976), Vartia (1976); Ang (2005), Energy Policy 33(7); Feenstra (1994), AER 84(1), on new varieties
+    """
+    new = quantity / quantity.sum() * unit_cost
+    old = previous_quantity / previous_quantity.sum() * previous_unit_cost
+    stay = (quantity > 0) & (previous_quantity > 0)
+    change = float(np.log(new.sum() / old.sum()))
+    if not stay.any():
+        return np.zeros(moved.shape[1]), change
+    means = logarithmic_mean(new[stay] / new[stay].sum(), old[stay] / old[stay].sum())
+    drivers = means / means.sum() @ moved[stay]
+    # The drivers of those who stay move their own unit cost; whatever else moved the mean is shares, entry and exit.
+    shares = np.log(quantity[stay] / quantity.sum()) - np.log(previous_quantity[stay] / previous_quantity.sum())
+    staying = np.log(new[stay].sum() / new.sum()) - np.log(old[stay].sum() / old.sum())
+    return drivers, float(means / means.sum() @ shares - staying)

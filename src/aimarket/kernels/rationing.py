@@ -1,4 +1,4 @@
-"""Placing hourly load on regional capacity: home first, the rest where there is room, pro rata when there is none."""
+"""Placing load: on regional capacity, home first, and on generations, cheapest first."""
 
 from dataclasses import dataclass
 
@@ -51,3 +51,47 @@ def place_load(load: Floats, capacity: Floats) -> Placement:
         busy=home + moved * taken,
         abroad=away[:, :, None, :] * taken[:, None, :, :],
     )
+
+
+def merit_order(load: Floats, capacity: Floats, cost: Floats) -> Floats:
+    """Give work to the generations in the order of what an hour of them costs.
+
+    load     : (R,) float, GPU      work to be done in each region
+    capacity : (G, R) float, GPU    at most what is done; together no less than the load
+    cost     : (G,) float, USD/hour of a reference GPU at work
+    returns  : (G, R) float, GPU
+    source   : merit-order dispatch; Stoft (2002), Power System Economics, ch. 1-6
+    """
+    order = np.argsort(cost, kind="stable")
+    before = np.cumsum(capacity[order], axis=0) - capacity[order]
+    work = np.empty_like(capacity)
+    work[order] = np.clip(load - before, 0.0, capacity[order])
+    return work
+
+
+def share_out(wanted: Floats, supply: float, priority: float) -> Floats:
+    """Share out what there is among those who want it, large orders first in part; nobody gets more than he wants.
+
+    Each gets min(wanted, λ · wanted^(1 + priority)) with the λ at which all of the supply is taken: pro rata if the
+    priority is 0, the largest order filled first as it grows.
+
+    wanted   : (F,) float, any unit, >= 0
+    supply   : float, same unit; inf: everybody gets what he wants
+    priority : float, 1, >= 0
+    returns  : (F,) float; exactly `wanted` if there is enough
+    """
+    order = np.argsort(-wanted, kind="stable")
+    order = order[wanted[order] > 0]
+    sizes = wanted[order]
+    if len(sizes) == 0 or np.add.accumulate(sizes)[-1] <= supply:
+        return wanted.copy()
+    weight = sizes * (sizes / sizes[0]) ** priority
+    # The largest are filled first: with the first n of them filled, λ is what is left over the weight of the others.
+    filled = np.concatenate([[0.0], np.add.accumulate(sizes)[:-1]])
+    others = np.add.accumulate(weight[::-1])[::-1]
+    level = np.divide(supply - filled, others, out=np.zeros(len(sizes)), where=others > 0)
+    fits = level * weight <= sizes  # the next one would not be filled
+    level = level[int(np.argmax(fits))]
+    granted = np.zeros(len(wanted))
+    granted[order] = np.minimum(sizes, max(level, 0.0) * weight)
+    return granted
