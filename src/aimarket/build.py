@@ -13,6 +13,7 @@ from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Menu, taste_factor
 from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
+from aimarket.roster import check_roster
 from aimarket.serving import Network, create_network
 from aimarket.units import HOURS_PER_DAY, HOURS_PER_MONTH
 from aimarket.views import Panel
@@ -177,6 +178,7 @@ def check_consistency(settings: config.Settings) -> None:
     ):
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
+    check_roster(settings)
     equity = settings.finance.equity
     if equity is not None and equity.round < equity.trigger:
         raise ValueError(
@@ -205,8 +207,6 @@ def check_consistency(settings: config.Settings) -> None:
     starting_hours(create_catalogue(settings, list_prices()), settings, generations, network)
     for name, provider in settings.providers.items():
         key = f"providers.{name}"
-        if not provider.offers:
-            raise ValueError(f"{key}.offers: at least one is needed (got none)")
         by_name(provider.fleet.regions, network.names, network.weights, f"{key}.fleet.regions")
         gpus, self_served = provider.fleet.gpus, [offer.wholesale is None for offer in provider.offers.values()]
         owns = any(self_served) if gpus is None else gpus > 0

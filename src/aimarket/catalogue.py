@@ -20,7 +20,7 @@ class Catalogue:
     """J offers in the order of the roster; S segments."""
 
     providers: tuple[str, ...]
-    provider: Integers  # (J,)
+    provider: Integers  # (J,) the brand: tastes, appeal and names follow it; who owns the offer is state
     offers: tuple[str, ...]  # (J,) names within the provider
     models: tuple[str, ...]  # (J,) keys of the table of list prices, or ""
     settings: tuple[config.Offer, ...]

@@ -14,7 +14,7 @@ from aimarket.complaints import SettingsError, describe, near, one_line, shown
 from aimarket.composition import compose_plain, conf_dir
 from aimarket.data import list_prices
 from aimarket.documented import Documented, split
-from aimarket.settings import SHELVES, Settings, nested_rules, rule_class, rule_kinds
+from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class, rule_kinds
 
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
@@ -48,6 +48,8 @@ def validate(config: Mapping[str, Any]) -> Settings:
                 for shelf in SHELVES:
                     provider[shelf] = _rule(shelf, provider.get(shelf), f"providers.{name}.{shelf}")
                 _drop_nothing(provider.get("offers"))
+    for shelf in MARKET_SHELVES:
+        values[shelf] = _rule(shelf, values.get(shelf), shelf)
     settings: Settings = _checked(Settings, values, "")
     try:
         check_consistency(settings)
@@ -69,8 +71,9 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
     values = dataclasses.asdict(settings)
     for name, provider in settings.providers.items():
         for shelf in SHELVES:
-            rule = getattr(provider, shelf)
-            values["providers"][name][shelf] = _rule_dict(rule)
+            values["providers"][name][shelf] = _node(getattr(provider, shelf))
+    for shelf in MARKET_SHELVES:
+        values[shelf] = _node(getattr(settings, shelf))
     if results_only:
         for key in _WITHOUT_EFFECT:
             del values[key]
@@ -103,9 +106,9 @@ def _rule(shelf: str, item: Any, key: str) -> Any:
     return _checked(rule_class(shelf, kind), values, f"{key}.")
 
 
-def _rule_dict(rule: Any) -> dict[str, Any]:
+def _node(rule: Any) -> dict[str, Any]:
     """A rule as a node: its `kind`, its parameters, and the rules it holds likewise."""
-    held = {name: _rule_dict(getattr(rule, name)) for name in nested_rules(type(rule))}
+    held = {name: _node(getattr(rule, name)) for name in nested_rules(type(rule))}
     return {"kind": type(rule).__module__.split(".")[-1], **dataclasses.asdict(rule), **held}
 
 

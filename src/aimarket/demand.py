@@ -92,7 +92,8 @@ def decide(step: Step, rows: slice, chosen: Integers) -> Integers:
     """The offer each reviewing user picks, -1 for none."""
     users, menu, settings = step.users, step.menu, step.settings
     local = chosen - rows.start
-    tastes = provider_tastes(step.streams, menu.providers, settings.taste_spread, rows.start, rows.stop)[local]
+    known = np.bincount(menu.brand, menu.on_sale, minlength=len(menu.providers)) > 0
+    tastes = provider_tastes(step.streams, menu.providers, settings.taste_spread, rows.start, rows.stop, known)[local]
     utility = offer_utility(users, chosen, menu, tastes, settings.latency_scale)
     utility += menu_price_utility(users, chosen, menu, settings)
     offer = users.offer[chosen]

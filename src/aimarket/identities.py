@@ -114,7 +114,8 @@ def _books(market: "Market") -> Iterator[Identity]:
 def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:
     """GPUs and orders by provider, generation and region."""
     expected = before.gpus + market.gpus_delivered + market.gpus_bought - market.gpus_retired - market.gpus_sold
-    due = before.orders + market.gpus_ordered - market.gpus_delivered
+    expected = expected + market.gpus_transferred
+    due = before.orders + market.gpus_ordered - market.gpus_delivered + market.orders_transferred
     for name, left, right in (("GPUs", now.gpus, expected), ("GPU orders", now.orders, due)):
         if left.size:
             scale = float(max(np.abs(left).max(), np.abs(right).max(), before.gpus.max(), before.orders.max()))

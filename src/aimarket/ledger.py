@@ -1,7 +1,7 @@
 """Money: one function moves it, both sides at once; statements are sums of what moved."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 # Each account of a provider changes one balance besides cash. Income and expense change retained earnings,
@@ -12,11 +12,12 @@ EXPENSES = (
     *("depreciation", "write_off"),
 )
 SERVING_COST = ("energy", "hosting", "wholesale", "rental", "depreciation")
+RESTRUCTURING = ("merger", "break_up")
 NON_CASH = ("depreciation", "write_off")  # expenses that nobody is paid for
 FINANCING = ("borrowing", "capital", "dividends")  # between a provider and its lenders and owners
 _BALANCE = {"capex": "orders", "subsidy": "orders", "resale": "fleet"}
 _BALANCE |= {"borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
-_BALANCE |= dict.fromkeys(INCOME + EXPENSES, "retained")
+_BALANCE |= dict.fromkeys(RESTRUCTURING, "paid_in") | dict.fromkeys(INCOME + EXPENSES, "retained")
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
 
@@ -118,6 +119,32 @@ class Ledger:
         books.balance["debt"] -= debt
         books.balance["retained"] += debt
         books.flows["write_off", ""] += debt
+
+    def hand_over(self, giver: str, taker: str, amounts: Mapping[str, float], account: str) -> None:
+        """Hand assets and debt over, USD by balance; the net of them leaves one paid-in capital and joins the other.
+
+        The taker pays in shares: owners of the giver hold what they held before.
+
+        account : one of RESTRUCTURING
+        """
+        cash = amounts["cash"]
+        payer, payee = (giver, taker) if cash >= 0 else (taker, giver)
+        self.pay(payer, payee, abs(cash), account)
+        for party, sign in ((giver, -1.0), (taker, 1.0)):
+            books = self.books[party]
+            for name in ("orders", "fleet", "debt"):
+                books.balance[name] += sign * amounts[name]
+            net = sign * (amounts["orders"] + amounts["fleet"] - amounts["debt"])
+            books.balance["paid_in"] += net
+            books.flows[account, ""] += net
+
+    def close_equity(self, provider: str) -> None:
+        """Count retained earnings as paid in, a dividend in shares: a firm that is bought has none of its own."""
+        books = self.books[provider]
+        retained = books.balance["retained"]
+        books.balance["retained"] = 0.0
+        books.balance["paid_in"] += retained
+        books.flows["dividends", ""] -= retained
 
     def _expense(self, provider: str, asset: str, amount: float, account: str) -> None:
         books = self.books[provider]

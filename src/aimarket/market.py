@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, disposal, equity, finance, innovation, metrics, procurement, rental, serving
+from aimarket import demand, disposal, equity, finance, industry, innovation, metrics, procurement, rental, serving
 from aimarket import settings as config
 from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
@@ -44,13 +44,14 @@ class Market(World):
         self.measure()
 
     def deliver(self) -> None:
-        """Technology advances, models are launched, GPUs arrive and retire."""
+        """Technology advances, models are launched, firms merge or break up, GPUs arrive and retire."""
         self.events = []
         self.ledger.close_step()
         self._advance_technology()
         self._launch_models()
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         procurement.count_anew(self)
+        industry.restructure(self)
         for p in self.providers:
             procurement.redirect_orders(self, p)
             delivered = procurement.deliver(self, p)
@@ -79,7 +80,7 @@ class Market(World):
         for p in self.active_providers:
             rule: PricingRule = p.settings.pricing
             quotes[p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
-        self.posted_before, self.price = self.price, quotes
+        self.posted_before, self.price = self.price, np.minimum(quotes, self.price_cap)
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):
             name = self.catalogue.providers[self.catalogue.provider[j]]
@@ -98,7 +99,7 @@ class Market(World):
         self.service = serving.serve(
             self.work,
             self.capacity_used,
-            self.catalogue.provider,
+            self.owner,
             self.catalogue.prefill,
             self.answer_time,
             self.network,
@@ -133,7 +134,7 @@ class Market(World):
                 self.events.append(Event("equity_round", p.name, "", raised))
 
     def turn_over(self) -> None:
-        """Providers that cannot pay leave; their users must choose again."""
+        """Providers that cannot pay leave, and their users must choose again; others come."""
         failed = [p for p in self.active_providers if finance.is_insolvent(self.ledger.books[p.name])]
         for p in failed:
             p.active = False
@@ -143,6 +144,7 @@ class Market(World):
                 self.events.append(Event("sale", p.name, buyer, gpus))
             finance.wind_up(self.ledger, p.name)
             self.events.append(Event("exit", p.name, "", lost))
+        industry.let_enter(self)
 
     def measure(self) -> None:
         """Everything is counted, and the books must balance."""
@@ -153,7 +155,9 @@ class Market(World):
         settings, years = self.settings.technology, self.clock.years
         self.technology.advance(settings, self.streams, self.steps, years)
         own = self.revenue * np.isnan(self.catalogue.wholesale)  # who buys tokens has no technology to copy
-        sales = np.array([float(ordered_sum(own[p.offers])) * p.active for p in self.providers])
+        own = own * np.array([p.active for p in self.providers])[self.owner]
+        brands = [np.flatnonzero(self.catalogue.provider == p.index) for p in self.providers]
+        sales = np.array([float(ordered_sum(own[offers])) for offers in brands])
         shocks = np.array([innovation.private_shocks(self.streams, self.steps, p.name) for p in self.providers])
         levels = np.array([p.private_technology for p in self.providers])
         levels = innovation.advance_private(levels, shocks, sales, settings, years)
@@ -171,7 +175,8 @@ class Market(World):
         served, years = self.by_offer(self.totals.tokens * (1 - self.outage)), self.clock.years
         prior = self.settings.technology.prior_experience
         for p in self.providers:
-            p.experience.gain(float(ordered_sum(served[p.offers])), years, prior)
+            of_brand = served[self.catalogue.provider == p.index]
+            p.experience.gain(float(ordered_sum(of_brand)), years, prior)
         self.experience.gain(float(ordered_sum(served)), years, prior)
 
     def _launch_models(self) -> None:
@@ -218,7 +223,7 @@ class Market(World):
         self.rented, self.let = cleared.rented, cleared.let
         self.merchants_let, self.world_rented = cleared.merchants, cleared.outside
         granted = np.divide(self.rented, overflow, out=np.zeros_like(overflow), where=overflow > 0)
-        unserved = (1 - self.service.served) * (1 - granted[self.catalogue.provider])
+        unserved = (1 - self.service.served) * (1 - granted[self.owner])
         self.service = replace(self.service, served=1 - unserved)
 
     def _train(self, p: Provider, view: View, keep: float) -> None:
@@ -244,6 +249,6 @@ class Market(World):
             ledger.pay("merchants", p.name, float(self.let[p.index]) * self.rental.price * hours, "rental_income")
         ledger.pay(p.name, "landlords", float(gpus.sum()) * hardware.hosting * months, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
-        ledger.pay(p.name, "staff", p.settings.overhead * months, "overhead")
+        ledger.pay(p.name, "staff", p.overhead * months, "overhead")
         left = p.fleet.book_value(self.steps + 1, self.life)
         ledger.depreciate(p.name, ledger.books[p.name].balance["fleet"] - left)

@@ -134,12 +134,13 @@ def _offers(market: "Market") -> dict[str, Any]:
     mean_latency = ratio(market.by_offer(totals.users * market.service.latency), users)
     first_token = ratio(market.by_offer(totals.users * market.service.first_token), users)
     served = market.by_offer(totals.tokens * market.service.served)
-    active = np.array([market.providers[f].active for f in catalogue.provider], dtype=bool)
+    owners = [market.providers[f] for f in market.owner]
     return {
         "provider": [catalogue.providers[f] for f in catalogue.provider],
         "offer": list(catalogue.offers),
+        "owner": [p.name for p in owners],
         "model": list(catalogue.models),
-        "active": active,
+        "active": [p.active for p in owners],
         "price": price,
         "input_price": relative[:, 0],
         "cached_price": relative[:, 1],
@@ -178,9 +179,7 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
     booked = np.array([b.spent(*SERVING_COST) for b in books])
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = _by_provider(
-        market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.catalogue.provider])
-    )
+    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
     attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],
@@ -198,7 +197,7 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "marginal_cost": ratio(cost, served),
         "lerner": ratio(revenue - cost, revenue),
         "markup": ratio(revenue - cost, cost),
-        "quality": [float(market.quality[p.offers].max(initial=-np.inf)) for p in firms],
+        "quality": [float(market.quality[p.offers].max()) if len(p.offers) else np.nan for p in firms],
         "gpus": history.stocks.gpus.sum(axis=(1, 2)),
         "gpus_on_order": history.stocks.orders.sum(axis=(1, 2)),
         **{name: getattr(market, name).sum(axis=(1, 2)) / months for name in GPU_FLOWS},

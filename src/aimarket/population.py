@@ -68,7 +68,7 @@ class Menu:
     """What users see when they choose. Offers of providers out of business are not on sale.
 
     price, rise, quality, speed : (J,)     USD/Mtok, log points since last step, logits, tokens/s
-    provider                    : (J,) int
+    provider, brand             : (J,) int  who owns the offer, and under whose name it is known
     mix                         : (S, J)   price of the segment's token mix over that of the reference mix
     latency, outage             : (S, R, J) s, share unserved last step
     """
@@ -76,6 +76,7 @@ class Menu:
     providers: tuple[str, ...]
     names: tuple[str, ...]  # "provider/offer"
     provider: Integers
+    brand: Integers
     on_sale: Flags
     price: Floats
     rise: Floats
@@ -175,14 +176,19 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
     )
 
 
-def provider_tastes(streams: Streams, providers: Sequence[str], spread: float, start: int, stop: int) -> Floats:
+def provider_tastes(
+    streams: Streams, providers: Sequence[str], spread: float, start: int, stop: int, known: Flags | None = None
+) -> Floats:
     """Persistent taste of users start..stop for each provider, re-derived from its key instead of being stored.
 
+    known   : (F,) bool, brands on sale, if the tastes for others need not be known; these are 0 then
     returns : (stop - start, F) float, utils
     """
     tastes = np.zeros((stop - start, len(providers)))
     if spread > 0:
         for column, name in enumerate(providers):
+            if known is not None and not known[column]:
+                continue
             tastes[:, column] = spread * streams.at("users.taste", owner=name).normal(start, stop)
     return tastes
 
@@ -196,7 +202,7 @@ def offer_utility(users: Users, rows: Integers, menu: Menu, tastes: Floats, late
     """
     delay = np.log1p(menu.latency[users.segment[rows], users.region[rows]] / latency_scale)
     utility = users.quality[rows, None] * menu.quality - users.latency[rows, None] * delay
-    utility += tastes[:, menu.provider] + menu.appeal
+    utility += tastes[:, menu.brand] + menu.appeal
     return np.where(menu.on_sale, utility, -np.inf)
 
 

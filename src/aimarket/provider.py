@@ -150,6 +150,12 @@ class Fleet:
         for name in self.COLUMNS:
             setattr(self, name, getattr(self, name)[which])
 
+    def hand_over(self, share: float, to: "Fleet") -> None:
+        """Hand a share of every cohort over, orders included."""
+        to.take_over(self, share * self.gpus, self.unit_cost)
+        self.gpus = self.gpus * (1 - share)
+        self.keep(self.gpus > 0)
+
     def take_over(self, other: "Fleet", gpus: Floats, unit_cost: Floats) -> None:
         """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
         some = gpus > 0
@@ -187,13 +193,15 @@ class Provider(mesa.Agent):  # type: ignore[type-arg]
         self.index = index
         self.name = name
         self.settings = settings
-        self.offers = offers  # (M,) columns of the menu
+        self.offers = offers  # (M,) columns of the menu that it owns
         self.fleet = Fleet()
         self.room = np.zeros(0)  # kW its live sites can feed, (R,)
         self.unmet = 0.0  # reference GPUs wanted, affordable and not to be had last step
-        self.active = True
-        self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training")}
+        self.active = settings.active
+        self.waiting = not settings.active  # has not been in business yet
+        self.memory: dict[str, dict[str, Any]] = {shelf: {} for shelf in ("pricing", "capacity", "training", "entry")}
         self.memory["finance"] = {}
+        self.overhead = settings.overhead  # USD a month; goes along in mergers and break-ups
         self.training_effort = 0.0  # USD since the last launch
         self.training_outlay = 0.0  # USD last paid for a step of training
         self.months_in_training = 0.0

@@ -234,6 +234,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         *_KEYS,
         _PROVIDER,
         Column("offer", "string", "", "name of the offer within its provider"),
+        Column("owner", "string", "", "name of the provider that owns the offer; `provider` is its brand"),
         Column("model", "string", "", "model served, as in the table of list prices; empty if none"),
         Column("active", "bool", "", "on sale at the end of the step"),
         *_numbers(
@@ -276,7 +277,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
             "kind",
             "string",
             "",
-            "generation_released, model_launched, outage, price_change, delivery, sale, equity_round or exit",
+            "generation_released, model_launched, outage, price_change, delivery, sale, equity_round, entry, exit, "
+            "merger or break_up",
         ),
         Column("provider", "string", "", "name of the provider; empty for events of the whole market"),
         Column("subject", "string", "", "offer, generation or other subject of the event"),

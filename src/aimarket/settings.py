@@ -38,7 +38,8 @@ Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
 Date = Annotated[str, Field(strict=True, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
-SHELVES = ("pricing", "capacity", "training")
+SHELVES = ("pricing", "capacity", "training")  # of rules that a provider holds
+MARKET_SHELVES = ("entry",)  # of rules of the whole market
 
 
 @node
@@ -298,6 +299,7 @@ class Fleet:
 @node
 class Provider:
     archetype: Literal["hyperscaler", "frontier_lab", "neocloud", "open_weights_host", "entrant", "reseller"]
+    active: Flag  # in business from the start; false: waits until it enters or a break-up starts it
     cash: NonNegative  # USD
     debt: NonNegative  # USD
     interest_rate: Share  # a year
@@ -368,6 +370,7 @@ class Settings:
     geography: Geography
     finance: Finance
     providers: Mapping[Name, Provider]
+    entry: Any  # a rule of the shelf of that name
     policy: Policy
     shock: Shock
     record: Record

@@ -66,6 +66,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     # Carried from step to step
     users: Users
     providers: list[Provider]
+    owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger
     technology: Technology
     rental: RentalMarket | None
@@ -91,6 +92,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     condemned: NDArray[np.bool_]  # (F, G, R) whose hours are not worth their cash cost
     gpus_wanted: Floats  # (F,) that providers meant to order and could pay for
     gpus_unmet: Floats  # (F,) of them, not to be had
+    gpus_transferred: Floats  # installed ones handed over among providers
+    orders_transferred: Floats
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
@@ -145,8 +148,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return Menu(
             providers=catalogue.providers,
             names=catalogue.names,
-            provider=catalogue.provider,
-            on_sale=active[catalogue.provider],
+            provider=self.owner,
+            brand=catalogue.provider,
+            on_sale=active[self.owner],
             price=self.price,
             rise=np.log(self.price / self.posted_before),
             quality=self.perceived_quality,
@@ -200,6 +204,17 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return self.steps > 0 and shock.start <= self.months_so_far < shock.start + shock.months
 
     @property
+    def policy_on(self) -> bool:
+        """Whether the policy of the settings holds in this step."""
+        return self.months_so_far >= self.settings.policy.start
+
+    @property
+    def price_cap(self) -> float:
+        """Highest price allowed, USD/Mtok of the reference mix; inf without a cap."""
+        cap = self.settings.policy.price_cap
+        return cap if cap is not None and self.policy_on else np.inf
+
+    @property
     def task_factor(self) -> float:
         return self.settings.shock.demand if self.shocked else 1.0
 
@@ -241,7 +256,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def best_closed_quality(self) -> float:
         """Best quality of offers that are not open weights, logits; of all offers if there is no other."""
-        active = np.array([p.active for p in self.providers], dtype=bool)[self.catalogue.provider]
+        active = np.array([p.active for p in self.providers], dtype=bool)[self.owner]
         for which in (active & ~self.catalogue.open_weights, active):
             if which.any():
                 return float(self.quality[which].max())
@@ -293,7 +308,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             cost = self.gpu_hour_costs(p)[on_sale]
             best.append(on_sale[cost.argmin()])
             hour.append(cost.min())
-        own = self.hours_per_mtok * np.array(hour)[self.catalogue.provider]
+        own = self.hours_per_mtok * np.array(hour)[self.owner]
         return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
     def merit_order(self, p: Provider) -> Floats:
@@ -404,7 +419,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             energy, tight = self.marginal_energy(p), self.service.tight[p.index]
             scarce = self.worth_of_work(p) if self.rental is None else self.rental.price
             hour[p.index] = energy + tight * max(0.0, scarce - energy)
-        own = self.hours_per_mtok * hour[self.catalogue.provider]
+        own = self.hours_per_mtok * hour[self.owner]
         return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
     def worth_of_work(self, p: Provider) -> float:
@@ -464,6 +479,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             settings=self.settings.users,
             costs=self.opportunity_cost[p.offers],
             prices=self.price[p.offers],
+            price_cap=self.price_cap,
             revenue=float(ordered_sum(self.revenue[p.offers])),
             users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),
             cash=books.balance["cash"],

@@ -132,6 +132,7 @@ class View:
     settings: config.Users
     costs: Floats  # (M,) USD/Mtok, long-run marginal cost
     prices: Floats  # (M,) USD/Mtok, posted last step
+    price_cap: float  # USD/Mtok that may be asked at most; inf without a cap
     revenue: float  # USD, last step
     users: float  # attached last step
     cash: float  # USD
@@ -209,8 +210,13 @@ class View:
         )
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
-        """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`."""
-        return expected_value(self.demand, prices, self.costs, user_value)
+        """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`.
+
+        A price above the cap counts as the cap, to which it will be cut.
+        """
+        allowed = np.minimum(prices, self.price_cap)
+        value, slope = expected_value(self.demand, allowed, self.costs, user_value)
+        return value, np.where(prices > allowed, 0.0, slope)
 
     def retention_advantage(self) -> Floats:
         """How much likelier each panel user is ours after the next step if ours now than if a rival's.
@@ -243,6 +249,15 @@ class View:
         return np.asarray((weight * tokens * self.prices).sum(axis=1) / weight.sum(axis=1))
 
 
+@dataclass(frozen=True)
+class Prospect(View):
+    """What a provider that waits sees when it thinks of coming in: its offers on sale, all adopted users choosing."""
+
+    overhead: float  # USD a month
+    entry_cost: float  # USD that investors pay in besides the fleet
+    tax_rate: float  # on profit
+
+
 class PricingRule(Protocol):
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
         """Prices of own offers, (M,) USD/Mtok."""
@@ -258,3 +273,10 @@ class TrainingRule(Protocol):
 
     def outlay(self, view: View, memory: Memory, rng: Streams) -> float:
         """USD to spend on training this step."""
+
+
+class EntryRule(Protocol):
+    interval: int
+
+    def enters(self, view: Prospect, memory: Memory, rng: Streams) -> bool:
+        """Whether the provider comes into the market now."""

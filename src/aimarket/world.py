@@ -72,10 +72,11 @@ class World(State):
 
     def _create_providers(self) -> None:
         self.ledger = Ledger()
+        self.owner = self.catalogue.provider.copy()
         self.events = []
         self.providers = []
         for index, (name, provider) in enumerate(self.settings.providers.items()):
-            offers = np.flatnonzero(self.catalogue.provider == index)
+            offers = np.flatnonzero(self.owner == index)
             self.providers.append(Provider(self, index, name, provider, offers))
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         self.closed_frontier = []
@@ -92,6 +93,10 @@ class World(State):
         panel = self.survey(menu, nobody_new, everyone)
         work = expected_work(panel, menu, self.settings.users, self.hours_per_mtok, self.clock.months)
         for p in self.providers:
+            if not p.active:
+                self.ledger.open(p.name, 0.0, 0.0, 0.0)
+                procurement.open_sites(self, p)
+                continue
             gpus = float(ordered_sum(work[p.offers])) / self.settings.hardware.planned_utilisation
             start_fleet(p.fleet, p.settings, gpus, self.roadmap, self.network, self.life, self.clock, p.name)
             self.ledger.open(p.name, p.settings.cash, p.settings.debt, p.fleet.book_value(1, self.life))

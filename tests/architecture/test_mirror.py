@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from compositions import composed, declared, leaves, made_rule, option
+from compositions import composed, declared, leaves, made_rule, named_firms, option
 from pydantic import TypeAdapter
 
 import aimarket
@@ -16,13 +16,13 @@ from aimarket import simulate
 from aimarket.composition import conf_dir
 from aimarket.configuration import documented, load, validate
 from aimarket.documented import NODE_KEYS
-from aimarket.settings import SHELVES, rule_class, rule_kinds
+from aimarket.settings import MARKET_SHELVES, SHELVES, rule_class, rule_kinds
 
 CONF = conf_dir()
 SOURCE = Path(aimarket.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
-RULES = [(shelf, kind) for shelf in SHELVES for kind in rule_kinds(shelf)]
-METHOD = {"pricing": "quote", "capacity": "order", "training": "outlay"}
+RULES = [(shelf, kind) for shelf in SHELVES + MARKET_SHELVES for kind in rule_kinds(shelf)]
+METHOD = {"pricing": "quote", "capacity": "order", "training": "outlay", "entry": "enters"}
 PLACED = {  # groups that stand inside a provider, and how one is chosen there
     "provider": "+provider@providers.extra={}",
     "provider/offer": "provider/offer@providers.alpha.offers.main={}",
@@ -41,11 +41,12 @@ PLAIN = [(group, option) for group in GROUPS if not group.startswith("experiment
 EXPERIMENTS = options("experiment")
 
 
-def override(group: str, option: str) -> list[str]:
-    """Overrides that choose an option in a small market."""
+def override(group: str, name: str) -> list[str]:
+    """Overrides that choose an option in a small market, or in the default one if it names firms of that."""
     if group == "roster":
-        return [f"roster={option}"]
-    return ["roster=duopoly", PLACED.get(group, f"{group}={{}}").format(option)]
+        return [f"roster={name}"]
+    roster = "real" if group == "policy" and named_firms(option(group, name)) else "duopoly"
+    return [f"roster={roster}", PLACED.get(group, f"{group}={{}}").format(name)]
 
 
 def yaml_of(path: Path) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def imports(path: Path) -> Iterator[str]:
 # --- the mirror -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
+@pytest.mark.parametrize("shelf", SHELVES + MARKET_SHELVES)
 def test_a_rule_is_a_python_file_and_a_yaml_file_of_one_name(shelf: str) -> None:
     assert options(shelf) == rule_kinds(shelf)
 
@@ -78,6 +79,8 @@ def test_a_rule_is_one_class_that_its_yaml_sets_up(shelf: str, kind: str) -> Non
     assert hash(rule) == hash(made_rule(shelf, kind))  # frozen: what it learns lives elsewhere
     if shelf == "training":
         assert rule.period >= 0
+    if shelf == "entry":
+        assert rule.interval >= 0
 
 
 def test_every_group_of_the_defaults_is_a_folder_and_every_folder_is_used() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from compositions import composed, in_order, made
+from compositions import composed, in_order, made, named_firms, option
 
 from aimarket import Market, Settings, simulate
 from aimarket.configuration import documented, settings_dict, validate
@@ -106,6 +106,18 @@ def test_one_more_firm_nobody_wants_is_no_rival_to_any_rule() -> None:
     zero = made(*small, *cheap, **{f"providers__zero__{key}": value for key, value in alone.items()})
     without = simulate(made(*small))
     assert_same_bits(without, simulate(zero), without="zero", but=("active_providers",))
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_firm_that_waits_changes_nothing(place: str) -> None:
+    """However good its offers would be; nobody but an entry rule ever looks at it."""
+    with_zero = made(*SMALL, "run.steps=4", *NOBODY_WANTS["lab"], providers__zero__active=False)
+    names = list(made(*SMALL, "run.steps=4").providers)
+    more = simulate(in_order(with_zero, ["zero", *names] if place == "first" else [*names, "zero"]))
+    assert not more.providers.query("provider == 'zero'")[["gpus", "users", "revenue"]].any(axis=None)
+    assert not more.statements.query("provider == 'zero'")[["cash", "equity", "overhead"]].any(axis=None)
+    assert more.frame("ledger").query("provider == 'zero'").empty
+    assert_same_bits(base_of_real(), more, without="zero")
 
 
 _CACHE: dict[str, Any] = {}
@@ -316,9 +328,29 @@ def test_every_option_matters(group: str, values: dict[str, Any]) -> None:
     """
     from aimarket.composition import conf_dir
 
-    options = [path.stem for path in (conf_dir() / group).glob("*.yaml")] or ["log", "linear"]
-    outcomes = {outcome(made("roster=oligopoly", *SMALL, "run.steps=8", f"{group}={o}", **values)) for o in options}
+    options = {path.stem for path in (conf_dir() / group).glob("*.yaml")} or {"log", "linear"}
+    options -= {"merger_blocked"}  # changes nothing: that is what it is for
+    outcomes = {outcome(made(*roster_for(group, o), *SMALL, "run.steps=8", f"{group}={o}", **values)) for o in options}
     assert len(outcomes) == len(options)
+
+
+def roster_for(group: str, name: str) -> list[str]:
+    """The small roster, but for policies that name firms of the default one."""
+    return ["roster=real"] if group == "policy" and named_firms(option(group, name)) else ["roster=oligopoly"]
+
+
+@pytest.mark.parametrize("policy", ["merger", "break_up"])
+def test_a_policy_for_the_default_roster_changes_it_from_its_month_on(policy: str) -> None:
+    """And a merger that is blocked does not, to the bit."""
+    small = (*SMALL, "run.steps=4")
+    without, with_it = simulate(made(*small)), simulate(made(*small, f"policy={policy}", policy__start=2))
+    for table in ("offers", "providers"):
+        left, right = (rows(r, table).query("step < 3") for r in (without, with_it))
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+    assert not rows(without, "offers").equals(rows(with_it, "offers"))
+    assert with_it.events.query("kind == @policy")["step"].tolist() == [3]
+    if policy == "merger":
+        assert_same_bits(without, simulate(made(*small, "policy=merger_blocked", policy__start=2)))
 
 
 # --- where it settles -------------------------------------------------------------------------------------------------

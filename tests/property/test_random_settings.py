@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compositions import changed, composed, declared, leaves, option
+from compositions import changed, composed, declared, leaves, named_firms, option
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
@@ -28,7 +28,7 @@ from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples
-SWITCHED = ("technology", "policy", "shock", "geography", "hardware")  # groups whose options are drawn as well
+SWITCHED = ("technology", "policy", "shock", "geography", "hardware", "entry")  # groups whose options are drawn as well
 TINY = {"users.size": 200, "run.panel": 60, "run.steps": 3}
 QUIET = settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
@@ -40,6 +40,11 @@ def options(group: str) -> list[str]:
 
 
 # --- what is allowed --------------------------------------------------------------------------------------------------
+
+
+def fits(policy: str, base: dict[str, Any]) -> bool:
+    """Whether a roster has the firms that a policy names."""
+    return named_firms(option("policy", policy)) <= base["providers"].keys()
 
 
 def in_range(number: Documented, fraction: float) -> Any:
@@ -76,7 +81,7 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
     names, segments = sorted(base["providers"]), sorted(base["users"]["segments"])
     sited = any(provider["fleet"]["regions"] for provider in base["providers"].values())
     groups = {
-        group: draw(st.sampled_from(options(group)))
+        group: draw(st.sampled_from([o for o in options(group) if group != "policy" or fits(o, base)]))
         for group in SWITCHED
         if draw(st.booleans()) and not (group == "geography" and sited)
     }
@@ -86,7 +91,8 @@ def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
     for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=4)):
         shelf = draw(st.sampled_from(SHELVES))
         rules[name] = (shelf, draw(st.sampled_from(rule_kinds(shelf))))
-    absent = draw(st.none() | st.sampled_from(names)) if len(names) > 1 else None
+    needed = named_firms(option("policy", groups.get("policy", "none")))
+    absent = draw(st.none() | st.sampled_from(sorted({*names} - needed))) if len(names) > 1 else None
     plain = Drawn(groups, rules, absent, {}).config(base)
     numbers = {key: n for key, n in documented(plain).items() if not isinstance(n.value, tuple)}
     keys = draw(st.lists(st.sampled_from(sorted(numbers)), unique=True, max_size=15)) if numbers else []

@@ -29,7 +29,7 @@ MARKETS = {  # name: overrides
 STREAMS = Streams(seed=1, replication=0)
 # What is money in a view; sensitivity to price too where price enters utility in dollars.
 USD = {
-    View: ("costs", "prices", "revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
+    View: ("costs", "prices", "price_cap", "revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
     Panel: ("time_price",),
     Menu: ("price",),
 }

@@ -12,7 +12,7 @@ from aimarket.complaints import kind_at
 from aimarket.composition import compose_plain, conf_dir
 from aimarket.configuration import validate
 from aimarket.documented import NODE_KEYS
-from aimarket.settings import SHELVES, Settings, nested_rules, rule_class
+from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class
 
 
 @functools.cache
@@ -46,6 +46,12 @@ def option(group: str, name: str) -> dict[str, Any]:
     return copy.deepcopy(_option(group, name))
 
 
+def named_firms(policy: Mapping[str, Any]) -> set[str]:
+    """Firms that a policy names: it needs a roster that has them."""
+    merger, parts = policy["merger"] or {}, policy["break_up"] or {}
+    return {*merger.values(), *(parts[key] for key in ("provider", "into") if key in parts)}
+
+
 def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """A copy with values put at dotted keys, as overrides on the command line would."""
     result = copy.deepcopy(dict(config))
@@ -70,6 +76,8 @@ def made_rule(shelf: str, kind: str, **changes: Any) -> Any:
 def declared(config: Mapping[str, Any], key: str) -> Any:
     """The type that settings.py, or a rule, gives to a key."""
     parts = key.split(".")
+    if parts[0] in MARKET_SHELVES:
+        return kind_at(rule_class(parts[0], config[parts[0]]["kind"]), parts[1:])
     if not (parts[0] == "providers" and parts[2] in SHELVES):
         return kind_at(Settings, parts)
     shelf, node, rest = parts[2], config["providers"][parts[1]][parts[2]], parts[3:]
