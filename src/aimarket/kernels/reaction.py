@@ -1,0 +1,176 @@
+"""How much of a loyal user's worth rivals take back by their prices, from the conditions posted prices must meet."""
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+_NEARBY = 1e-3  # of the firm's base: how far to either side the value of a user is looked at
+_NOTHING = 1e-9  # USD a USD of spend: as good as no retention
+_CONCAVE = 0.5  # least part of a firm's second-order condition that the curvature of its value may leave
+
+
+@dataclass(frozen=True)
+class Rivalry:
+    """K users among F firms, each of which moves all its prices by the same log points.
+
+    weight     : (K,) float, users stood for
+    provider   : (K,) int              firm held, -1 for none
+    review     : (K,) float, 1         chance of choosing in a step
+    remains    : (K,) float, 1         exp(-switching cost): what it leaves of the attraction of all but the firm held
+    attraction : (K, F) float, 1       exp(utility) at posted prices, up to a factor of the user
+    outside    : (K,) float, 1         likewise of having no provider
+    slope      : (K, F) float, utils per log point of price
+    spend      : (K, F) float, USD/step
+    elasticity : (K, F) float, 1       of tokens to price
+    dollars    : bool                  whether price enters utility in dollars: then the slope grows with it
+    """
+
+    weight: Floats
+    provider: Integers
+    review: Floats
+    remains: Floats
+    attraction: Floats
+    outside: Floats
+    slope: Floats
+    spend: Floats
+    elasticity: Floats
+    dollars: bool
+
+    def moved(self, moves: Floats) -> "Rivalry":
+        """The same users after firms have moved their prices by `moves`, (F,) log points."""
+        factor = np.exp(moves)
+        utility = self.slope * ((factor - 1) if self.dollars else moves)
+        return replace(
+            self,
+            attraction=self.attraction * np.exp(utility),
+            slope=self.slope * factor if self.dollars else self.slope,
+            spend=self.spend * np.exp((1 + self.elasticity) * moves),
+        )
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the first-order conditions sales + margin · response = 0 of F firms are made of; sums over users.
+
+    The margin they imply is net of what a user is worth later, over price: one over the elasticity a firm faces.
+    """
+
+    base: Floats  # (F,) users held at the end of the step
+    sales: Floats  # (F,) USD
+    response: Floats  # (F,) USD per log point of the firm's price: sales lost, at a given margin
+    base_slope: Floats  # (F, F) change of the first firm's per log point of the second's prices, as below
+    won_slope: Floats  # (F, F) of sales, with the users who come and go
+    sales_slope: Floats  # (F, F)
+    response_slope: Floats  # (F, F)
+
+    @property
+    def margin(self) -> Floats:
+        """(F,) of price; what the posted prices tell of each firm, as Nevo (2001), Econometrica 69(2), infers cost."""
+        return -self.sales / self.response
+
+
+def conditions(users: Rivalry, weight: Floats) -> Conditions:
+    """The sums over users who stand for `weight` (K,) others each; it may be negative."""
+    own = np.arange(users.attraction.shape[1])
+    held = users.provider[:, None] == own
+    remains = np.where(users.provider >= 0, users.remains, 1.0)
+    pull = users.attraction * np.where(held, 1.0, remains[:, None])
+    share = pull / (pull.sum(axis=1) + users.outside * remains)[:, None]
+    chosen = (weight * users.review)[:, None] * share
+    kept = chosen + np.where(held, (weight * (1 - users.review))[:, None], 0.0)
+    lost = chosen * (1 - share) * users.slope
+    response = users.spend * (lost + kept * users.elasticity)
+    diverted = share * users.slope  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
+
+    def slopes(of: Floats) -> Floats:
+        crossed = np.einsum("uk,ul->kl", -of, diverted)
+        crossed[own, own] += (of * users.slope).sum(axis=0)
+        return np.asarray(crossed)
+
+    won = slopes(users.spend * chosen)
+    more = (1 + users.elasticity) * response + (users.spend * lost if users.dollars else 0.0)
+    bent = slopes(users.spend * chosen * ((1 - 2 * share) * users.slope + users.elasticity))
+    return Conditions(
+        base=kept.sum(axis=0),
+        sales=(users.spend * kept).sum(axis=0),
+        response=response.sum(axis=0),
+        base_slope=slopes(chosen),
+        won_slope=won,
+        sales_slope=won + np.diag((users.spend * kept * (1 + users.elasticity)).sum(axis=0)),
+        response_slope=bent + np.diag(more.sum(axis=0)),
+    )
+
+
+def price_answers(market: Conditions, shift: Conditions, bend: Floats) -> Floats:
+    """Log points by which firms move their prices per unit of a shift of users, each answering the others.
+
+    Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,) USD
+    a USD of spend, for each user more. A firm whose price is at no maximum stays.
+
+    returns : (F,) float, log points
+    """
+    condition, stays = _own_conditions(market)
+    condition += bend[:, None] * market.base_slope
+    moved = -(shift.sales + market.margin * shift.response) / market.response - bend * shift.base
+    condition[stays], moved[stays] = np.eye(len(stays))[stays], 0.0
+    return np.asarray(np.linalg.solve(condition, moved))
+
+
+def _own_conditions(market: Conditions) -> tuple[Floats, NDArray[np.bool_]]:
+    """Change of p (1 - margin), over p, per log point of the prices, (F, F); whose price is at no maximum, (F,)."""
+    margin = market.margin[:, None]
+    margin_slope = -(market.sales_slope + margin * market.response_slope) / market.response[:, None]
+    condition = np.diag(1 - market.margin) - margin_slope
+    return condition, condition.diagonal() <= 0
+
+
+def _bend(market: Conditions, curvature: float) -> Floats:
+    """(F,) see `price_answers`; bounded, so that every condition keeps part of its slope."""
+    condition, _ = _own_conditions(market)
+    leaving = -market.base_slope.diagonal() / market.base
+    most = (1 - _CONCAVE) * np.maximum(condition.diagonal(), 0.0) / leaving
+    return np.minimum(curvature, most) / market.base
+
+
+def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> tuple[float, float]:
+    """Share of a retained user's worth that rivals' answers take back, and how his worth changes with the base.
+
+    With one user more, and the rival whom he likes best one fewer, prices move. By the envelope theorem the firm's own
+    move costs it nothing to first order, so a user is worth margin · (spend retained + Σ spend won by a rise of a
+    rival's price · that price's move). `curvature`, discounted, is thought to be every firm's.
+
+    later     : the same users at the review to be expected; `provider` does not matter
+    returns   : 1, 0 if nothing is retained; USD a USD of spend per log point of the base, undiscounted
+    reference : Maskin and Tirole (2001), J. Economic Theory 100(2), for the equilibrium; the expansion about the
+                present state, to second order, is ours
+    """
+    count, firms = users.attraction.shape
+    best = np.where(np.arange(firms) == firm, -1.0, later.attraction).argmax(axis=1)
+    everyone = _stacked(users, replace(later, provider=np.full(count, firm)), replace(later, provider=best))
+    one, nobody = users.weight / users.weight.sum(), np.zeros(count)
+    present, shifted = np.concatenate([users.weight, nobody, nobody]), np.concatenate([nobody, one, -one])
+
+    def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
+        seen = everyone.moved(by * moves)
+        market, shift = conditions(seen, present + by * shifted), conditions(seen, shifted)
+        bend = _bend(market, curvature) if bend is None else bend
+        moves = price_answers(market, shift, bend)
+        won = np.delete(market.won_slope[firm] * moves, firm).sum()
+        return market, moves, bend, float(market.margin[firm] * shift.sales[firm]), float(market.margin[firm] * won)
+
+    market, moves, bend, retained, won = look(0.0, np.zeros(firms))
+    spend = float(one @ users.spend[:, firm])
+    if retained <= _NOTHING * spend:
+        return 0.0, 0.0
+    step = _NEARBY * market.base[firm]
+    above, below = (sum(look(by, moves, bend)[3:]) for by in (step, -step))
+    return -won / retained, (above - below) / (2 * _NEARBY) / spend
+
+
+def _stacked(*several: Rivalry) -> Rivalry:
+    """Users one after another."""
+    columns = zip(*([getattr(r, f.name) for f in fields(r)[:-1]] for r in several), strict=True)
+    return Rivalry(*(np.concatenate(column) for column in columns), several[0].dollars)
