@@ -51,87 +51,83 @@ class Rivalry:
         )
 
 
+class Outcomes:
+    """What every user does at the prices posted, from which the sums over users follow."""
+
+    def __init__(self, users: Rivalry) -> None:
+        held = users.provider[:, None] == np.arange(users.attraction.shape[1])
+        remains = np.where(users.provider >= 0, users.remains, 1.0)
+        pull = users.attraction * np.where(held, 1.0, remains[:, None])
+        share = pull / (pull.sum(axis=1) + users.outside * remains)[:, None]
+        self.users = users
+        self.chosen = users.review[:, None] * share
+        self.kept = self.chosen + np.where(held, (1 - users.review)[:, None], 0.0)
+        self.sales = users.spend * self.kept
+        self.lost = users.spend * self.chosen * (1 - share) * users.slope
+        self.response = self.lost + self.sales * users.elasticity
+        self.bent = users.spend * self.chosen * ((1 - 2 * share) * users.slope + users.elasticity)
+        self.diverted = share * users.slope  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
+
+    def margin_parts(self, weight: Floats) -> tuple[Floats, Floats, Floats]:
+        """Base, sales and response of the firms, (F,) each, summed over users of `weight` (K,); see `Conditions`."""
+        return weight @ self.kept, weight @ self.sales, weight @ self.response
+
+    def slopes(self, of: Floats, weight: Floats) -> Floats:
+        """(F, F) change of the first firm's sum of `of` per log point of the second's prices, through choices only."""
+        weighted = of * weight[:, None]
+        crossed = -weighted.T @ self.diverted
+        return np.asarray(crossed + np.diag(weight @ (of * self.users.slope)))
+
+
 @dataclass(frozen=True)
 class Conditions:
-    """What the first-order conditions sales + margin · response = 0 of F firms are made of; sums over users.
+    """The first-order conditions sales + margin · response = 0 of F firms, and how they change with prices.
 
-    The margin they imply is net of what a user is worth later, over price: one over the elasticity a firm faces.
+    The margin they imply is net of what a user is worth later, over price: one over the elasticity a firm faces. That
+    is how Nevo (2001), Econometrica 69(2), infers costs from prices.
     """
 
     base: Floats  # (F,) users held at the end of the step
-    sales: Floats  # (F,) USD
-    response: Floats  # (F,) USD per log point of the firm's price: sales lost, at a given margin
-    base_slope: Floats  # (F, F) change of the first firm's per log point of the second's prices, as below
-    won_slope: Floats  # (F, F) of sales, with the users who come and go
-    sales_slope: Floats  # (F, F)
-    response_slope: Floats  # (F, F)
+    margin: Floats  # (F,) of price
+    response: Floats  # (F,) USD per log point of the firm's price: sales lost at a given margin
+    base_slope: Floats  # (F, F) of the first firm's base per log point of the second's prices
+    won_slope: Floats  # (F, F) of its sales, by users who come and go
+    condition: Floats  # (F, F) of its p (1 - margin), over p
 
-    @property
-    def margin(self) -> Floats:
-        """(F,) of price; what the posted prices tell of each firm, as Nevo (2001), Econometrica 69(2), infers cost."""
-        return -self.sales / self.response
-
-
-def conditions(users: Rivalry, weight: Floats) -> Conditions:
-    """The sums over users who stand for `weight` (K,) others each; it may be negative."""
-    own = np.arange(users.attraction.shape[1])
-    held = users.provider[:, None] == own
-    remains = np.where(users.provider >= 0, users.remains, 1.0)
-    pull = users.attraction * np.where(held, 1.0, remains[:, None])
-    share = pull / (pull.sum(axis=1) + users.outside * remains)[:, None]
-    chosen = (weight * users.review)[:, None] * share
-    kept = chosen + np.where(held, (weight * (1 - users.review))[:, None], 0.0)
-    lost = chosen * (1 - share) * users.slope
-    response = users.spend * (lost + kept * users.elasticity)
-    diverted = share * users.slope  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
-
-    def slopes(of: Floats) -> Floats:
-        crossed = np.einsum("uk,ul->kl", -of, diverted)
-        crossed[own, own] += (of * users.slope).sum(axis=0)
-        return np.asarray(crossed)
-
-    won = slopes(users.spend * chosen)
-    more = (1 + users.elasticity) * response + (users.spend * lost if users.dollars else 0.0)
-    bent = slopes(users.spend * chosen * ((1 - 2 * share) * users.slope + users.elasticity))
-    return Conditions(
-        base=kept.sum(axis=0),
-        sales=(users.spend * kept).sum(axis=0),
-        response=response.sum(axis=0),
-        base_slope=slopes(chosen),
-        won_slope=won,
-        sales_slope=won + np.diag((users.spend * kept * (1 + users.elasticity)).sum(axis=0)),
-        response_slope=bent + np.diag(more.sum(axis=0)),
-    )
+    @classmethod
+    def of(cls, outcomes: Outcomes, weight: Floats) -> "Conditions":
+        """Summed over users of `weight` (K,), which may be negative."""
+        users = outcomes.users
+        base, sales, response = outcomes.margin_parts(weight)
+        margin, won = -sales / response, outcomes.slopes(users.spend * outcomes.chosen, weight)
+        steeper = outcomes.lost if users.dollars else 0.0
+        more = (1 + users.elasticity) * (outcomes.sales + margin * outcomes.response) + margin * steeper
+        change = won + margin[:, None] * outcomes.slopes(outcomes.bent, weight) + np.diag(weight @ more)
+        condition = np.diag(1 - margin) + change / response[:, None]
+        return cls(base, margin, response, outcomes.slopes(outcomes.chosen, weight), won, condition)
 
 
-def price_answers(market: Conditions, shift: Conditions, bend: Floats) -> Floats:
+def price_answers(market: Conditions, shift: tuple[Floats, Floats, Floats], bend: Floats) -> Floats:
     """Log points by which firms move their prices per unit of a shift of users, each answering the others.
 
     Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,) USD
     a USD of spend, for each user more. A firm whose price is at no maximum stays.
 
+    shift   : (F,) each; base, sales and response gained
     returns : (F,) float, log points
     """
-    condition, stays = _own_conditions(market)
-    condition += bend[:, None] * market.base_slope
-    moved = -(shift.sales + market.margin * shift.response) / market.response - bend * shift.base
+    base, sales, response = shift
+    condition = market.condition + bend[:, None] * market.base_slope
+    moved = -(sales + market.margin * response) / market.response - bend * base
+    stays = market.condition.diagonal() <= 0
     condition[stays], moved[stays] = np.eye(len(stays))[stays], 0.0
     return np.asarray(np.linalg.solve(condition, moved))
 
 
-def _own_conditions(market: Conditions) -> tuple[Floats, NDArray[np.bool_]]:
-    """Change of p (1 - margin), over p, per log point of the prices, (F, F); whose price is at no maximum, (F,)."""
-    margin = market.margin[:, None]
-    margin_slope = -(market.sales_slope + margin * market.response_slope) / market.response[:, None]
-    condition = np.diag(1 - market.margin) - margin_slope
-    return condition, condition.diagonal() <= 0
-
-
 def _bend(market: Conditions, curvature: float) -> Floats:
     """(F,) see `price_answers`; bounded, so that every condition keeps part of its slope."""
-    condition, _ = _own_conditions(market)
     leaving = -market.base_slope.diagonal() / market.base
-    most = (1 - _CONCAVE) * np.maximum(condition.diagonal(), 0.0) / leaving
+    most = (1 - _CONCAVE) * np.maximum(market.condition.diagonal(), 0.0) / leaving
     return np.minimum(curvature, most) / market.base
 
 
@@ -154,12 +150,12 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
     present, shifted = np.concatenate([users.weight, nobody, nobody]), np.concatenate([nobody, one, -one])
 
     def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
-        seen = everyone.moved(by * moves)
-        market, shift = conditions(seen, present + by * shifted), conditions(seen, shifted)
+        outcomes = Outcomes(everyone.moved(by * moves))
+        market, shift = Conditions.of(outcomes, present + by * shifted), outcomes.margin_parts(shifted)
         bend = _bend(market, curvature) if bend is None else bend
         moves = price_answers(market, shift, bend)
-        won = np.delete(market.won_slope[firm] * moves, firm).sum()
-        return market, moves, bend, float(market.margin[firm] * shift.sales[firm]), float(market.margin[firm] * won)
+        margin, won = market.margin[firm], np.delete(market.won_slope[firm] * moves, firm).sum()
+        return market, moves, bend, float(margin * shift[1][firm]), float(margin * won)
 
     market, moves, bend, retained, won = look(0.0, np.zeros(firms))
     spend = float(one @ users.spend[:, firm])

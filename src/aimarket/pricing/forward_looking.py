@@ -15,9 +15,9 @@ from aimarket.units import MONTHS_PER_YEAR
 from aimarket.views import Floats, Memory, View
 
 _CAP = 0.995  # of retention times growth times discount: the value of a user stays finite
-_LOOKS = 12  # at rivals when nothing is known yet
+_LOOKS = 8  # at rivals when nothing is known yet
 _STRIDE = 0.1  # first change of what is believed of the bend of a user's worth, USD a USD of spend per log point
-_BEND = 20.0  # the most that is believed
+_BEND = 10.0  # the most that is believed
 
 
 @node
