@@ -31,6 +31,7 @@ Integers = NDArray[np.int64]
 Memory = MutableMapping[str, Any]
 
 _WANTED = 1e-6  # mean share of choices below which a firm is no rival
+_MOVED = 1e-9  # log points: least price change that counts as one
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ class View:
     def rivalry(self, respondents: int) -> tuple[Rivalry, Rivalry, int] | None:
         """The game of prices among the firms somebody wants, as about so many of the panel show it.
 
-        returns : users as they are, the same at the review to be expected, own column; None without own or rivals' users
+        A price rise makes holders look around, a cut does not: a firm that left its prices alone rests on that kink.
+
+        returns : users as they are, the same at the review to be expected, own column; None without users or rivals
         """
         every = max(1, len(self.panel.weight) // respondents)
         panel = replace(self.panel, **{f.name: getattr(self.panel, f.name)[::every] for f in fields(self.panel)})
@@ -242,6 +245,8 @@ class View:
             return None
         attraction, slopes, spend, usages = (x[:, wanted] for x in (attraction, slopes, spend, usages))
         some, bought = attraction > 0, spend > 0
+        moves = np.zeros(len(menu.providers), dtype=bool)
+        np.logical_or.at(moves, menu.provider, np.abs(menu.rise) > _MOVED)
         column = np.full(len(menu.providers) + 1, -1)  # the last for those without a provider
         column[wanted] = np.arange(len(wanted))
         now = Rivalry(
@@ -254,6 +259,7 @@ class View:
             slope=np.divide(slopes, attraction, where=some, out=np.zeros_like(slopes)),
             spend=np.divide(spend, attraction, where=some, out=np.zeros_like(spend)),
             elasticity=np.divide(usages, spend, where=bought, out=np.zeros_like(usages)),
+            stays=~moves[wanted] & (settings.price_rise_review > 0),
             dollars=settings.price_metric == "linear",
         )
         later = replace(now, review=panel.calm_review, remains=np.exp(-panel.later_leaving_cost))

@@ -1,6 +1,7 @@
 """How much of a loyal user's worth rivals take back by their prices, from the conditions posted prices must meet."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ class Rivalry:
     slope      : (K, F) float, utils per log point of price
     spend      : (K, F) float, USD/step
     elasticity : (K, F) float, 1       of tokens to price
+    stays      : (F,) bool             firms whose price rests on a kink: they answer nothing
     dollars    : bool                  whether price enters utility in dollars: then the slope grows with it
     """
 
@@ -37,6 +39,7 @@ class Rivalry:
     slope: Floats
     spend: Floats
     elasticity: Floats
+    stays: NDArray[np.bool_]
     dollars: bool
 
     def moved(self, moves: Floats) -> "Rivalry":
@@ -107,11 +110,13 @@ class Conditions:
         return cls(base, margin, response, outcomes.slopes(outcomes.chosen, weight), won, condition)
 
 
-def price_answers(market: Conditions, shift: tuple[Floats, Floats, Floats], bend: Floats) -> Floats:
+def price_answers(
+    market: Conditions, shift: tuple[Floats, Floats, Floats], bend: Floats, stays: NDArray[np.bool_]
+) -> Floats:
     """Log points by which firms move their prices per unit of a shift of users, each answering the others.
 
-    Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,) USD
-    a USD of spend, for each user more. A firm whose price is at no maximum stays.
+    Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,)
+    USD a USD of spend, for each user more. Firms that rest on a kink, or whose price is at no maximum, stay.
 
     shift   : (F,) each; base, sales and response gained
     returns : (F,) float, log points
@@ -119,7 +124,7 @@ def price_answers(market: Conditions, shift: tuple[Floats, Floats, Floats], bend
     base, sales, response = shift
     condition = market.condition + bend[:, None] * market.base_slope
     moved = -(sales + market.margin * response) / market.response - bend * base
-    stays = market.condition.diagonal() <= 0
+    stays = stays | (market.condition.diagonal() <= 0)
     condition[stays], moved[stays] = np.eye(len(stays))[stays], 0.0
     return np.asarray(np.linalg.solve(condition, moved))
 
@@ -153,7 +158,7 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
         outcomes = Outcomes(everyone.moved(by * moves))
         market, shift = Conditions.of(outcomes, present + by * shifted), outcomes.margin_parts(shifted)
         bend = _bend(market, curvature) if bend is None else bend
-        moves = price_answers(market, shift, bend)
+        moves = price_answers(market, shift, bend, users.stays)
         margin, won = market.margin[firm], np.delete(market.won_slope[firm] * moves, firm).sum()
         return market, moves, bend, float(margin * shift[1][firm]), float(margin * won)
 
@@ -167,6 +172,7 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
 
 
 def _stacked(*several: Rivalry) -> Rivalry:
-    """Users one after another."""
-    columns = zip(*([getattr(r, f.name) for f in fields(r)[:-1]] for r in several), strict=True)
-    return Rivalry(*(np.concatenate(column) for column in columns), several[0].dollars)
+    """Users one after another; firms as in the first."""
+    names = [f.name for f in fields(Rivalry) if f.name not in ("stays", "dollars")]
+    rows: dict[str, Any] = {name: np.concatenate([getattr(r, name) for r in several]) for name in names}
+    return replace(several[0], **rows)

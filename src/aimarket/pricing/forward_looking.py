@@ -17,6 +17,7 @@ from aimarket.views import Floats, Memory, View
 _CAP = 0.995  # of retention times growth times discount: the value of a user stays finite
 _LOOKS = 8  # at rivals when nothing is known yet
 _STRIDE = 0.1  # first change of what is believed of the bend of a user's worth, USD a USD of spend per log point
+_MOST = 0.5  # of a worth that rivals can take back: then a base is what it was a step later
 _BEND = 10.0  # the most that is believed
 
 
@@ -112,7 +113,7 @@ class ForwardLooking:
             stride = min(stride * (1.5 if gap * before > 0 else 0.5), (1 + abs(belief)) / 2)
         memory["gap"], memory["stride"] = gap, max(stride, _STRIDE / 10)
         memory["curvature"] = float(np.clip(belief + np.clip(gap, -stride, stride), -_BEND, _BEND))
-        return float(np.clip(share, 0.0, 1.0))
+        return float(np.clip(share, 0.0, _MOST))
 
     def _learn_growth(self, view: View, memory: Memory) -> float:
         """Log growth a step of revenue per own user, learnt and bounded."""
