@@ -1,7 +1,7 @@
 """What one firm may see: its own books and costs, posted prices, and a market-research panel of users."""
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.kernels.effort import tasks, thinking_tokens
+from aimarket.kernels.choice import price_utility_slope
+from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
 from aimarket.kernels.profit import Demand, expected_value, usage
+from aimarket.kernels.reaction import Rivalry
 from aimarket.kernels.sums import ordered_sum
 from aimarket.population import (
     Menu,
@@ -28,6 +30,9 @@ from aimarket.units import HOURS_PER_MONTH
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Memory = MutableMapping[str, Any]
+
+_WANTED = 1e-6  # mean share of choices below which a firm is no rival
+_MOVED = 1e-9  # log points: least price change that counts as one
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,59 @@ class View:
         without_rival = ours / (ours + others)
         join = np.where(rival > 0, left * ours / (left * (ours + others - rival) + rival), without_rival)
         return 1 - panel.calm_review + panel.calm_review * (stay - join)
+
+    def rivalry(self, respondents: int) -> tuple[Rivalry, Rivalry, int] | None:
+        """The game of prices among the firms somebody wants, as about so many of the panel show it.
+
+        A price rise makes holders look around, a cut does not: a firm that left its prices alone rests on that kink.
+
+        returns : users as they are, the same at the review to be expected, own column; None without users or rivals
+        """
+        every = max(1, len(self.panel.weight) // respondents)
+        panel = replace(self.panel, **{f.name: getattr(self.panel, f.name)[::every] for f in fields(self.panel)})
+        menu, settings = self.menu, self.settings
+        price, tokens = menu.price * panel.mix, panel.tokens(menu, settings)
+        thinking = thinking_tokens(
+            panel.thinking[:, None], price, settings.reference_price, panel.time_price, settings.effort_curvature
+        )
+        elasticity = thinking_elasticity(price, panel.time_price, settings.effort_curvature)
+        elasticity = elasticity * thinking / (panel.tokens_per_task[:, None] + thinking) - settings.usage_elasticity
+        slope = price_utility_slope(price, panel.sensitivity[:, None], settings.price_metric)
+        utility = panel.utility + panel.price_utility
+        top = np.maximum(utility.max(axis=1), panel.outside)
+        by_offer, spend_by_offer = np.exp(utility - top[:, None]), tokens * menu.price
+        attraction, slopes, spend, usages = np.zeros((4, len(utility), len(menu.providers)))
+        for j, f in enumerate(menu.provider):  # weights of a firm's offers are those by which a user picks among them
+            attraction[:, f] += by_offer[:, j]
+            slopes[:, f] += by_offer[:, j] * slope[:, j]
+            spend[:, f] += by_offer[:, j] * spend_by_offer[:, j]
+            usages[:, f] += by_offer[:, j] * spend_by_offer[:, j] * elasticity[:, j]
+        outside = np.exp(panel.outside - top)
+        share = attraction / (ordered_sum(attraction) + outside)[:, None]
+        wanted = np.flatnonzero(share.mean(axis=0) > _WANTED)
+        if self.provider not in wanted or len(wanted) < 2:
+            return None
+        attraction, slopes, spend, usages = (x[:, wanted] for x in (attraction, slopes, spend, usages))
+        some, bought = attraction > 0, spend > 0
+        moves = np.zeros(len(menu.providers), dtype=bool)
+        np.logical_or.at(moves, menu.provider, np.abs(menu.rise) > _MOVED)
+        column = np.full(len(menu.providers) + 1, -1)  # the last for those without a provider
+        column[wanted] = np.arange(len(wanted))
+        now = Rivalry(
+            weight=panel.weight,
+            provider=column[panel.provider],
+            review=panel.review,
+            remains=np.exp(-panel.leaving_cost),
+            attraction=attraction,
+            outside=outside,
+            slope=np.divide(slopes, attraction, where=some, out=np.zeros_like(slopes)),
+            spend=np.divide(spend, attraction, where=some, out=np.zeros_like(spend)),
+            elasticity=np.divide(usages, spend, where=bought, out=np.zeros_like(usages)),
+            stays=~moves[wanted] & (settings.price_rise_review > 0),
+            dollars=settings.price_metric == "linear",
+        )
+        later = replace(now, review=panel.calm_review, remains=np.exp(-panel.later_leaving_cost))
+        return now, later, int(column[self.provider])
 
     def own_spend(self) -> Floats:
         """What each panel user would pay us a step at posted prices, (K,) USD."""

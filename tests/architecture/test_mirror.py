@@ -127,6 +127,7 @@ CHOICES = [
     (r"(policy|shock)/.*", r"start|months", "a date is chosen"),
     (r"shock/.*", r"demand|lead_time|gpu_supply", "1 is no shock; else a documented assumption"),
     (r"pricing/.*", r"span|grid", "accuracy of a search"),
+    (r"pricing/forward_looking", r"respondents", "resolution"),
     (r"pricing/calendar", r"harvest_from", "a control's date is chosen"),
     (r"geography/.*", r"regions\.\w+\.(utc_offset|latitude|longitude)", "places and clocks"),
     (r"provider/.*", r"fleet\.gpus", "0 is what a reseller is"),

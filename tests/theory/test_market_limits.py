@@ -194,20 +194,36 @@ def test_erlang_wait(servers, load):
         assert erlang_c(10, 8.0) == pytest.approx(0.4091801508, rel=1e-9)
 
 
+TWO = ("anna", "bert")
+
+
+def steady_margin(discount: float, cost: float, *rule: str) -> float:
+    """Mean margin of two forward-looking firms once what they learn has settled."""
+    overrides = [f"users.segments.everyone.switching.base={cost}", "run.steps=70", "run.panel=4000", "users.size=4000"]
+    rule = (f"discount_rate={1 / discount - 1}", *rule)
+    limit = run_limit("switching_duopoly", *overrides, *(f"providers.{n}.pricing.{r}" for n in TWO for r in rule))
+    return float(limit.price[30:].mean()) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("discount", [0.5, 0.95])
+@pytest.mark.parametrize("cost", [0.0, 0.25, 0.5, 1.0, 1.5])
+def test_the_value_firms_learn_is_the_markov_perfect_one(discount, cost):
+    """In every cell of theory.md's table, and so with its dip: cheaper at first, dearer where leaving is dear."""
+    exact = markov_perfect_duopoly(discount, cost).steady_margin
+    assert steady_margin(discount, cost) == pytest.approx(exact, rel=5e-3)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("cost", [0.25, 1.0])
 def test_forward_looking_firms_find_the_steady_margin(cost):
-    """With the true continuation value the Markov-perfect margin; with the learnt one that of rivals taken as given."""
+    """With the true continuation value the Markov-perfect margin; with rivals taken as given, that of this belief."""
     # Prices swing with the sampled shares in opposite directions: their mean errs by the order of the variance.
-    tolerance, settled = 1e-3, slice(30, None)
-    base = [f"users.segments.everyone.switching.base={cost}", "run.steps=70", "run.panel=5000", "users.size=5000"]
-    learnt = run_limit("switching_duopoly", *base)
-    expected, _ = constant_rival_margin(0.5, cost)
-    assert learnt.price[settled].mean() - 1 == pytest.approx(expected, abs=tolerance)
+    given = steady_margin(0.5, cost, "reaction_period=0")
+    assert given == pytest.approx(constant_rival_margin(0.5, cost).margin, abs=1e-3)
     perfect = markov_perfect_duopoly(0.5, cost)
-    true = [f"providers.{n}.pricing.continuation_value={perfect.continuation_value}" for n in ("anna", "bert")]
-    known = run_limit("switching_duopoly", *base, *true)
-    assert known.price[settled].mean() - 1 == pytest.approx(perfect.steady_margin, abs=tolerance)
+    known = steady_margin(0.5, cost, f"continuation_value={perfect.continuation_value}")
+    assert known == pytest.approx(perfect.steady_margin, abs=1e-3)
 
 
 def test_without_switching_cost_or_growth_both_rules_agree():

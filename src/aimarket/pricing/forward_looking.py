@@ -8,12 +8,17 @@ weighs more and the price rises, or does not.
 import numpy as np
 
 from aimarket.kernels.profit import best_prices
+from aimarket.kernels.reaction import concession
 from aimarket.rng import Streams
-from aimarket.settings import Count, NonNegative, Positive, PositiveShare, Real, Share, node
+from aimarket.settings import Count, Months, NonNegative, Positive, PositiveShare, Real, Share, node
 from aimarket.units import MONTHS_PER_YEAR
 from aimarket.views import Floats, Memory, View
 
 _CAP = 0.995  # of retention times growth times discount: the value of a user stays finite
+_LOOKS = 8  # at rivals when nothing is known yet
+_STRIDE = 0.1  # first change of what is believed of the bend of a user's worth, USD a USD of spend per log point
+_MOST = 0.5  # of a worth that rivals can take back: then a base is what it was a step later
+_BEND = 10.0  # the most that is believed
 
 
 @node
@@ -32,6 +37,8 @@ class ForwardLooking:
     growth_limit: Share  # log points a month: bound on the expected growth of spend per user
     runway: NonNegative  # months of cash below which the future counts less
     continuation_value: Real | None  # USD/user, fixed instead of learnt
+    reaction_period: Months  # between looks at how rivals answer; 0: their prices are taken as given
+    respondents: Count  # panel users looked at for it
     span: Positive  # log points: furthest move of a price in one step
     grid: Count  # prices tried on either side before the polish
 
@@ -74,8 +81,39 @@ class ForwardLooking:
         sums = np.bincount(view.panel.segment, weight * advantage, minlength=count)
         seen = np.divide(sums, total, where=total > 0, out=np.zeros(count))
         memory["retention"] = seen if "retention" not in memory else self._mix(memory["retention"], seen)
-        growing = np.minimum(memory["retention"] * np.exp(self._learn_growth(view, memory)), _CAP / discount)
+        kept = memory["retention"] * (1 - self._learn_concession(view, memory, discount))
+        growing = np.minimum(kept * np.exp(self._learn_growth(view, memory)), _CAP / discount)
         return np.asarray(growing / (1 - discount * growing))
+
+    def _learn_concession(self, view: View, memory: Memory, discount: float) -> float:
+        """Share of a retained user's worth that rivals take back by asking less, learnt."""
+        period = round(self.reaction_period / view.months)
+        if not self.reaction_period:
+            return 0.0
+        first = "concession" not in memory
+        if first or period < 2 or view.step % period == 0:
+            for _ in range(_LOOKS if first else 1):
+                seen = self._look_at_rivals(view, memory, discount)
+            memory["concession"] = seen if first else self._mix(memory["concession"], seen)
+        return float(memory["concession"])
+
+    def _look_at_rivals(self, view: View, memory: Memory, discount: float) -> float:
+        """The share now; learns on the way how the worth of a user bends with the base.
+
+        The bend that is looked for is the one that is seen if it is believed. Where retention is high, what is seen
+        falls steeply in what is believed: belief moves by strides that halve when they overshoot.
+        """
+        rivalry = view.rivalry(self.respondents)
+        if rivalry is None:
+            return 0.0
+        belief, stride = memory.get("curvature", 0.0), memory.get("stride", _STRIDE)
+        share, seen = concession(*rivalry, discount * belief)
+        gap, before = seen - belief, memory.get("gap", 0.0)
+        if before:
+            stride = min(stride * (1.5 if gap * before > 0 else 0.5), (1 + abs(belief)) / 2)
+        memory["gap"], memory["stride"] = gap, max(stride, _STRIDE / 10)
+        memory["curvature"] = float(np.clip(belief + np.clip(gap, -stride, stride), -_BEND, _BEND))
+        return float(np.clip(share, 0.0, _MOST))
 
     def _learn_growth(self, view: View, memory: Memory) -> float:
         """Log growth a step of revenue per own user, learnt and bounded."""
