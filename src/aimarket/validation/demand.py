@@ -37,9 +37,9 @@ def bass(innovation: float = 0.03, imitation: float = 0.38) -> list[Check]:
     changes = {everyone("adoption.innovation"): innovation, everyone("adoption.imitation"): imitation,
                "users.size": 5000, "run.steps": per_year * max(YEARS)}  # fmt: skip
     settings = limit_settings("bass", changes)
-    runs = np.array([run(settings, replication=r).adopted[[per_year * y - 1 for y in YEARS]] for r in range(8)])
+    runs = np.array([run(settings, replication=r).adopted[[per_year * y - 1 for y in YEARS]] for r in range(6)])
     error = runs.std(axis=0, ddof=1) / np.sqrt(len(runs))
-    how = "market: 8 replications of 5,000 users, 4.8 m user-months"
+    how = "market: 6 replications of 5,000 users, 3.6 m user-months"
     return checks + [
         Check(f"Bass: adopted after {y} years", float(k), float(f), float(SAMPLED * e), how)
         for y, k, f, e in zip(YEARS, known, runs.mean(axis=0), error, strict=True)
