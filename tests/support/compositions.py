@@ -12,6 +12,9 @@ from aimarket.composition import compose_plain, conf_dir
 from aimarket.configuration import validate
 from aimarket.documented import NODE_KEYS
 from aimarket.settings import Settings
+from aimarket.validation.limits import changed
+
+__all__ = ["changed", "composed", "in_order", "leaves", "made", "option"]
 
 
 @functools.cache
@@ -34,15 +37,6 @@ def _option(group: str, name: str) -> dict[str, Any]:
 def option(group: str, name: str) -> dict[str, Any]:
     """One file of a group whose only defaults are files beside it, such as a rule or a policy."""
     return copy.deepcopy(_option(group, name))
-
-
-def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with values put at dotted keys, as overrides on the command line would."""
-    result = copy.deepcopy(dict(config))
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        functools.reduce(lambda node, part: node[part], path, result)[last] = value
-    return result
 
 
 def made(*overrides: str, **values: Any) -> Settings:

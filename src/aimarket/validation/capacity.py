@@ -41,7 +41,9 @@ def erlang() -> list[Check]:
 def highest_utilisation(wait: float = 0.2) -> list[Check]:
     checks = []
     for servers in (1, 10, 100, 1000, 5000):
-        busy = brentq(lambda load_, c=servers: float(market_queue.erlang_c(c, load_)) - wait, 1e-9, servers * (1 - 1e-12))
+        busy = brentq(
+            lambda load_, c=servers: float(market_queue.erlang_c(c, load_)) - wait, 1e-9, servers * (1 - 1e-12)
+        )
         known = queueing.highest_utilisation(servers, wait)
         name = f"highest utilisation of {servers} servers, chance of waiting {wait:g}"
         checks.append(Check(name, known, float(busy) / servers, CLOSED_FORM, "component: kernels.queueing"))
@@ -155,8 +157,9 @@ def prices_given_capacity() -> list[Check]:
     small = capacity_then_price((0.20, 0.25))
     large = capacity_then_price((0.5, 0.5))
     low, high = edgeworth(0.5, 1.0)
+    at_rest = rest_price(np.array([0.2, 0.25]), 1.0, 0.6)
     return [
-        compare("capacities .20, .25: price", small.mean_prices, rest_price(np.array([0.2, 0.25]), 1.0, 0.6), 1e-4, how),
+        compare("capacities .20, .25: price", small.mean_prices, at_rest, 1e-4, how),
         Check("capacities .5, .5: foot of the cycle", large.lowest, low, 0.02 * large.lowest, how),
         Check("capacities .5, .5: top of the cycle", large.highest, high, 1e-4, how),
         compare("capacities .5, .5: mean price", large.mean_prices[0], mixed_mean_price(0.5, 1.0, high), 1e-3,

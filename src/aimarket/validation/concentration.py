@@ -23,7 +23,13 @@ def margins_and_concentration() -> list[Check]:
     how = "component: kernels.concentration, best_prices"
     return [
         Check("Cournot, costs 10, 20, 5: HHI", known.hhi, herfindahl(share), 1e-6, how),
-        Check("Cournot: sum of share x Lerner", known.hhi / known.elasticity, float(share @ (1 - costs / price)), 1e-6, how),
+        Check(
+            "Cournot: sum of share x Lerner",
+            known.hhi / known.elasticity,
+            float(share @ (1 - costs / price)),
+            1e-6,
+            how,
+        ),
     ]
 
 

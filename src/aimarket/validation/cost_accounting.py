@@ -1,4 +1,4 @@
-"""Who made unit cost fall: the attribution of the market against two independent methods, and against what was put in."""
+"""Who made unit cost fall: the market's attribution against two independent methods, and against what was put in."""
 
 import math
 from collections.abc import Mapping
@@ -18,20 +18,16 @@ _AFTER = {"capital": 2.6, "energy": 0.27, "hardware": 2.0, "software": 1.35, "di
 
 
 def _log_cost(levels: Mapping[str, float]) -> float:
-    parts = sum(levels[name] for name in _PARTS)
+    parts = math.fsum(levels[name] for name in _PARTS)
     return math.log(parts) - sum(math.log(level) for name, level in levels.items() if name not in _PARTS)
 
 
 def attribution() -> list[Check]:
     """The two parts and five divisors of the known answer, through the market's own attribution."""
-    old, new = ({True: [], False: []} for _ in range(2))
-    for levels, split in ((_BEFORE, old), (_AFTER, new)):
-        for name, level in levels.items():
-            split[name in _PARTS].append(level)
-    arrays = [np.array(split[part]) for part in (True, False) for split in (new, old)]
-    from_parts, from_divisors = attribute_log_change(*arrays)
-    found = np.concatenate([from_parts, from_divisors])
-    exact = np.concatenate(lmdi_unit_cost(old[True], new[True], old[False], new[False]))
+    old, new = (np.array(list(levels.values())) for levels in (_BEFORE, _AFTER))  # parts first
+    parts, divisors = slice(None, len(_PARTS)), slice(len(_PARTS), None)
+    found = np.concatenate(attribute_log_change(new[parts], old[parts], new[divisors], old[divisors]))
+    exact = np.concatenate(lmdi_unit_cost(old[parts], new[parts], old[divisors], new[divisors]))
     shapley = np.array(list(shapley_attribution(_log_cost, _BEFORE, _AFTER).values()))
     change = _log_cost(_AFTER) - _log_cost(_BEFORE)
     how = "component: kernels.cost"
@@ -45,7 +41,7 @@ def attribution() -> list[Check]:
 def drivers(years: int = 2) -> list[Check]:
     """Trends put into the market come out of its books: a provider with a fleet, its technology without luck."""
     rates = {"software": 0.30, "distillation": 0.45, "architecture": 0.35}
-    changes = {"run.steps": 12 * years + 1, "users.size": 500, "hardware.service_life": 60}
+    changes: dict[str, float] = {"run.steps": 12 * years + 1, "users.size": 500, "hardware.service_life": 60}
     changes |= {f"technology.rates.{name}": rate for name, rate in rates.items()}
     providers = run(limit_settings("queue", changes)).market.tables["providers"]
     found = [float(providers[f"cost_{name}"][0]) for name in rates]

@@ -1,7 +1,10 @@
 """How many firms a market holds: free entry at a fixed cost, and sunk outlays that firms choose."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from aimarket.configuration import load
 from aimarket.innovation import trained_quality
 from aimarket.kernels.profit import best_prices
 from aimarket.theory.entry import endogenous_sunk_cost_limit, free_entry_firms
@@ -49,9 +52,6 @@ def outlay_exponent(gain: float, taste: float) -> float:
     The market's returns to training give the outlay; u = e^(Q / taste) is the factor by which a quality of Q logits may
     raise a price, `taste` the price sensitivity in utils a log point.
     """
-    from aimarket.configuration import load
-    from dataclasses import replace
-
     settings = replace(load(["experiment=limit/bertrand"]).technology, quality_gain=gain, quality_shock=0.0)
     outlays = settings.training_scale * np.array([1e8, 1e9])
     log_quality = [float(trained_quality(np.zeros(1), outlay, 0.0, settings)[0]) / taste for outlay in outlays]
@@ -69,7 +69,9 @@ def stage_profit(qualities: np.ndarray, cost: float = 1.0, spend: float = 1.0) -
         for firm, quality in enumerate(qualities):
             others = float(qualities @ sold - quality * sold[firm])
 
-            def profit(own: np.ndarray, others: float = others, quality: float = float(quality)) -> tuple[float, np.ndarray]:
+            def profit(
+                own: np.ndarray, others: float = others, quality: float = float(quality)
+            ) -> tuple[float, np.ndarray]:
                 total = others + quality * own[0]
                 slope = quality * spend * others / total**2 - cost
                 return float(quality * own[0] * spend / total - cost * own[0]), np.array([slope * own[0]])
@@ -82,7 +84,7 @@ def stage_profit(qualities: np.ndarray, cost: float = 1.0, spend: float = 1.0) -
 
 
 def sunk_cost(gamma: float = 2.0) -> list[Check]:
-    """Firms in an ever larger market: what a little more quality earns equals what it costs, and profit pays the outlay.
+    """Firms in an ever larger market: a little more quality earns what it costs, and profit pays the outlay.
 
     Outlay rises with quality to the power gamma, so a firm is content where the elasticity of its profit in its own
     quality is gamma. That elasticity, 2 (N + 1/N - 2), lies on a line in N + 1/N, found with two and three firms.
@@ -97,7 +99,13 @@ def sunk_cost(gamma: float = 2.0) -> list[Check]:
     half = (2 + 1 / 2 + (exponent - elasticity[0]) / slope) / 2
     how = "component: returns to training; best_prices for the stage of quantities"
     return [
-        Check("endogenous sunk cost: firms", endogenous_sunk_cost_limit(gamma), float(half + np.sqrt(half**2 - 1)), 1e-4, how)
+        Check(
+            "endogenous sunk cost: firms",
+            endogenous_sunk_cost_limit(gamma),
+            float(half + np.sqrt(half**2 - 1)),
+            1e-4,
+            how,
+        )
     ]
 
 

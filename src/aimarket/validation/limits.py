@@ -31,9 +31,7 @@ class Limit:
     adopted: Floats  # (T,) of potential users
 
 
-def run(
-    settings: Settings, before_step: Callable[[Market], None] | None = None, replication: int = 0
-) -> Limit:
+def run(settings: Settings, before_step: Callable[[Market], None] | None = None, replication: int = 0) -> Limit:
     """Run a market of given settings.
 
     before_step : what to do to the market before each step, such as holding users where they are

@@ -25,7 +25,7 @@ from aimarket.theory.price_competition import (
 from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, compare, counted, relative
 from aimarket.validation.limits import Floats, logit_settings, run
 
-_PRICES = {"users.size": 100, "run.panel": 50, "run.steps": 80}  # prices come from the panel: few users will do
+_PRICES = {"users.size": 100, "run.panel": 50, "run.steps": 50}  # prices come from the panel: few users will do
 _SETTLED = 30  # steps until prices are at rest, to the last user
 
 
@@ -118,7 +118,10 @@ def pass_through_of_costs() -> list[Check]:
 def mergers() -> list[Check]:
     """Duopoly to monopoly, three firms to one, six beers: the offers are put under one owner."""
     two, three = (logit_market([8.0] * n, 4.0, 1.0) for n in (2, 3))
-    checks = [nash_prices("duopoly, sensitivity 4: price", two), nash_prices("three firms, sensitivity 4: price", three)]
+    checks = [
+        nash_prices("duopoly, sensitivity 4: price", two),
+        nash_prices("three firms, sensitivity 4: price", three),
+    ]
     for name, market in (("duopoly", two), ("three firms", three)):
         known = joint_profit_maximum(market)
         merged = with_owners(market, np.zeros_like(market.owners))

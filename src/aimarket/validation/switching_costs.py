@@ -17,7 +17,7 @@ from aimarket.theory.switching import (
     tenure_steady_state,
     two_period_margins,
 )
-from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, compare, sampled
+from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, Task, compare, sampled
 from aimarket.validation.limits import Changes, everyone, limit_settings, prices_at, run
 
 BONUSES = (0.0, 0.25, 0.5, 1.0, 1.5)  # utils
@@ -139,7 +139,7 @@ def profit_per_user(market: Market) -> float:
 
 
 def two_periods() -> list[Check]:
-    """Bargain, then ripoff: the second period's value of a user, found by the market, enters the first period's price."""
+    """Bargain, then ripoff: the value of a user, found by the market of the second period, enters the first's price."""
     checks = []
     for cost in (1.0, 2.0):
         known = two_period_margins(cost)
@@ -204,7 +204,7 @@ def learnt_value(discount: float) -> list[Check]:
     return checks
 
 
-TASKS = (
+TASKS: tuple[Task, ...] = (
     loyalty,
     tenure,
     myopic,
