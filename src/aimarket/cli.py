@@ -1,6 +1,7 @@
-"""The command line: `aimarket run`, `figures`, `collect`, `data`, `collusion`."""
+"""The command line: `aimarket run`, `figures`, `collect`, `data`, `validate`, `collusion`."""
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ _USAGE = """usage: aimarket COMMAND ...
   data show [override ...]     what a run starts from and where each number comes from
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
   data dictionary              print every recorded column with its unit and meaning
+  validate [SECTION ...]       known answers from theory against simulated ones; exit code 1 if one fails
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
@@ -43,7 +45,14 @@ class RunFailedError(RuntimeError):
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with 0, 1 for a run that failed, 2 for bad input, 130 if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    commands = {"run": _run, "figures": _figures, "collect": _collect, "data": _data, "collusion": _collusion}
+    commands = {
+        "run": _run,
+        "figures": _figures,
+        "collect": _collect,
+        "data": _data,
+        "validate": _validate,
+        "collusion": _collusion,
+    }
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE)
         sys.exit(0 if arguments else 2)
@@ -197,6 +206,36 @@ def _show(overrides: list[str]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 220)
     for part in show.describe(configuration.documented(config), {key: table[key] for key in sorted(used)}):
         console.print(part)
+
+
+# ── known answers ──
+
+
+def _validate(arguments: list[str]) -> None:
+    from aimarket.validation import suite
+
+    parser = argparse.ArgumentParser("aimarket validate", description="Known answers against simulated ones.")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"default: all of {', '.join(suite.SECTIONS)}")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table to a file too")
+    options = parser.parse_args(arguments)
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    rows = []
+    try:
+        for section, tasks in itertools.groupby(suite.validate(options.sections), key=lambda item: item[0]):
+            checks = [check for _, some in tasks for check in some]
+            rows += [(section, check) for check in checks]
+            console.print(suite.table(section, checks))
+            console.print()
+        if options.csv:
+            suite.write_csv(options.csv, rows)
+    except (OSError, ValueError) as error:
+        _fail(str(error))
+    failed = sum(not check.passed for _, check in rows)
+    console.print(f"{len(rows)} checks, {failed} failed")
+    if failed:
+        sys.exit(1)
 
 
 # ── apart from the market ──

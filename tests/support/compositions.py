@@ -13,6 +13,9 @@ from aimarket.composition import compose_plain, conf_dir
 from aimarket.configuration import validate
 from aimarket.documented import NODE_KEYS
 from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class
+from aimarket.validation.limits import changed
+
+__all__ = ["changed", "composed", "declared", "in_order", "leaves", "made", "made_rule", "named_firms", "option"]
 
 
 @functools.cache
@@ -50,15 +53,6 @@ def named_firms(policy: Mapping[str, Any]) -> set[str]:
     """Firms that a policy names: it needs a roster that has them."""
     merger, parts = policy["merger"] or {}, policy["break_up"] or {}
     return {*merger.values(), *(parts[key] for key in ("provider", "into") if key in parts)}
-
-
-def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy with values put at dotted keys, as overrides on the command line would."""
-    result = copy.deepcopy(dict(config))
-    for key, value in changes.items():
-        *path, last = key.split(".")
-        functools.reduce(lambda node, part: node[part], path, result)[last] = value
-    return result
 
 
 def made(*overrides: str, **values: Any) -> Settings:

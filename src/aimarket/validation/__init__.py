@@ -1,0 +1,1 @@
+"""Known answers reproduced by the running market, or by the very component it uses; see docs/validation.md."""

@@ -1,0 +1,179 @@
+"""Queues, pools, the cost of capital goods, and competition of firms whose capacity is built."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import brentq
+
+from aimarket.configuration import load
+from aimarket.kernels import queueing as market_queue
+from aimarket.kernels.cost import capital_recovery
+from aimarket.provider import Roadmap, gpu_hour_cost, roadmap
+from aimarket.serving import create_network, peak_over_mean, serve
+from aimarket.settings import Geography, Hardware, Region
+from aimarket.theory import capital, queueing
+from aimarket.theory.quantity_competition import capacity_then_price, cournot
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
+from aimarket.validation.capacity_game import cournot_quantities, edgeworth, mixed_mean_price, rest_price
+from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, compare, relative
+from aimarket.validation.limits import everyone, limit_settings, run
+
+_CALENDAR = 1e-3  # relative: the market's year has 8,766 hours, that of the known answer 8,760
+
+
+def erlang() -> list[Check]:
+    """The wait of the market's providers, and the chance of waiting by the kernel it uses."""
+    checks = []
+    for servers, load_ in ((10, 8.0), (100, 90.0)):
+        known = queueing.erlang_c(servers, load_)
+        found = float(market_queue.erlang_c(servers, load_))
+        name = f"{servers} servers, load {load_:g}"
+        changes = {"providers.anna.fleet.gpus": float(servers), everyone("population"): load_, "users.size": 500}
+        market = run(limit_settings("queue", changes)).market
+        wait = float(market.tables["providers"]["wait"][0])
+        checks += [
+            Check(f"chance of waiting, {name}", known, found, CLOSED_FORM, "component: kernels.queueing"),
+            Check(f"mean wait, {name}", queueing.mean_wait(servers, load_), wait, CLOSED_FORM, "market: one provider"),
+        ]
+    return checks
+
+
+def highest_utilisation(wait: float = 0.2) -> list[Check]:
+    checks = []
+    for servers in (1, 10, 100, 1000, 5000):
+        busy = brentq(
+            lambda load_, c=servers: float(market_queue.erlang_c(c, load_)) - wait, 1e-9, servers * (1 - 1e-12)
+        )
+        known = queueing.highest_utilisation(servers, wait)
+        name = f"highest utilisation of {servers} servers, chance of waiting {wait:g}"
+        checks.append(Check(name, known, float(busy) / servers, CLOSED_FORM, "component: kernels.queueing"))
+    return checks
+
+
+def regions(amplitude: float = 0.6) -> list[Check]:
+    """Equal sinusoidal loads in regions that share the clock between them; load is sent where there is room."""
+    checks = []
+    for count in (1, 3):
+        offsets = [24 / count * r if 24 / count * r <= 12 else 24 / count * r - 24 for r in range(count)]
+        known = queueing.utilisation_ceiling(amplitude, [14 + offset for offset in offsets])
+        profile = tuple(queueing.sinusoidal_load(amplitude, 14))
+        places = {
+            f"region{r}": Region(users=1.0, utc_offset=offset, latitude=0.0, longitude=0.0, electricity=0.1)
+            for r, offset in enumerate(offsets)
+        }
+        geography = Geography(regions=places, profiles={"sine": profile}, network_base=0.0, network_per_km=0.0)
+        network = create_network(geography, ["sine"])
+        work = np.ones((1, count, 1))
+        found = 1 / peak_over_mean(work, network)
+        name = f"{count} region{'s' * (count > 1)}, amplitude {amplitude:g}"
+        checks.append(Check(f"ceiling of utilisation, {name}", known, found, CLOSED_FORM, "component: serving"))
+        room = np.full((1, count), 1 / known)  # GPUs in each region: just enough at the peak of the whole
+        hardware = replace(load(["experiment=limit/queue"]).hardware, maximum_utilisation=0.999)
+        service = serve(work / 1.0 * 0.999, room, np.zeros(1, int), np.zeros(1), np.ones((1, 1)), network, hardware)
+        served = float((service.served * work).sum() / work.sum())
+        checks.append(Check(f"share served at that ceiling, {name}", 1.0, served, CLOSED_FORM, "component: serving"))
+    return checks
+
+
+def textbook_hardware(interest: float, life: float, utilisation: float, overhead: float, price: float = 50_000.0,
+                      power: float = 1.275, maintenance: float = 0.05) -> tuple[Hardware, Roadmap]:  # fmt: skip
+    """Hardware settings of one generation and full power at all times; maintenance is paid as hosting."""
+    hardware = load(["experiment=limit/queue"]).hardware
+    generation = replace(next(iter(hardware.generations.values())), price=price, power=power, throughput=1.0)
+    hardware = replace(
+        hardware,
+        generations={"only": generation},
+        discount_rate=interest,
+        service_life=round(life * MONTHS_PER_YEAR),
+        planned_utilisation=utilisation,
+        power_usage_effectiveness=overhead,
+        idle_power=1.0,
+        hosting=maintenance * price / MONTHS_PER_YEAR,
+    )
+    return hardware, roadmap(hardware, 0.0, 0.0)
+
+
+def gpu_hours() -> list[Check]:
+    cases = ((0.05, 5.0, 0.85, 1.1, 0.06), (0.12, 4.0, 0.5, 1.5, 0.09))
+    known = [capital.gpu_hour_cost(*case) for case in cases]
+    found = [float(gpu_hour_cost(*textbook_hardware(*case[:4]), case[4])[0]) for case in cases]
+    # Used alike, the two differ by everything but utilisation.
+    alike = [float(gpu_hour_cost(*textbook_hardware(*case[:2], 0.85, case[3]), case[4])[0]) for case in cases]
+    by_use = 1 - np.log(alike[1] / alike[0]) / np.log(found[1] / found[0])
+    known_use = np.log(0.85 / 0.5) / np.log(known[1] / known[0])
+    how = "component: provider.gpu_hour_cost; a year of 8,766 hours, known: of 8,760"
+    return [
+        *(relative(f"GPU-hour at {c[0]:.0%}, {c[1]:g} years, USD", k, f, _CALENDAR, how)
+          for c, k, f in zip(cases, known, found, strict=True)),
+        Check("share of the log gap owed to utilisation", float(known_use), float(by_use), _CALENDAR, how),
+    ]  # fmt: skip
+
+
+def vintage_life(share: float = 0.2, decline: float = 0.357) -> list[Check]:
+    """When newer generations have driven the rent of an hour below the cash cost of an old GPU.
+
+    Every cadence a generation of the same price and more throughput is released; the rent of an old GPU is what its
+    work costs on the newest. The log of that falls along a line, on which the crossing lies.
+    """
+    hardware, _ = textbook_hardware(0.1, 5.0, 1.0, 1.0)
+    capital_cost = hardware.generations["only"].price * capital_recovery(0.1, 5.0) / MONTHS_PER_YEAR  # USD a month
+    hosting = share / (1 - share) * capital_cost
+    hardware = replace(hardware, hosting=hosting, cadence=0.25, power_growth=0.0)
+    generations = roadmap(hardware, decline, 12 * MONTHS_PER_YEAR)
+    rent = gpu_hour_cost(hardware, generations, 0.0)  # USD an hour of the first generation's work
+    age = (generations.release - generations.release[0]) / MONTHS_PER_YEAR
+    found = np.interp(-np.log(hosting / HOURS_PER_MONTH), -np.log(rent), age)
+    known = capital.vintage_life(share, decline)
+    how = "component: road map and long-run cost of GPU-hours"
+    return [Check("life of a vintage, years", known, float(found), FIXED_POINT, how)]
+
+
+def loan() -> list[Check]:
+    known = capital.annuity_payment(1e9, 0.1 / 12, 48)
+    found = 1e9 * capital_recovery(0.1 / 12, 48)
+    return [relative("payment on a loan, USD/month", known, found, CLOSED_FORM, "component: kernels.cost")]
+
+
+# ── competition of firms with capacity ──
+
+
+def quantities() -> list[Check]:
+    """Cournot, P = 100 - Q, cost 10; best replies in quantities, and capacities of those quantities sold at a price."""
+    checks = []
+    how = "component: best_prices, best replies in quantities"
+    for firms in (2, 5, 10):
+        found = cournot_quantities(np.full(firms, 10.0), 100.0)
+        known = cournot(100.0, 1.0, [10.0] * firms)
+        checks.append(Check(f"Cournot, {firms} firms: price", known.price, float(100 - found.sum()), 1e-5, how))
+    known = cournot(100.0, 1.0, [10.0, 10.0])
+    price = rest_price(cournot_quantities(np.full(2, 10.0), 100.0), 100.0, 50.0)
+    how = "component: best_prices and rationing, best replies in prices"
+    return [*checks, compare("Cournot capacities, 2 firms: price", [known.price] * 2, price, 1e-2, how)]
+
+
+def prices_given_capacity() -> list[Check]:
+    """Kreps and Scheinkman, P = 1 - Q: small capacities sell out; large ones set off Edgeworth's cycle."""
+    how = "component: best_prices and rationing, best replies in prices"
+    small = capacity_then_price((0.20, 0.25))
+    large = capacity_then_price((0.5, 0.5))
+    low, high = edgeworth(0.5, 1.0)
+    at_rest = rest_price(np.array([0.2, 0.25]), 1.0, 0.6)
+    return [
+        compare("capacities .20, .25: price", small.mean_prices, at_rest, 1e-4, how),
+        Check("capacities .5, .5: foot of the cycle", large.lowest, low, 0.02 * large.lowest, how),
+        Check("capacities .5, .5: top of the cycle", large.highest, high, 1e-4, how),
+        compare("capacities .5, .5: mean price", large.mean_prices[0], mixed_mean_price(0.5, 1.0, high), 1e-3,
+                "component: rationing, chances that leave the rival indifferent"),
+    ]  # fmt: skip
+
+
+TASKS = (
+    erlang,
+    highest_utilisation,
+    regions,
+    gpu_hours,
+    vintage_life,
+    loan,
+    quantities,
+    prices_given_capacity,
+)
