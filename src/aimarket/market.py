@@ -10,7 +10,7 @@ from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
 from aimarket.provider import Provider, energy_per_hour
 from aimarket.state import Event
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from aimarket.views import CapacityRule, PricingRule, TrainingRule, View
 from aimarket.world import World
 
@@ -73,11 +73,11 @@ class Market(World):
 
     def quote(self) -> None:
         """Providers post prices, all at once."""
-        quotes = self.price.copy()
+        quotes = np.stack([self.price, self.newcomer_price])  # for own customers, and for everybody else
         for p in self.active_providers:
             rule: PricingRule = p.settings.pricing
-            quotes[p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
-        self.posted_before, self.price = self.price, quotes
+            quotes[:, p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
+        self.posted_before, (self.price, self.newcomer_price) = self.price, quotes
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):
             name = self.catalogue.providers[self.catalogue.provider[j]]
@@ -113,7 +113,8 @@ class Market(World):
     def settle(self) -> None:
         """Users pay; providers pay for energy, hosting, capacity, staff, interest and tax, and square their cash."""
         quantity = self.by_offer(self.served)
-        self.revenue = quantity * self.price
+        self.payments = self.totals.spend * self.service.served + self.totals.shortfall
+        self.revenue = self.by_offer(self.payments)
         wholesale = quantity * np.nan_to_num(self.wholesale_price)
         for p in self.active_providers:
             self._operate(p, float(self.revenue[p.offers].sum()), float(wholesale[p.offers].sum()))
@@ -140,6 +141,7 @@ class Market(World):
     def measure(self) -> None:
         """Everything is counted, and the books must balance."""
         self.closed_frontier.append(self.best_closed_quality())
+        self.price_history = [*self.price_history, self.price][-1 - max(1, self.clock.steps(MONTHS_PER_YEAR)) :]
         self.tables = metrics.measure(self, self.history)
 
     def _advance_technology(self) -> None:
