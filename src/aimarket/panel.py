@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from aimarket import settings as config
 from aimarket import terms
 from aimarket.kernels.choice import price_utility
-from aimarket.kernels.effort import Response, use
+from aimarket.kernels.effort import use
 from aimarket.population import (
     Menu,
     Segments,
@@ -58,7 +58,6 @@ class Panel:
     contract_price: Floats  # (K,) USD/Mtok, nan: none
     contract_utility: Floats  # (K,) utils of that price, nan: none
     commitment: Floats  # (K,) Mtok of the reference mix a step
-    response: Response
 
     @property
     def held(self) -> Flags:
@@ -89,7 +88,12 @@ class Panel:
         """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
         price = np.where(self.free[:, None], settings.reference_price, self.price_paid(menu) * self.mix)
         count, thinking = use(
-            self.tasks[:, None], self.depth[:, None], self.thinking[:, None], price, self.time_price, self.response
+            self.tasks[:, None],
+            self.depth[:, None],
+            self.thinking[:, None],
+            price,
+            self.time_price,
+            terms.response(settings),
         )
         tokens = count * (self.tokens_per_task[:, None] + thinking)
         if self.free.any():
@@ -185,5 +189,4 @@ def survey(
             price * menu.mix[s, held], users.price[rows], settings.price_metric, settings.reference_price
         ),
         commitment=users.commitment[rows] * months,
-        response=terms.response(settings),
     )

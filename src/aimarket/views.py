@@ -62,6 +62,7 @@ class View:
         with np.errstate(divide="ignore"):
             rest = np.log(ordered_sum(np.exp(others - shift[:, None])) + np.exp(outside - shift)) + shift
         held = panel.offer[:, None] == own
+        difficulty = self.settings.difficulty
         fixed, locked = panel.unmoved(self.menu, self.settings)
         return Demand(
             weight=panel.weight,
@@ -84,8 +85,8 @@ class View:
             previous_prices=self.prices,
             hours=self.hours,
             capacity=self.workable,
-            ceiling=panel.response.ceiling,
-            difficulty=panel.response.difficulty,
+            ceiling=np.inf if difficulty.ceiling is None else difficulty.ceiling,
+            difficulty=difficulty.thinking,
             paid=np.where(panel.free | panel.bound, 0.0, panel.paid),
             felt=panel.felt[:, own],
             fixed=None if fixed is None else fixed[:, own],

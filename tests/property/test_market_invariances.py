@@ -325,7 +325,7 @@ class Forecasting(Market):
         held = np.maximum(users.offer, 0)
         attached = panel.offer >= 0
         rise = np.where(attached, np.maximum(menu.rise[held], 0.0), 0.0)
-        review = 1 - (1 - panel.review) * np.exp(-self.settings.users.price_rise_review * rise)
+        review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
         stays = attached[:, None] & (held[:, None] == np.arange(len(menu.names)))
         chance = review[:, None] * share + (1 - review)[:, None] * stays
         weight = users.weight[:, None]
