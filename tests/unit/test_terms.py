@@ -1,4 +1,4 @@
-"""Contracts, routers, free tiers, prices for newcomers, foresight: firms expect what users do, and each does its part."""
+"""Contracts, routers, free tiers, prices for newcomers, foresight: firms expect what users do; each does its part."""
 
 import copy
 from dataclasses import replace
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aimarket import Market, demand
 from aimarket.kernels.choice import logit_shares
 from aimarket.population import Segments, routes
+from aimarket.terms import is_bound
 
 SEGMENTS = ("consumer", "developer", "enterprise")
 SMALL = ("roster=oligopoly", "users.size=6000", "run.panel=6000")
@@ -46,7 +47,7 @@ def step_of(market: Market, number: int, adoption: float = 0.2, **changes: Any) 
 
 @pytest.fixture(scope="module")
 def lived() -> Market:
-    """Every mechanism on, after half a year: recognition at two firms, prices and service just changed, one firm gone."""
+    """Every mechanism on, after half a year: recognition at two firms, prices and service changed, one firm gone."""
     market = market_after(
         6,
         "pricing@providers.alpha.pricing=customer_recognition",
@@ -128,8 +129,8 @@ STILL = {"users__price_rise_review": 0.0, "users__outage_review": 0.0}
 
 
 def test_a_contract_locks_price_and_provider_for_its_term() -> None:
-    market = market_after(1, "technology=slow", **BOUND)
-    users, seen = market.users, []
+    market = market_after(0, "technology=slow", **BOUND)
+    users, seen, everybody = market.users, [], (market.users.offer >= 0).sum()
     for _ in range(5):
         before = users.offer.copy(), users.contract_price.copy(), users.contract_left.copy(), users.due.copy()
         active = np.array([p.active for p in market.providers])[market.catalogue.provider]
@@ -143,8 +144,9 @@ def test_a_contract_locks_price_and_provider_for_its_term() -> None:
         assert users.contract_price[signed] == pytest.approx(0.8 * market.price[users.offer[signed]])
         assert users.contract_left[signed] == pytest.approx(5)
         assert (due == ((offer >= 0) & (left <= 1e-9))).all()
-        seen.append(due.sum() / (offer >= 0).sum())
-    assert np.array(seen) == pytest.approx(1 / 6, abs=0.03)  # as many end in each month of the term
+        seen.append(due.sum() / everybody)
+    error = np.sqrt(5 / 36 / everybody)
+    assert np.array(seen) == pytest.approx(1 / 6, abs=4 * error)  # as many end in each month of the term
 
 
 def test_nobody_looks_around_before_the_end_and_everybody_does_then() -> None:
@@ -162,11 +164,14 @@ def test_nobody_looks_around_before_the_end_and_everybody_does_then() -> None:
 
 def test_what_is_committed_to_is_paid_for_whether_used_or_not() -> None:
     market = market_after(1, **BOUND, **STILL)
-    calm, slump = (demand.choose(step_of(market, 50, 0.0, task_factor=f), None) for f in (1.0, 0.5))
+    steps = [step_of(market, 50, 0.0, task_factor=factor) for factor in (1.0, 0.5)]
+    for step in steps:
+        step.users.weight[~is_bound(step.users, slice(0, len(step.users)), step.menu)] = 0.0
+    calm, slump = (demand.choose(step, None) for step in steps)
     assert calm.shortfall.sum() < 0.01 * calm.spend.sum()
     assert slump.tokens.sum() == pytest.approx(0.5 * calm.tokens.sum(), rel=1e-6)
-    # Nine tenths of the use at signing are paid for by those bound; those who sign in the slump commit to less.
-    assert 0.75 * calm.spend.sum() < (slump.spend + slump.shortfall).sum() < 0.91 * calm.spend.sum()
+    # Nine tenths of the use at signing; by now it has grown by a step or two of workflows.
+    assert 0.85 * calm.spend.sum() < (slump.spend + slump.shortfall).sum() < 0.9 * calm.spend.sum()
 
 
 def test_without_commitment_and_discount_a_contract_for_a_step_is_no_contract() -> None:
@@ -181,15 +186,18 @@ def test_without_commitment_and_discount_a_contract_for_a_step_is_no_contract() 
 
 
 def test_those_under_contract_do_not_move_the_price_of_today() -> None:
-    """The longer users are bound, the fewer can be won now: what a firm expects of a price moves less."""
+    """The longer users are bound, the fewer can be won now: what a firm expects to sell moves less with its price."""
     slopes = []
     for term in (1.0, 24.0):
         contract = {f"users__segments__{s}__contract": CONTRACT | {"term": term} for s in SEGMENTS}
         market = market_after(1, **BOUND | contract)
         view = replace(market.view(market.providers[0]), workable=np.inf)
-        base = view.value_of(view.prices, np.zeros(len(view.panel.weight)))[0]
-        dear = view.value_of(view.prices * 1.3, np.zeros(len(view.panel.weight)))[0]
-        slopes.append(abs(dear / base - 1))
+        nothing = np.zeros(len(view.panel.weight))
+        costless, costly = (replace(view, costs=np.full(1, cost)) for cost in (0.0, 1.0))
+        sold, less = (
+            costless.value_of(p, nothing)[0] - costly.value_of(p, nothing)[0] for p in (view.prices, view.prices * 1.3)
+        )
+        slopes.append(1 - less / sold)
         advantage = view.retention_advantage()
         assert (advantage >= 1 - 1 / term - 1e-12).all()
     assert slopes[1] < 0.5 * slopes[0]
@@ -209,7 +217,7 @@ def test_a_mandate_only_adds_users_of_routers_and_frees_them() -> None:
     assert there[paying].mean() == pytest.approx(0.5, abs=0.03)
     assert not there[~paying].any()
     assert mandated.tables["market"]["multihoming_share"] > market.tables["market"]["multihoming_share"] + 0.05
-    panel = mandated.panel
+    panel = mandated.survey(mandated.menu(), np.zeros(3))
     loose = there & ~panel.bound
     assert (panel.leaving_cost[there] == 0).all()
     assert (panel.review[loose & mandated.users.adopted] == 1).all()
@@ -228,7 +236,7 @@ def test_comings_and_goings_behind_a_router_are_no_churn() -> None:
     values = {f"users__segments__{s}__{key}": value for s in SEGMENTS for key, value in
               {"multihoming": 1.0, "contract": None, "free": None}.items()}  # fmt: skip
     table = market_after(3, **values).tables["market"]
-    assert table["multihoming_share"] == 1
+    assert table["multihoming_share"] == pytest.approx(1)
     assert table["switches"] == table["abandonments"] == 0
     assert table["reviews"] >= table["attached_users"] * 0.99
 
@@ -247,6 +255,7 @@ def test_who_does_not_pay_takes_a_free_tier_and_no_more_than_its_allowance() -> 
     assert totals.declined.sum() > 0
     none = replace(step_of(market, 60, 0.0), segments=nobody_pays(market.segments))
     none.users.free[:] = True
+    none.users.contract_price[:] = np.nan
     only_free = demand.choose(none, None)
     assert only_free.spend.sum() == only_free.shortfall.sum() == 0
     most = only_free.users * allowance
