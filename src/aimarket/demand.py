@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from aimarket import terms
 from aimarket.kernels.choice import sampled_choice
-from aimarket.population import offer_utility, over_step, provider_tastes, routes, users_switching_cost
+from aimarket.population import offer_utility, provider_tastes, routes, users_switching_cost
 from aimarket.rng import gumbel
 from aimarket.usage import Step, Totals, deepen, prices_faced, use
 
@@ -37,10 +37,9 @@ def reviewing(step: Step, rows: slice) -> tuple[Integers, Integers]:
     felt = np.where(users.free[rows], 0.0, step.settings.price_rise_review)
     trigger = felt * np.maximum(menu.rise[held], 0.0)
     trigger += step.settings.outage_review * step.months * menu.outage[segment, users.region[rows], held]
-    stays_calm = (1 - over_step(step.segments.review, step.months))[segment] * np.exp(-np.where(attached, trigger, 0.0))
+    hazard = terms.review_hazard(users, rows, step.segments, step.months)
+    stays_calm = (1 - hazard) * np.exp(-np.where(attached, trigger, 0.0))
     must = (attached & ~menu.on_sale[held]) | users.due[rows]
-    if step.segments.multihoming.any():
-        must |= routes(users, rows, step.segments)
     adopts = ~users.adopted[rows] & (
         step.streams.at("users.adoption", step.number).uniform(rows.start, rows.stop) < step.adoption[segment]
     )

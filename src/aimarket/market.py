@@ -4,7 +4,7 @@ from concurrent.futures import Executor
 
 import numpy as np
 
-from aimarket import demand, finance, innovation, metrics, serving
+from aimarket import demand, finance, innovation, metrics, serving, terms
 from aimarket import settings as config
 from aimarket.build import by_name, retire_and_deliver
 from aimarket.identities import Stocks
@@ -86,6 +86,9 @@ class Market(World):
     def choose(self) -> None:
         """Users adopt, review, choose and use."""
         self.panel_menu = self.menu()
+        if self.steps == 1:
+            segments = self.under_policy(self.segments)
+            terms.lock_first_quotes(self.users, self.panel_menu, segments, self.settings.users, self.task_factor)
         self.panel = self.survey(self.panel_menu, self.adoption)
         self.totals = demand.choose(self.demand_step(self.panel_menu, self.adoption), self.pool)
 

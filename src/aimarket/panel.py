@@ -15,7 +15,6 @@ from aimarket.population import (
     Users,
     offer_utility,
     over_step,
-    routes,
     time_price,
     users_switching_cost,
 )
@@ -140,8 +139,7 @@ def survey(
     attached = (offer >= 0) & menu.on_sale[held]
     evicted = (offer >= 0) & ~attached
     outage = np.where(attached, menu.outage[s, users.region[rows], held], 0.0)
-    router, signing = routes(users, rows, segments), terms.signs(users, rows, segments)
-    hazard = np.where(router, 1.0, over_step(segments.review, months)[s])
+    hazard, signing = terms.review_hazard(users, rows, segments, months), terms.signs(users, rows, segments)
     review = 1 - (1 - hazard) * np.exp(-settings.outage_review * months * outage)
     review = np.where(evicted | users.due[rows], 1.0, review)
     bound = attached & terms.is_bound(users, rows, menu)

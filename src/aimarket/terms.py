@@ -40,6 +40,12 @@ def signs(users: Users, rows: Integers | slice, segments: Segments) -> Flags:
     return ~users.free[rows] & (segments.term[users.segment[rows]] > 0) & ~routes(users, rows, segments)
 
 
+def review_hazard(users: Users, rows: Integers | slice, segments: Segments, months: float) -> Floats:
+    """Probability of a review in a step of some months without any trigger: once a month with a router; (n,)."""
+    hazard = over_step(segments.review, months)[users.segment[rows]]
+    return np.where(routes(users, rows, segments), min(1.0, months), hazard) if segments.multihoming.any() else hazard
+
+
 def is_own(users: Users, rows: Integers | slice, menu: Menu) -> Flags:
     """Which offers are those of the user's own provider, if it is still there; (n, J)."""
     offer = users.offer[rows]
@@ -124,8 +130,22 @@ def sign(
     new, was = rows[who], old[who]
     s, j = users.segment[new], users.offer[new]
     stays = (was >= 0) & (menu.provider[was] == menu.provider[j])
-    price = np.where(stays, menu.price[j], menu.newcomer_price[j]) * (1 - segments.discount[s])
-    mix = menu.mix[s, j]
+    _lock(users, new, np.where(stays, menu.price[j], menu.newcomer_price[j]), menu, segments, settings, factor)
+    users.contract_left[new] = segments.term[s]
+
+
+def _lock(
+    users: Users,
+    new: Integers,
+    posted: Floats,
+    menu: Menu,
+    segments: Segments,
+    settings: config.Users,
+    factor: float,
+) -> None:
+    """Price and committed volume of the contracts of users `new`, at prices `posted` to them."""
+    s, j = users.segment[new], users.offer[new]
+    price, mix = posted * (1 - segments.discount[s]), menu.mix[s, j]
     count, thinking = use(
         users.tasks[new] * factor,
         users.depth[new],
@@ -135,7 +155,6 @@ def sign(
         response(settings),
     )
     users.contract_price[new] = price
-    users.contract_left[new] = segments.term[s]
     users.commitment[new] = segments.commitment[s] * count * (segments.tokens_per_task[s] + thinking) * mix
 
 
@@ -145,6 +164,12 @@ def stagger(users: Users, segments: Segments, streams: Streams, months: float) -
     signed = np.isfinite(users.contract_price)
     users.contract_left = np.where(signed, left, 0.0)
     users.due |= signed & (left <= _OVER)
+
+
+def lock_first_quotes(users: Users, menu: Menu, segments: Segments, settings: config.Users, factor: float) -> None:
+    """Contracts that run when the first prices are quoted lock those: nobody has quoted the list prices."""
+    new = np.flatnonzero(is_bound(users, slice(None), menu))
+    _lock(users, new, menu.price[users.offer[new]], menu, segments, settings, factor)
 
 
 def run_down(users: Users, rows: slice, segments: Segments, streams: Streams, step: int, months: float) -> None:

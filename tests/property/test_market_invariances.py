@@ -174,7 +174,8 @@ def half_steps_are_off(*overrides: str, **values: Any) -> pd.Series:
 
 def test_half_steps_make_the_same_demand() -> None:
     resellers = [f"provider@providers.{name}=reseller" for name in ("alpha", "beta")]
-    off = half_steps_are_off("technology=slow", *resellers)
+    # Resellers have no free tier: all consumers pay, or the few who do would be a small sample of most people.
+    off = half_steps_are_off("technology=slow", *resellers, users__segments__consumer__free=None)
     for column in (
         "adopted_users",
         "attached_users",
@@ -301,7 +302,7 @@ def test_a_steady_state_stays() -> None:
         "technology=frozen", "users.size=1500", "run.panel=50", "run.steps=90", "run.replications=12",
         **{f"users__segments__{segment}__{key}": value
            for segment in SEGMENTS
-           for key, value in {"adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
+           for key, value in {"free": None, "adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
                               "depth__decay": 0.0, "review": 0.3, "switching__horizon": 3.0}.items()},
         providers__alpha__appeal=0.5,
     )  # fmt: skip
