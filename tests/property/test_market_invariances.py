@@ -302,8 +302,8 @@ def test_a_steady_state_stays() -> None:
         "technology=frozen", "users.size=1500", "run.panel=50", "run.steps=90", "run.replications=12",
         **{f"users__segments__{segment}__{key}": value
            for segment in SEGMENTS
-           for key, value in {"free": None, "adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
-                              "depth__decay": 0.0, "review": 0.3, "switching__horizon": 3.0}.items()},
+           for key, value in {"adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
+                              "depth__decay": 0.0, "free": None, "review": 0.3, "switching__horizon": 3.0}.items()},
         providers__alpha__appeal=0.5,
     )  # fmt: skip
     offers = simulate(settings).offers.query("step > 30")
