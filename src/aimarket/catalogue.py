@@ -33,6 +33,7 @@ class Catalogue:
     speed: Floats  # (J,) output tokens/s
     prefill: Floats  # (J,) s
     appeal: Floats  # (J,) utils
+    free_allowance: Floats  # (J,) tokens a month for users who do not pay
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,4 +110,5 @@ def create_catalogue(settings: config.Settings, table: Mapping[str, ListPrice]) 
         speed=np.array([offer.speed for offer in offers]),
         prefill=np.array([offer.prefill for offer in offers]),
         appeal=np.array(appeals)[provider],
+        free_allowance=np.array([offer.free_allowance for offer in offers]),
     )

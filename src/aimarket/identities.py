@@ -83,9 +83,8 @@ def _money(market: "Market", before: Stocks) -> Iterator[Identity]:
     """What the books say moved against what users and everybody else say."""
     books = market.ledger.books
     received = sum(b.moved("revenue") for b in books.values())
-    yield Identity(
-        "user payments = provider revenue", float((market.by_offer(market.served) * market.price).sum()), received
-    )
+    bills = market.totals.spend * (1 - market.outage) + market.totals.shortfall
+    yield Identity("user payments = provider revenue", float(bills.sum()), received)
     everybody = [b.balance["cash"] for b in books.values()] + list(market.ledger.outside.values())
     yield Identity("money is neither made nor lost", sum(everybody), 0.0, max(map(abs, everybody), default=0.0))
     for name, b in books.items():
@@ -130,8 +129,10 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     """Tokens wanted are served or not, and what is served fits the GPUs."""
     hours = HOURS_PER_MONTH * market.clock.months
     unserved = market.totals.mix_tokens * market.outage
-    wanted = float(market.totals.mix_tokens.sum())
-    yield Identity("tokens wanted = served + unserved", wanted, float(market.served.sum() + unserved.sum()))
+    mix = market.catalogue.mix[:, None, :]
+    wanted, declined = (float((tokens * mix).sum()) for tokens in (market.totals.wanted, market.totals.declined))
+    met = float(market.served.sum() + unserved.sum()) + declined
+    yield Identity("tokens wanted = served + unserved + declined", wanted, met)
     rented, let = float(market.rented.sum()), float(market.let.sum())
     yield Identity("GPU-hours rented = GPU-hours let", rented + market.world_rented, let + market.merchants_let)
     used = market.by_offer(market.served) * market.hours_per_mtok

@@ -5,14 +5,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, disposal, equity, finance, industry, innovation, metrics, procurement, rental, serving
+from aimarket import (
+    demand,
+    disposal,
+    equity,
+    finance,
+    industry,
+    innovation,
+    metrics,
+    procurement,
+    rental,
+    serving,
+    terms,
+)
 from aimarket import settings as config
 from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import INCOME
 from aimarket.provider import Provider, energy_of_work, energy_per_hour
 from aimarket.state import Event
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from aimarket.views import PricingRule, TrainingRule, View
 from aimarket.world import World
 
@@ -76,11 +88,11 @@ class Market(World):
 
     def quote(self) -> None:
         """Providers post prices, all at once."""
-        quotes = self.price.copy()
+        quotes = np.stack([self.price, self.newcomer_price])  # for own customers, and for everybody else
         for p in self.active_providers:
             rule: PricingRule = p.settings.pricing
-            quotes[p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
-        self.posted_before, self.price = self.price, np.minimum(quotes, self.price_cap)
+            quotes[:, p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
+        self.posted_before, (self.price, self.newcomer_price) = self.price, np.minimum(quotes, self.price_cap)
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):
             name = self.catalogue.providers[self.catalogue.provider[j]]
@@ -89,6 +101,9 @@ class Market(World):
     def choose(self) -> None:
         """Users adopt, review, choose and use."""
         self.panel_menu = self.menu()
+        if self.steps == 1:
+            segments = self.under_policy(self.segments)
+            terms.lock_first_quotes(self.users, self.panel_menu, segments, self.settings.users, self.task_factor)
         self.panel = self.survey(self.panel_menu, self.adoption)
         self.totals = demand.choose(self.demand_step(self.panel_menu, self.adoption), self.pool)
 
@@ -118,7 +133,8 @@ class Market(World):
     def settle(self) -> None:
         """Users pay; providers pay for energy, hosting, capacity, staff, interest and tax, and square their cash."""
         quantity = self.by_offer(self.served)
-        self.revenue = quantity * self.price
+        self.payments = self.totals.spend * self.service.served + self.totals.shortfall
+        self.revenue = self.by_offer(self.payments)
         wholesale = quantity * np.nan_to_num(self.wholesale_price)
         for p in self.active_providers:
             self._operate(p, float(self.revenue[p.offers].sum()), float(wholesale[p.offers].sum()))
@@ -149,6 +165,7 @@ class Market(World):
     def measure(self) -> None:
         """Everything is counted, and the books must balance."""
         self.closed_frontier.append(self.best_closed_quality())
+        self.price_history = [*self.price_history, self.price][-1 - max(1, self.clock.steps(MONTHS_PER_YEAR)) :]
         self.tables = metrics.measure(self, self.history)
 
     def _advance_technology(self) -> None:

@@ -99,6 +99,10 @@ def _user_base(market: "Market", pick: Any) -> dict[str, Any]:
         "depth": ratio(pick(totals.depth), attached),
         "tenure": ratio(pick(totals.tenure), attached),
         "switching_cost": ratio(pick(totals.switching_cost), attached),
+        "abandonments": pick(totals.abandonments) / months,
+        "free_share": ratio(pick(totals.free), attached),
+        "multihoming_share": ratio(pick(totals.routed), attached),
+        "contract_share": ratio(pick(totals.contracted), attached),
     }
 
 
@@ -107,13 +111,18 @@ def _use(market: "Market", pick: Any) -> dict[str, Any]:
     totals, months = market.totals, market.clock.months
     by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
     tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
-    spend, done = by_segment(market.served * market.price), by_segment(totals.tasks * market.service.served)
+    asked = pick(ordered_sum(ordered_sum(totals.tokens)))
+    spend, done = by_segment(market.payments), by_segment(totals.tasks * market.service.served)
     return {
         "tasks": tasks,
-        "tokens_wanted": tokens,
+        "tokens_wanted": by_segment(totals.wanted),
+        "tokens_declined": by_segment(totals.declined),
         "tokens_served": by_segment(totals.tokens * market.service.served),
         "tokens_per_task": ratio(tokens, tasks),
+        "task_elasticity": ratio(pick(totals.task_elasticity), asked),
+        "thinking_elasticity": ratio(pick(totals.thinking_elasticity), asked),
         "spend": spend,
+        "committed_spend": by_segment(totals.shortfall),
         "cost_per_task": ratio(spend, done),
     }
 
@@ -145,6 +154,7 @@ def _offers(market: "Market") -> dict[str, Any]:
         "input_price": relative[:, 0],
         "cached_price": relative[:, 1],
         "output_price": relative[:, 2],
+        "newcomer_price": market.newcomer_price,
         "marginal_cost": cost,
         "opportunity_cost": market.opportunity_cost,
         "short_run_cost": market.short_run_costs(),
@@ -154,7 +164,7 @@ def _offers(market: "Market") -> dict[str, Any]:
         "users": users,
         "user_share": ratio(users, float(ordered_sum(totals.adopted))),
         "share": shares(served),
-        "tokens_wanted": market.by_offer(totals.tokens) / months,
+        "tokens_wanted": market.by_offer(totals.wanted) / months,
         "tokens_served": served / months,
         "revenue": market.revenue / months,
         "latency": mean_latency,
@@ -172,7 +182,8 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
     firms = market.providers
     books = [market.ledger.books[p.name] for p in firms]
     users = _by_provider(market, market.by_offer(totals.users))
-    wanted = _by_provider(market, market.by_offer(totals.tokens))
+    wanted = _by_provider(market, market.by_offer(totals.wanted))
+    asked = _by_provider(market, market.by_offer(totals.tokens))
     served = _by_provider(market, market.by_offer(totals.tokens * service.served))
     cost = _by_provider(market, market.by_offer(market.served) * market.marginal_cost)
     revenue = np.array([b.moved("revenue") for b in books])
@@ -191,7 +202,7 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "revenue_share": shares(revenue),
         "tokens_wanted": wanted / months,
         "tokens_served": served / months,
-        "tokens_unserved": (wanted - served) / months,
+        "tokens_unserved": (asked - served) / months,
         "price": ratio(revenue, served),
         "unit_cost": ratio(booked, served),
         "marginal_cost": ratio(cost, served),
@@ -235,6 +246,7 @@ def _market(
     share = np.asarray(providers["share"])
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
     _advance_index(market, history, quantity * market.price)
+    unserved = wanted - use["tokens_declined"] - served
     surplus = _consumer_surplus(market)
     adopted = float(ordered_sum(totals.adopted))
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
@@ -248,7 +260,7 @@ def _market(
     return {
         **_user_base(market, lambda column: float(ordered_sum(column))),
         **use,
-        "tokens_unserved": wanted - served,
+        "tokens_unserved": unserved,
         "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.index)),
@@ -279,7 +291,7 @@ def _market(
         "training_gpu_hours": total("training_gpu_hours"),
         "inference_gpu_hours": total("inference_gpu_hours"),
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
-        "unserved_share": ratio(wanted - served, wanted),
+        "unserved_share": ratio(unserved, wanted),
         "consumer_surplus": surplus,
         "producer_surplus": sum(map(total, INCOME)) - sum(map(total, _SERVING_CASH)),
         **{name: total(name) for name in _MARKET_ACCOUNTS},
@@ -313,7 +325,7 @@ def _consumer_surplus(market: "Market") -> float:
     share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
     adopted = market.users.adopted[market.panel_rows]
     tokens = panel.tokens(menu, users)
-    use = tokens if users.price_metric == "linear" else tokens * menu.price
+    use = tokens if users.price_metric == "linear" else panel.bill(menu, tokens)
     inside = ordered_sum(share)
     money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
     surplus = consumer_surplus(inclusive, panel.outside, money, adopted.astype(float))

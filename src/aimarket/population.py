@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.kernels.choice import price_utility, switching_cost
+from aimarket.kernels.choice import switching_cost
 from aimarket.kernels.sums import ordered_sum
 from aimarket.rng import Streams
 from aimarket.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
@@ -33,6 +33,12 @@ class Users:
     tenure: Floats  # months with the provider by the next choice
     depth: Floats  # workflows
     surplus: Floats  # utils of the offer held, tastes for providers left out; nan without one
+    router: Floats  # uniform draw: below the share of the segment that chooses through a router, so does the user
+    free: Flags  # pays nothing
+    due: Flags  # must choose in the next step: the contract has ended, or the user has begun to pay
+    contract_price: Floats  # USD/Mtok of the reference mix; nan: no contract
+    contract_left: Floats  # months the contract still runs
+    commitment: Floats  # Mtok of the reference mix a month, paid whether used or not
 
     def __len__(self) -> int:
         return len(self.segment)
@@ -61,6 +67,12 @@ class Segments:
     thinking: Floats  # Mtok
     value_of_time: Floats  # USD/hour
     output: Floats  # output tokens of a task, without thinking
+    term: Floats  # months of a contract, 0: none
+    discount: Floats
+    commitment: Floats
+    multihoming: Floats
+    free: Floats
+    conversion: Floats
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,9 @@ class Menu:
     """What users see when they choose. Offers of providers out of business are not on sale.
 
     price, rise, quality, speed : (J,)     USD/Mtok, log points since last step, logits, tokens/s
+    newcomer_price              : (J,)     USD/Mtok, for the first step of those who were no customers of the provider
+    outlook                     : (J,)     price expected on average over a stay, over the price own customers pay now
+    allowance                   : (J,)     Mtok a step for users who do not pay; 0: no free tier
     provider, brand             : (J,) int  who owns the offer, and under whose name it is known
     mix                         : (S, J)   price of the segment's token mix over that of the reference mix
     latency, outage             : (S, R, J) s, share unserved last step
@@ -79,6 +94,9 @@ class Menu:
     brand: Integers
     on_sale: Flags
     price: Floats
+    newcomer_price: Floats
+    outlook: Floats
+    allowance: Floats
     rise: Floats
     quality: Floats
     appeal: Floats
@@ -86,6 +104,11 @@ class Menu:
     mix: Floats
     latency: Floats
     outage: Floats
+
+    @property
+    def recognises(self) -> bool:
+        """Whether anybody asks newcomers for another price."""
+        return self.newcomer_price is not self.price and bool((self.newcomer_price != self.price).any())
 
 
 def apportion(total: int, weights: Sequence[float]) -> list[int]:
@@ -124,6 +147,12 @@ def segment_columns(users: config.Users) -> Segments:
         thinking=column(lambda s: s.thinking_tokens) / TOKENS_PER_MTOK,
         value_of_time=column(lambda s: s.value_of_time),
         output=column(lambda s: s.tokens_per_task * s.tokens.output),
+        term=column(lambda s: s.contract.term if s.contract else 0.0),
+        discount=column(lambda s: s.contract.discount if s.contract else 0.0),
+        commitment=column(lambda s: s.contract.commitment if s.contract else 0.0),
+        multihoming=column(lambda s: s.multihoming),
+        free=column(lambda s: s.free.share if s.free else 0.0),
+        conversion=column(lambda s: s.free.conversion if s.free else 0.0),
     )
 
 
@@ -173,6 +202,12 @@ def create_users(settings: config.Users, segments: Segments, region_weights: Flo
         tenure=np.zeros(size),
         depth=np.array([s.depth.initial for s in rows])[segment],
         surplus=np.full(size, np.nan),
+        router=streams.at("users.router").uniform(0, size),
+        free=streams.at("users.free").uniform(0, size) < segments.free[segment],
+        due=np.zeros(size, dtype=bool),
+        contract_price=np.full(size, np.nan),
+        contract_left=np.zeros(size),
+        commitment=np.zeros(size),
     )
 
 
@@ -194,7 +229,7 @@ def provider_tastes(
 
 
 def offer_utility(users: Users, rows: Integers, menu: Menu, tastes: Floats, latency_scale: float) -> Floats:
-    """Utility of every offer to some users before price, switching cost and shock; -inf if not on sale.
+    """Utility of every offer to some users before price, switching cost and shock; -inf if it cannot be had.
 
     rows    : (n,) int
     tastes  : (n, F) float, utils
@@ -203,13 +238,11 @@ def offer_utility(users: Users, rows: Integers, menu: Menu, tastes: Floats, late
     delay = np.log1p(menu.latency[users.segment[rows], users.region[rows]] / latency_scale)
     utility = users.quality[rows, None] * menu.quality - users.latency[rows, None] * delay
     utility += tastes[:, menu.brand] + menu.appeal
-    return np.where(menu.on_sale, utility, -np.inf)
-
-
-def menu_price_utility(users: Users, rows: Integers, menu: Menu, settings: config.Users) -> Floats:
-    """Utility of the posted prices for the users' own token mixes, (n, J) float, utils."""
-    price = menu.price * menu.mix[users.segment[rows]]
-    return price_utility(price, users.price[rows, None], settings.price_metric, settings.reference_price)
+    utility = np.where(menu.on_sale, utility, -np.inf)
+    free = users.free[rows]
+    if free.any():
+        utility[free[:, None] & (menu.allowance <= 0)] = -np.inf
+    return utility
 
 
 def over_step(monthly: Floats | float, months: float) -> Floats:
@@ -218,9 +251,9 @@ def over_step(monthly: Floats | float, months: float) -> Floats:
 
 
 def users_switching_cost(users: Users, rows: Integers, segments: Segments, later: Floats | float = 0.0) -> Floats:
-    """Cost of leaving their provider, `later` months of tenure from now; (n,) utils."""
+    """Cost of leaving their provider, `later` months of tenure from now; (n,) utils. None for those with a router."""
     s = users.segment[rows]
-    return switching_cost(
+    cost = switching_cost(
         users.tenure[rows] + later,
         users.depth[rows],
         segments.base[s],
@@ -228,6 +261,12 @@ def users_switching_cost(users: Users, rows: Integers, segments: Segments, later
         segments.horizon[s],
         segments.per_log_depth[s],
     )
+    return np.where(routes(users, rows, segments), 0.0, cost) if segments.multihoming.any() else cost
+
+
+def routes(users: Users, rows: Integers | slice, segments: Segments) -> Flags:
+    """Who chooses anew every month through a router; users who pay nothing do not."""
+    return ~users.free[rows] & (users.router[rows] < segments.multihoming[users.segment[rows]])
 
 
 def time_price(segments: Segments, speed: Floats) -> Floats:

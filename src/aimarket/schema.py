@@ -35,10 +35,14 @@ _KEYS = (
 _PROVIDER = Column("provider", "string", "", "name of the provider in the roster")
 _USE = _numbers(
     ("tasks", "tasks/month", "tasks users carried out or wanted to"),
-    ("tokens_wanted", "Mtok/month", "tokens users wanted at the posted prices"),
+    ("tokens_wanted", "Mtok/month", "tokens users wanted at the prices they face: served, unserved and declined"),
+    ("tokens_declined", "Mtok/month", "tokens that users who do not pay wanted beyond their allowance"),
     ("tokens_served", "Mtok/month", "tokens delivered"),
-    ("tokens_per_task", "Mtok/task", "tokens wanted per task: the intensive margin"),
-    ("spend", "USD/month", "payments by users for tokens served"),
+    ("tokens_per_task", "Mtok/task", "tokens per task carried out: the intensive margin"),
+    ("task_elasticity", "1", "extensive margin: elasticity of the number of tasks to price, weighted by tokens"),
+    ("thinking_elasticity", "1", "intensive margin: elasticity of tokens per task to price, weighted by tokens"),
+    ("spend", "USD/month", "payments by users for tokens served and for volumes committed to"),
+    ("committed_spend", "USD/month", "part of spend that is paid under contract for tokens not wanted"),
     ("cost_per_task", "USD/task", "spend over tasks served, thinking included: what a piece of work costs its user"),
 )
 _BASE = _numbers(
@@ -47,11 +51,19 @@ _BASE = _numbers(
     ("attached_users", "users", "users with a provider"),
     ("outside_share", "1", "adopted users without a provider, as a share of adopted users"),
     ("reviews", "users/month", "users who reviewed their choice, first choices included"),
-    ("switches", "users/month", "attached users who left for another provider or for none, exits included"),
-    ("churn", "1/month", "switches over users attached at the start of the step"),
+    (
+        "switches",
+        "users/month",
+        "attached users who left for another provider or for none, exits included, users with a router left out",
+    ),
+    ("churn", "1/month", "switches over users attached at the start of the step, users with a router left out"),
     ("depth", "1", "mean workflow depth of attached users (1 = one workflow)"),
     ("tenure", "months", "mean tenure of attached users with their provider"),
     ("switching_cost", "utils", "mean cost of leaving among attached users"),
+    ("abandonments", "users/month", "switches to no provider at all"),
+    ("free_share", "1", "share of attached users who do not pay"),
+    ("multihoming_share", "1", "share of attached users who choose anew every month through a router"),
+    ("contract_share", "1", "share of attached users under contract"),
 )
 
 _COSTS = tuple(
@@ -242,6 +254,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
             ("input_price", "USD/Mtok", "posted price of input tokens"),
             ("cached_price", "USD/Mtok", "posted price of cached input tokens"),
             ("output_price", "USD/Mtok", "posted price of output tokens"),
+            ("newcomer_price", "USD/Mtok", "price of the reference token mix to those who are no customers yet"),
             ("marginal_cost", "USD/Mtok", "long-run marginal cost of the reference token mix"),
             ("opportunity_cost", "USD/Mtok", "long-run marginal cost times the scarcity of GPU-hours: what rules see"),
             ("short_run_cost", "USD/Mtok", "energy on the marginal GPUs plus the shadow price of capacity"),

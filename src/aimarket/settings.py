@@ -110,6 +110,39 @@ class Tokens:
 
 
 @node
+class Contract:
+    """Whoever picks an offer signs for a term at a locked price; part of the use expected is paid for in any case."""
+
+    term: Positive  # months
+    discount: OpenShare  # off the price posted when signing
+    commitment: Share  # of the use expected when signing
+
+
+@node
+class Free:
+    """Users who pay nothing: they take offers with a free tier, as far as its allowance goes."""
+
+    share: Share  # of users, at first
+    conversion: Share  # probability of becoming a paying user in a month
+
+
+@node
+class Foresight:
+    """How far those who choose look beyond the price they pay at once."""
+
+    weight: Share  # of the price expected later; 0: myopic
+    horizon: NonNegative  # months of the stay that is looked at
+
+
+@node
+class Difficulty:
+    """Tasks differ in difficulty, and are done if they are worth it: a lower price brings in harder ones."""
+
+    ceiling: Annotated[float, Field(strict=True, allow_inf_nan=False, ge=1, le=1e18)] | None  # over today's tasks
+    thinking: NonNegative  # exponent of thinking tokens in the mean difficulty of the tasks done
+
+
+@node
 class Segment:
     population: Positive  # users in the world
     sample: Positive  # relative number of simulated users
@@ -126,6 +159,9 @@ class Segment:
     value_of_time: NonNegative  # USD/hour of waiting for thinking tokens
     tokens: Tokens
     profile: str  # hourly load profile
+    contract: Contract | None  # null: everybody pays the posted price, month by month
+    multihoming: Share  # paying users who choose anew every month through a router
+    free: Free | None  # null: everybody pays
 
 
 @node
@@ -145,6 +181,8 @@ class Users:
     price_rise_review: NonNegative  # hazard of a review per log point of price rise
     outage_review: NonNegative  # hazard of a review a month per unit of unserved share
     surplus_feedback: NonNegative  # chi: exponent of relative consumer surplus in adoption
+    foresight: Foresight
+    difficulty: Difficulty
 
 
 @node
@@ -287,6 +325,7 @@ class Offer:
     open_weights: Flag = False
     speed: Positive = 60.0  # output tokens/s seen by a user
     prefill: NonNegative = 0.5  # s to the first token without network and queue
+    free_allowance: NonNegative = 0.0  # tokens a month for users who do not pay; 0: no free tier
 
 
 @node

@@ -24,7 +24,7 @@ from aimarket.provider import Provider, Roadmap, energy_of_work, energy_per_hour
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service, peak_over_mean
-from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
+from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, TOKENS_PER_MTOK
 from aimarket.views import Panel, View, survey
 
 Floats = NDArray[np.float64]
@@ -76,6 +76,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     closed_frontier: list[float]  # logits, one entry a step
     price: Floats  # (J,) USD/Mtok, posted
     posted_before: Floats  # (J,) USD/Mtok
+    newcomer_price: Floats  # (J,) USD/Mtok, posted to those who are customers of another provider or of none
+    price_history: list[Floats]  # (J,) USD/Mtok, one entry a step of the past year, the oldest first
     latency: Floats  # (S, R, J) s, last step
     outage: Floats  # (S, R, J) share unserved last step
     first_surplus_per_user: float  # USD/month, measured from the first step on
@@ -110,6 +112,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     world_rented: float  # reference GPUs the rest of the world keeps at work
     service: Service
     served: Floats  # (S, R, J) Mtok of the reference mix
+    payments: Floats  # (S, R, J) USD, for tokens served and for what was committed to
     revenue: Floats  # (J,) USD
 
     @property
@@ -152,6 +155,9 @@ class State(mesa.Model):  # type: ignore[type-arg]
             brand=catalogue.provider,
             on_sale=active[self.owner],
             price=self.price,
+            newcomer_price=self.newcomer_price,
+            outlook=self.price_outlook(),
+            allowance=catalogue.free_allowance / TOKENS_PER_MTOK * self.clock.months,
             rise=np.log(self.price / self.posted_before),
             quality=self.perceived_quality,
             appeal=catalogue.appeal,
@@ -173,7 +179,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             self.panel_rows,
             self.panel_tastes,
             menu,
-            segments or self.segments,
+            self.under_policy(segments or self.segments),
             self.settings.users,
             adoption,
             self.clock.months,
@@ -187,7 +193,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return demand.Step(
             users=self.users,
             menu=menu,
-            segments=segments or self.segments,
+            segments=self.under_policy(segments or self.segments),
             settings=self.settings.users,
             streams=self.streams,
             number=self.steps,
@@ -196,6 +202,27 @@ class State(mesa.Model):  # type: ignore[type-arg]
             task_factor=self.task_factor,
             portability=self.settings.users.portability if mandate is None else mandate,
         )
+
+    def under_policy(self, segments: Segments) -> Segments:
+        """The segments as the policy of the settings has them: a mandate lets at least some users use routers."""
+        policy = self.settings.policy
+        if policy.multihoming is None or self.months_so_far < policy.start:
+            return segments
+        return replace(segments, multihoming=np.maximum(segments.multihoming, policy.multihoming))
+
+    def price_outlook(self) -> Floats:
+        """(J,) mean price expected over a stay over the price now, if the trend of the past year goes on.
+
+        What counts is the trend relative to the market, weighted by tokens: nobody need stay to gain from the latter.
+        """
+        horizon = self.settings.users.foresight.horizon / MONTHS_PER_YEAR
+        if len(self.price_history) < 2 or horizon == 0 or self.settings.users.foresight.weight == 0:
+            return np.ones(len(self.price))
+        trend = np.log(self.price_history[-1] / self.price_history[0])
+        weight = self.by_offer(self.totals.mix_tokens)
+        total = float(ordered_sum(weight))
+        market = float(ordered_sum(weight * trend)) / total if total > 0 else 0.0
+        return np.asarray(np.exp((trend - market) * horizon / 2))
 
     @property
     def shocked(self) -> bool:
@@ -480,6 +507,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
             costs=self.opportunity_cost[p.offers],
             prices=self.price[p.offers],
             price_cap=self.price_cap,
+            newcomer_prices=self.newcomer_price[p.offers],
             revenue=float(ordered_sum(self.revenue[p.offers])),
             users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),
             cash=books.balance["cash"],

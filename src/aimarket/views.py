@@ -9,23 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
+from aimarket import terms
 from aimarket.kernels.choice import price_utility_slope
-from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
+from aimarket.kernels.effort import use, use_elasticities
 from aimarket.kernels.profit import Demand, expected_value, usage
 from aimarket.kernels.reaction import Rivalry
 from aimarket.kernels.sums import ordered_sum
-from aimarket.population import (
-    Menu,
-    Segments,
-    Users,
-    menu_price_utility,
-    offer_utility,
-    over_step,
-    time_price,
-    users_switching_cost,
-)
+from aimarket.panel import Panel, survey
+from aimarket.population import Menu
 from aimarket.rng import Streams
 from aimarket.units import HOURS_PER_MONTH
+
+__all__ = ["CapacityRule", "Memory", "Panel", "PricingRule", "TrainingRule", "View", "survey"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -33,95 +28,6 @@ Memory = MutableMapping[str, Any]
 
 _WANTED = 1e-6  # mean share of choices below which a firm is no rival
 _MOVED = 1e-9  # log points: least price change that counts as one
-
-
-@dataclass(frozen=True)
-class Panel:
-    """A random sample of users within each segment, as market research reports it to every firm; K users, J offers."""
-
-    weight: Floats  # (K,) users stood for
-    segment: Integers  # (K,)
-    review: Floats  # (K,) probability of choosing this step: adoption for those outside the market
-    calm_review: Floats  # (K,) the same without adoption, outage or price rise
-    offer: Integers  # (K,) -1: none
-    provider: Integers  # (K,) -1: none
-    leaving_cost: Floats  # (K,) utils, 0 without a provider
-    later_leaving_cost: Floats  # (K,) utils, at the next review to be expected
-    utility: Floats  # (K, J) utils, without price and switching cost
-    price_utility: Floats  # (K, J) utils, at posted prices
-    outside: Floats  # (K,) utils
-    sensitivity: Floats  # (K,)
-    mix: Floats  # (K, J)
-    tasks: Floats  # (K,) tasks/step at depth 1
-    depth: Floats  # (K,)
-    tokens_per_task: Floats  # (K,) Mtok
-    thinking: Floats  # (K,) Mtok
-    time_price: Floats  # (K, J) USD/Mtok
-
-    def utility_now(self, menu: Menu) -> Floats:
-        """(K, J) utils of every offer at posted prices, switching cost paid."""
-        leaving = (self.provider[:, None] >= 0) & (menu.provider != self.provider[:, None])
-        return self.utility + self.price_utility - np.where(leaving, self.leaving_cost[:, None], 0.0)
-
-    @property
-    def outside_now(self) -> Floats:
-        """(K,) utils of having no provider, switching cost paid."""
-        return self.outside - self.leaving_cost
-
-    def tokens(self, menu: Menu, settings: config.Users) -> Floats:
-        """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
-        price = menu.price * self.mix
-        count = tasks(
-            self.tasks[:, None], self.depth[:, None], price, settings.reference_price, settings.usage_elasticity
-        )
-        thinking = thinking_tokens(
-            self.thinking[:, None], price, settings.reference_price, self.time_price, settings.effort_curvature
-        )
-        return count * (self.tokens_per_task[:, None] + thinking) * self.mix
-
-
-def survey(
-    users: Users,
-    rows: Integers,
-    tastes: Floats,
-    menu: Menu,
-    segments: Segments,
-    settings: config.Users,
-    adoption: Floats,
-    months: float,
-    task_factor: float,
-) -> Panel:
-    """Ask the users in `rows` ((K,) int) everything; their answers are true."""
-    s, offer = users.segment[rows], users.offer[rows]
-    held = np.maximum(offer, 0)
-    attached = (offer >= 0) & menu.on_sale[held]
-    evicted = (offer >= 0) & ~attached
-    outage = np.where(attached, menu.outage[s, users.region[rows], held], 0.0)
-    calm = over_step(segments.review, months)[s]
-    review = 1 - (1 - calm) * np.exp(-settings.outage_review * months * outage)
-    count = np.bincount(s, minlength=len(segments.names))
-    cost = users_switching_cost(users, rows, segments)  # tenure is that of the next choice already
-    to_next_review = months / np.maximum(calm, 1e-9)
-    return Panel(
-        weight=np.divide(segments.population, count, where=count > 0, out=np.zeros(len(count)))[s],
-        segment=s,
-        review=np.where(users.adopted[rows], np.where(evicted, 1.0, review), adoption[s]),
-        calm_review=calm,
-        offer=np.where(attached, offer, -1),
-        provider=np.where(attached, menu.provider[held], -1),
-        leaving_cost=np.where(attached, cost, 0.0),
-        later_leaving_cost=users_switching_cost(users, rows, segments, to_next_review),
-        utility=offer_utility(users, rows, menu, tastes, settings.latency_scale),
-        price_utility=menu_price_utility(users, rows, menu, settings),
-        outside=segments.outside[s],
-        sensitivity=users.price[rows],
-        mix=menu.mix[s],
-        tasks=users.tasks[rows] * months * task_factor,
-        depth=users.depth[rows],
-        tokens_per_task=segments.tokens_per_task[s],
-        thinking=segments.thinking[s],
-        time_price=time_price(segments, menu.speed)[s],
-    )
 
 
 @dataclass(frozen=True)
@@ -138,6 +44,7 @@ class View:
     costs: Floats  # (M,) USD/Mtok, long-run marginal cost
     prices: Floats  # (M,) USD/Mtok, posted last step
     price_cap: float  # USD/Mtok that may be asked at most; inf without a cap
+    newcomer_prices: Floats  # (M,) USD/Mtok, posted last step to those who were customers of others, or of nobody
     revenue: float  # USD, last step
     users: float  # attached last step
     cash: float  # USD
@@ -191,13 +98,15 @@ class View:
         with np.errstate(divide="ignore"):
             rest = np.log(ordered_sum(np.exp(others - shift[:, None])) + np.exp(outside - shift)) + shift
         held = panel.offer[:, None] == own
+        difficulty = self.settings.difficulty
+        fixed, locked = panel.unmoved(self.menu, self.settings)
         return Demand(
             weight=panel.weight,
             review=panel.review,
             current=np.where(held.any(axis=1), held.argmax(axis=1), -1),
             rest=rest,
             utility=(utility - panel.price_utility)[:, own],
-            sensitivity=panel.sensitivity,
+            sensitivity=np.where(panel.free, 0.0, panel.sensitivity),
             mix=panel.mix[:, own],
             tasks_at_reference=panel.tasks,
             depth=panel.depth,
@@ -208,16 +117,26 @@ class View:
             reference_price=self.settings.reference_price,
             usage_elasticity=self.settings.usage_elasticity,
             effort_curvature=self.settings.effort_curvature,
-            price_rise_review=self.settings.price_rise_review,
+            price_rise_review=panel.price_rise_review,
             previous_prices=self.prices,
             hours=self.hours,
             capacity=self.workable,
+            ceiling=np.inf if difficulty.ceiling is None else difficulty.ceiling,
+            difficulty=difficulty.thinking,
+            paid=np.where(panel.free | panel.bound, 0.0, panel.paid),
+            felt=panel.felt[:, own],
+            fixed=None if fixed is None else fixed[:, own],
+            locked=locked,
+            newcomer=panel.provider != self.provider,
+            foresight=panel.foresight,
         )
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
         """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`.
 
         A price above the cap counts as the cap, to which it will be cut.
+
+        prices : (M,) USD/Mtok, or (2, M) for own customers and for newcomers
         """
         allowed = np.minimum(prices, self.price_cap)
         value, slope = expected_value(self.demand, allowed, self.costs, user_value)
@@ -256,16 +175,18 @@ class View:
         every = max(1, len(self.panel.weight) // respondents)
         panel = replace(self.panel, **{f.name: getattr(self.panel, f.name)[::every] for f in fields(self.panel)})
         menu, settings = self.menu, self.settings
-        price, tokens = menu.price * panel.mix, panel.tokens(menu, settings)
-        thinking = thinking_tokens(
-            panel.thinking[:, None], price, settings.reference_price, panel.time_price, settings.effort_curvature
+        paid, answers = panel.price_paid(menu), terms.response(settings)
+        price = np.where(panel.free[:, None], settings.reference_price, paid * panel.mix)
+        _, thinking = use(
+            panel.tasks[:, None], panel.depth[:, None], panel.thinking[:, None], price, panel.time_price, answers
         )
-        elasticity = thinking_elasticity(price, panel.time_price, settings.effort_curvature)
-        elasticity = elasticity * thinking / (panel.tokens_per_task[:, None] + thinking) - settings.usage_elasticity
-        slope = price_utility_slope(price, panel.sensitivity[:, None], settings.price_metric)
+        extensive, intensive = use_elasticities(price, panel.time_price, answers)
+        elasticity = extensive + intensive * thinking / (panel.tokens_per_task[:, None] + thinking)
+        sensitivity = np.where(panel.free, 0.0, panel.sensitivity)[:, None]
+        slope = price_utility_slope(price, sensitivity, settings.price_metric)
         utility = panel.utility + panel.price_utility
         top = np.maximum(utility.max(axis=1), panel.outside)
-        by_offer, spend_by_offer = np.exp(utility - top[:, None]), tokens * menu.price
+        by_offer, spend_by_offer = np.exp(utility - top[:, None]), panel.tokens(menu, settings) * paid
         attraction, slopes, spend, usages = np.zeros((4, len(utility), len(menu.providers)))
         for j, f in enumerate(menu.provider):  # weights of a firm's offers are those by which a user picks among them
             attraction[:, f] += by_offer[:, j]
@@ -300,11 +221,19 @@ class View:
         return now, later, int(column[self.provider])
 
     def own_spend(self) -> Floats:
-        """What each panel user would pay us a step at posted prices, (K,) USD."""
-        tokens, _ = usage(self.demand, self.prices)
-        utility = (self.panel.utility + self.panel.price_utility)[:, self.offers]
-        weight = np.exp(utility - utility.max(axis=1, keepdims=True))
-        return np.asarray((weight * tokens * self.prices).sum(axis=1) / weight.sum(axis=1))
+        """What each panel user would pay us a step at posted prices, (K,) USD.
+
+        Whoever is under contract pays by then what he would sign today; whoever does not pay, what he would if he did,
+        times the chance that he ever does.
+        """
+        panel = self.panel
+        tokens, _ = usage(replace(self.demand, fixed=None, paid=panel.paid), self.prices)
+        utility = (panel.utility + panel.price_utility)[:, self.offers]
+        top = utility.max(axis=1, keepdims=True)
+        weight = np.exp(utility - np.where(np.isfinite(top), top, 0.0))
+        total = weight.sum(axis=1)
+        spend = (weight * tokens * self.prices).sum(axis=1) * panel.paid * panel.pays_some_day
+        return np.divide(spend, total, out=np.zeros(len(total)), where=total > 0)
 
 
 @dataclass(frozen=True)
@@ -318,7 +247,7 @@ class Prospect(View):
 
 class PricingRule(Protocol):
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
-        """Prices of own offers, (M,) USD/Mtok."""
+        """Prices of own offers, USD/Mtok: (M,); or (2, M), first for own customers, then for newcomers."""
 
 
 class CapacityRule(Protocol):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aimarket import demand, innovation, procurement
+from aimarket import demand, innovation, procurement, terms
 from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
@@ -64,6 +64,8 @@ class World(State):
         self.model_age = np.zeros(len(self.quality))
         self.price = self.catalogue.list_price.copy()
         self.posted_before = self.price.copy()
+        self.newcomer_price = self.price.copy()
+        self.price_history = [self.price.copy()]
         self.starting_hours = starting_hours(self.catalogue, settings, self.roadmap, self.network)
         shape = (len(self.segments.names), len(self.network.names), len(self.price))
         self.outage = np.zeros(shape)
@@ -104,6 +106,7 @@ class World(State):
             gpus = float(p.fleet.gpus.sum())
             p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
         self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
-        self.revenue = self.by_offer(self.totals.mix_tokens) * self.price
+        terms.stagger(self.users, self.segments, self.streams, self.clock.months)
+        self.revenue = self.by_offer(self.totals.spend)
         self.rented = np.zeros(len(self.providers))
         self.work = self.reckon_work()

@@ -12,7 +12,15 @@ from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.cost import attribute_log_change, capital_recovery, logarithmic_mean
 from aimarket.kernels.diffusion import bass_adoption
-from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
+from aimarket.kernels.effort import (
+    Response,
+    mean_difficulty,
+    tasks,
+    thinking_elasticity,
+    thinking_tokens,
+    use,
+    use_elasticities,
+)
 from aimarket.kernels.queueing import erlang_c, mean_wait
 from aimarket.kernels.rationing import place_load
 from aimarket.kernels.sums import ordered_sum
@@ -276,3 +284,35 @@ def test_surplus_is_the_area_under_demand(price, higher, sensitivity, quality):
     assert surplus[0] - surplus[1] == pytest.approx(area, abs=1e-6)
     halved = consumer_surplus(inclusive[[0, 0]], np.zeros(2), money, inside)
     assert halved[1] == pytest.approx(halved[0] / 2)
+
+
+@given(positive, st.floats(0.3, 2.0), st.floats(1.5, 1e6), st.floats(0, 0.5), st.floats(0, 5))
+def test_harder_tasks_are_done_until_there_are_none(price, elasticity, ceiling, harder, waiting):
+    """(v/p)^(1+k) tasks of mean difficulty v/p up to the ceiling, and both elasticities are those of differences."""
+    one, response = np.ones(1), Response(1.0, elasticity, 0.3, ceiling, harder)
+
+    def at(p: float) -> tuple[float, float]:
+        count, thinking = use(one, one, one, np.array([p]), np.array([waiting]), response)
+        return float(count[0]), float(thinking[0])
+
+    count, thinking = at(price)
+    assert count == pytest.approx(min(price**-elasticity, ceiling))
+    assert mean_difficulty(np.array([price]), 1.0, elasticity, ceiling) == pytest.approx(count ** (1 / elasticity))
+    plain = float(thinking_tokens(one, np.array([price]), 1.0, np.array([waiting]), 0.3)[0])
+    assert thinking == pytest.approx(plain * count ** (harder / elasticity))
+    kink = ceiling ** (-1 / elasticity)
+    if abs(price / kink - 1) > 1e-4:
+        up, down = at(price * math.exp(1e-6)), at(price * math.exp(-1e-6))
+        slopes = [math.log(high / low) / 2e-6 for high, low in zip(up, down, strict=True)]
+        for slope, found in zip(
+            slopes, use_elasticities(np.array([price]), np.array([waiting]), response), strict=True
+        ):
+            assert float(found[0]) == pytest.approx(slope, abs=1e-6)
+
+
+def test_spend_stops_growing_at_the_ceiling():
+    """Below it a price cut of nine tenths raises spend by 10^(eta - 1); from it on spend falls with the price."""
+    price = np.array([1.0, 0.1, 0.01, 0.001])
+    spend = price * tasks(np.ones(4), np.ones(4), price, 1.0, 1.5, ceiling=10**1.5)
+    assert spend[1] / spend[0] == pytest.approx(10**0.5)
+    assert spend[3] / spend[2] == pytest.approx(0.1)

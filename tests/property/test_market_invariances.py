@@ -211,7 +211,8 @@ def half_steps_are_off(*overrides: str, **values: Any) -> pd.Series:
 
 def test_half_steps_make_the_same_demand() -> None:
     resellers = [f"provider@providers.{name}=reseller" for name in ("alpha", "beta")]
-    off = half_steps_are_off("technology=slow", *resellers)
+    # Resellers have no free tier: all consumers pay, or the few who do would be a small sample of most people.
+    off = half_steps_are_off("technology=slow", *resellers, users__segments__consumer__free=None)
     for column in (
         "adopted_users",
         "attached_users",
@@ -364,7 +365,7 @@ def test_a_steady_state_stays() -> None:
         **{f"users__segments__{segment}__{key}": value
            for segment in SEGMENTS
            for key, value in {"adoption__innovation": 0.0, "adoption__imitation": 0.0, "depth__growth": 0.0,
-                              "depth__decay": 0.0, "review": 0.3, "switching__horizon": 3.0}.items()},
+                              "depth__decay": 0.0, "free": None, "review": 0.3, "switching__horizon": 3.0}.items()},
         providers__alpha__appeal=0.5,
     )  # fmt: skip
     offers = simulate(settings).offers.query("step > 30")
@@ -387,7 +388,7 @@ class Forecasting(Market):
         held = np.maximum(users.offer, 0)
         attached = panel.offer >= 0
         rise = np.where(attached, np.maximum(menu.rise[held], 0.0), 0.0)
-        review = 1 - (1 - panel.review) * np.exp(-self.settings.users.price_rise_review * rise)
+        review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
         stays = attached[:, None] & (held[:, None] == np.arange(len(menu.names)))
         chance = review[:, None] * share + (1 - review)[:, None] * stays
         weight = users.weight[:, None]

@@ -29,9 +29,12 @@ MARKETS = {  # name: overrides
 STREAMS = Streams(seed=1, replication=0)
 # What is money in a view; sensitivity to price too where price enters utility in dollars.
 USD = {
-    View: ("costs", "prices", "price_cap", "revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
-    Panel: ("time_price",),
-    Menu: ("price",),
+    View: (
+        *("costs", "prices", "newcomer_prices", "price_cap"),
+        *("revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
+    ),
+    Panel: ("time_price", "contract_price"),
+    Menu: ("price", "newcomer_price"),
 }
 
 
@@ -86,7 +89,8 @@ def test_a_decision_is_of_the_right_shape_and_possible(shelf: str, kind: str, ma
         memory: dict[str, Any] = {}
         for _ in range(3):  # with nothing learnt, and with something
             decision = decide(shelf, chosen, view, memory)
-            assert decision.shape == (view.offers.shape if shelf == "pricing" else ())
+            one, two = view.offers.shape, (2, *view.offers.shape)
+            assert decision.shape in ((one, two) if shelf == "pricing" else ((),))
             assert np.isfinite(decision).all()
             assert (decision > 0).all() if shelf == "pricing" else decision >= 0
 

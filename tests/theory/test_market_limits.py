@@ -106,7 +106,8 @@ def test_other_qualities_costs_tastes_and_owners_from_the_command_line(metric):
     rest = (
         "switching: {base: 0, maximum: 0, horizon: 1, depth: 0}, adoption: {initial: 1, innovation: 0, imitation: 0}, "
         "depth: {initial: 1, ceiling: 1, growth: 0, decay: 0}, tasks: 1, tasks_spread: 0, tokens_per_task: 1e6, "
-        "thinking_tokens: 0, value_of_time: 0, tokens: {fresh_input: 1, cached_input: 0, output: 0}, profile: flat"
+        "thinking_tokens: 0, value_of_time: 0, tokens: {fresh_input: 1, cached_input: 0, output: 0}, profile: flat, "
+        "contract: null, multihoming: 0, free: null"
     )
     kind = f"preferences: {{quality: {taste[1]}, price: {sensitivity[1]}, latency: 0}}"
     overrides += [

@@ -10,7 +10,8 @@ from scipy.stats import binomtest
 
 from aimarket import Market, demand, load
 from aimarket.kernels.choice import logit_shares
-from aimarket.population import Users, over_step, users_switching_cost
+from aimarket.population import Users, over_step, routes, users_switching_cost
+from aimarket.terms import is_bound
 
 SEGMENTS = ("consumer", "developer", "enterprise")
 LOCKED_IN = [
@@ -60,7 +61,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
     share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
     held = np.maximum(panel.offer, 0)
     rise = np.where(panel.offer >= 0, np.maximum(menu.rise[held], 0.0), 0.0)
-    review = 1 - (1 - panel.review) * np.exp(-lived.settings.users.price_rise_review * rise)
+    review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
     chance = review[:, None] * share + (1 - review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
     member = panel.weight * (panel.segment == np.arange(3)[:, None])  # (S, K)
     expected, variance = member @ chance, member**2 @ (chance * (1 - chance))
@@ -108,7 +109,9 @@ def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
     for rise, expected in ((-0.5, 0.5), (0.0, 0.5), (0.2, 1 - 0.5 * np.exp(-5 * 0.2))):
         menu = replace(quiet.menu, rise=np.full(offers, rise), on_sale=everything)
         _, choosers = demand.reviewing(replace(quiet, menu=menu), rows)
-        attached = lived.users.offer >= 0
+        free_to_choose = ~(lived.users.due | routes(lived.users, rows, quiet.segments))
+        feel = ~lived.users.free & ~is_bound(lived.users, rows, menu)
+        attached = (lived.users.offer >= 0) & free_to_choose & feel
         count = int(attached[choosers].sum())
         assert lived.settings.users.price_rise_review == 5
         assert binomtest(count, int(attached.sum()), expected).pvalue > 0.001, rise
@@ -127,7 +130,8 @@ def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
     step = replace(step, segments=costly)
     before = step.users.offer.copy()
     demand.choose(step, None)
-    stayed = np.setdiff1d(np.flatnonzero(before >= 0), orphans)
+    routed = np.flatnonzero(routes(step.users, slice(0, len(before)), step.segments))
+    stayed = np.setdiff1d(np.flatnonzero(before >= 0), np.union1d(orphans, routed))
     provider = step.menu.provider
     assert (provider[step.users.offer[stayed]] == provider[before[stayed]]).all()
     assert step.menu.on_sale[step.users.offer[orphans][step.users.offer[orphans] >= 0]].all()
@@ -173,8 +177,10 @@ def test_workflows_grow_fall_and_are_forgotten_but_not_before_there_were_any(liv
     users, s = step.users, step.users.segment
     decay, ceiling, growth = (getattr(step.segments, f"depth_{name}")[s] for name in ("decay", "ceiling", "growth"))
     attached, same = users.offer >= 0, (users.offer == before["offer"]) & (users.offer >= 0)
-    fall = np.where(same, before["surplus"] - users.surplus, 0.0)
-    worse, outside, never = attached & (fall > 0), users.adopted & ~attached, ~users.adopted
+    pays_from_now_on = before["free"] & ~users.free  # and what the offer is worth to them starts anew
+    attached &= ~pays_from_now_on
+    fall = np.where(same & ~pays_from_now_on, before["surplus"] - users.surplus, 0.0)
+    worse, outside, never = attached & (fall > 0), users.adopted & (users.offer < 0), ~users.adopted
     assert min(attached.sum(), worse.sum(), outside.sum(), never.sum()) > 10
     depth, was = users.depth, before["depth"]
     assert depth[never].tolist() == was[never].tolist()
@@ -215,6 +221,7 @@ def test_totals_count_every_user_once(lived):
     for s in range(3):
         rows = users.segment == s
         assert totals.adopted[s] == pytest.approx(users.weight[rows & users.adopted].sum())
+        rows = rows & ~routes(users, slice(0, len(users)), step.segments)
         for f in range(len(menu.providers)):
             had = rows & (before["offer"] >= 0) & (menu.provider[before["offer"]] == f)
             has = (users.offer >= 0) & (menu.provider[users.offer] == f)
@@ -232,8 +239,9 @@ def test_tokens_are_tasks_times_tokens_a_task(lived):
     mix, plain = step.menu.mix[:, None, :], step.segments.tokens_per_task[:, None, None]
     assert totals.tokens == pytest.approx(totals.tasks * plain + totals.thinking)
     assert totals.mix_tokens == pytest.approx(totals.tokens * mix)
+    assert totals.wanted == pytest.approx(totals.tokens + totals.declined)
     doubled = demand.choose(replace(step_of(lived, 16), task_factor=2.0), None)
-    assert doubled.tokens == pytest.approx(2 * totals.tokens)
+    assert doubled.wanted == pytest.approx(2 * totals.wanted)
     assert (doubled.users == totals.users).all()
 
 

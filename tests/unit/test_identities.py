@@ -79,8 +79,16 @@ def forget_an_attachment(market: Market) -> None:
     market.totals.users *= 0.99
 
 
-def inflate_outage(market: Market) -> None:
-    market.outage = market.outage + 0.01
+def decline_less(market: Market) -> None:
+    market.totals.declined *= 0.5
+
+
+def overcharge(market: Market) -> None:
+    market.totals.spend *= 1.001
+
+
+def forget_a_commitment(market: Market) -> None:
+    market.totals.shortfall += 1.0
 
 
 def misattribute(market: Market) -> None:
@@ -88,8 +96,9 @@ def misattribute(market: Market) -> None:
 
 
 CASES: list[tuple[Tampering, str]] = [
-    (scale("price", 1.001), "user payments = provider revenue"),
-    (scale("served", 0.999), "user payments = provider revenue"),
+    (overcharge, "user payments = provider revenue"),
+    (forget_a_commitment, "user payments = provider revenue"),
+    (scale("served", 0.999), "tokens wanted = served + unserved + declined"),
     (add(1e7, "cash", "retained"), "money is neither made nor lost"),
     (unrecorded_payment, "change in cash = flows (alpha)"),
     (add(1e7, "debt"), "assets = liabilities + equity (alpha)"),
@@ -100,7 +109,7 @@ CASES: list[tuple[Tampering, str]] = [
     (add(1e7, "retained", "-paid_in"), "change in retained earnings = net income - dividends (alpha)"),
     (more_gpus(delivered=True), "GPUs = before + in - out (beta"),
     (more_gpus(delivered=False), "GPU orders = before + in - out (beta"),
-    (inflate_outage, "tokens wanted = served + unserved"),
+    (decline_less, "tokens wanted = served + unserved + declined"),
     (idle, "GPU-hours of tokens served = GPU-hours worked (alpha)"),
     (less_room, "served <= capacity (beta)"),
     (lose_a_user, "users = attached + unattached + not adopted"),

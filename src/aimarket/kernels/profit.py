@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from aimarket.kernels.choice import price_utility, price_utility_slope
-from aimarket.kernels.effort import tasks, thinking_elasticity, thinking_tokens
+from aimarket.kernels.effort import Response, use, use_elasticities
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -36,6 +36,14 @@ class Demand:
     tokens_per_task     : (K,) float, Mtok      without thinking
     thinking_reference  : (K,) float, Mtok      thinking tokens at the reference price
     time_price          : (K, M) float, USD/Mtok
+
+    Users on terms of their own; the neutral defaults are those of a posted price:
+    paid      : (K,) float, 1           share of the posted price that is paid; 0: no posted price is
+    felt      : (K, M) float, 1         price that counts in the choice over the price posted now
+    fixed     : (K, M) float, Mtok of the reference mix a step that no price moves; nan where it does
+    locked    : (K,) float, USD         paid a step under a contract whatever the posted price
+    newcomer  : (K,) bool               not a customer of the firm: faces the second row of prices if there are two
+    foresight : (K,) float, 1           weight a newcomer gives to the first row, which he pays later
     """
 
     weight: Floats
@@ -54,43 +62,78 @@ class Demand:
     reference_price: float
     usage_elasticity: float
     effort_curvature: float
-    price_rise_review: float  # hazard of a review per log point of price rise
+    price_rise_review: float | Floats  # (K,) hazard of a review per log point of price rise
     previous_prices: Floats  # (M,) USD/Mtok
     hours: Floats  # (M,) reference-GPU-hours/Mtok
     capacity: float  # reference-GPU-hours a step that can be worked; inf without limit
+    ceiling: float = np.inf  # tasks there are to do over those done at the reference price
+    difficulty: float = 0.0  # exponent of thinking tokens in the mean difficulty of the tasks done
+    paid: Floats | None = None
+    felt: Floats | None = None
+    fixed: Floats | None = None
+    locked: Floats | None = None
+    newcomer: NDArray[np.bool_] | None = None
+    foresight: Floats | None = None
+
+    @property
+    def response(self) -> Response:
+        """How use answers to the price of a token."""
+        return Response(
+            self.reference_price, self.usage_elasticity, self.effort_curvature, self.ceiling, self.difficulty
+        )
+
+    def posted(self, prices: Floats) -> Floats:
+        """(M,) prices as they are; of (2, M) each user's own row, (K, M) USD/Mtok."""
+        if prices.ndim == 1:
+            return prices
+        newcomer = np.ones(len(self.weight), dtype=bool) if self.newcomer is None else self.newcomer
+        return np.where(newcomer[:, None], prices[1], prices[0])
+
+    def pays(self, prices: Floats) -> Floats:
+        """What users pay for a Mtok of the reference mix, (M,) or (K, M) USD/Mtok; 0 where no posted price is paid."""
+        posted = self.posted(prices)
+        return posted if self.paid is None else posted * self.paid[:, None]
 
 
 def usage(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
     """Tokens a step of each panel user on each own offer, and their elasticity to its price.
 
-    prices  : (M,) float, USD/Mtok
+    prices  : (M,) or (2, M) float, USD/Mtok; the first row for own customers, the second for newcomers
     returns : (K, M) float, Mtok of the reference mix; (K, M) float, 1
     """
-    price = demand.mix * prices
-    count = tasks(
+    price = demand.mix * demand.posted(prices)
+    if demand.paid is not None:
+        price = price * np.where(demand.paid > 0, demand.paid, 1.0)[:, None]
+    response = demand.response
+    count, thinking = use(
         demand.tasks_at_reference[:, None],
         demand.depth[:, None],
+        demand.thinking_reference[:, None],
         price,
-        demand.reference_price,
-        demand.usage_elasticity,
-    )
-    thinking = thinking_tokens(
-        demand.thinking_reference[:, None], price, demand.reference_price, demand.time_price, demand.effort_curvature
+        demand.time_price,
+        response,
     )
     per_task = demand.tokens_per_task[:, None] + thinking
-    elasticity = -demand.usage_elasticity + thinking / per_task * thinking_elasticity(
-        price, demand.time_price, demand.effort_curvature
-    )
-    return count * per_task * demand.mix, elasticity
+    extensive, intensive = use_elasticities(price, demand.time_price, response)
+    tokens, elasticity = count * per_task * demand.mix, extensive + thinking / per_task * intensive
+    if demand.fixed is None:
+        return tokens, elasticity
+    moves = np.isnan(demand.fixed)
+    return np.where(moves, tokens, demand.fixed), np.where(moves, elasticity, 0.0)
 
 
 def choice_shares(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
     """Probability that a reviewing panel user picks each own offer, and the slope of its utility in log price.
 
-    prices  : (M,) float, USD/Mtok
-    returns : (K, M) float, 1; (K, M) float, utils per log point
+    prices  : (M,) or (2, M) float, USD/Mtok
+    returns : (K, M) float, 1; (K, M) float, utils per log point of the prices felt
     """
-    price = demand.mix * prices
+    posted = demand.posted(prices)
+    if prices.ndim > 1 and demand.foresight is not None:  # nothing but the own row is felt by own customers
+        posted = posted * (prices[0] / posted) ** demand.foresight[:, None]
+    price = demand.mix * posted
+    if demand.felt is not None:
+        price = price * demand.felt
     sensitivity = demand.sensitivity[:, None]
     utility = demand.utility + price_utility(price, sensitivity, demand.metric, demand.reference_price)
     top = np.maximum(utility.max(axis=1), demand.rest)
@@ -102,11 +145,12 @@ def choice_shares(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
 def review_probability(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
     """Probability of a review once prices are known, and its slope in the log price of the offer held.
 
-    A price rise makes holders look around; a cut does not.
+    A price rise makes holders look around; a cut does not, and neither do prices that newcomers pay.
 
     returns : (K,) float, 1; (K,) float, 1 per log point
     """
-    rise = np.append(np.maximum(np.log(prices / demand.previous_prices), 0.0), 0.0)[demand.current]
+    own = prices if prices.ndim == 1 else prices[0]
+    rise = np.append(np.maximum(np.log(own / demand.previous_prices), 0.0), 0.0)[demand.current]
     calm = (1 - demand.review) * np.exp(-demand.price_rise_review * rise)
     return 1 - calm, np.where(rise > 0, demand.price_rise_review * calm, 0.0)
 
@@ -114,14 +158,19 @@ def review_probability(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
 def expected_value(demand: Demand, prices: Floats, costs: Floats, user_value: Floats) -> tuple[float, Floats]:
     """Expected margin of the step plus the value of the users kept or won, and its gradient in log prices.
 
-    prices, costs : (M,) float, USD/Mtok
-    user_value    : (K,) float, USD         of having the user after this step; 0 for a firm that does not look ahead
-    returns       : USD; (M,) float, USD per log point
+    prices     : (M,) float, USD/Mtok; or (2, M): the first row for own customers, the second for newcomers
+    costs      : (M,) float, USD/Mtok
+    user_value : (K,) float, USD            of having the user after this step; 0 for a firm that does not look ahead
+    returns    : USD; float like `prices`, USD per log point
     """
     tokens, elasticity = usage(demand, prices)
-    margin = tokens * (prices - costs)
+    pays = demand.pays(prices)
+    margin = tokens * (pays - costs)
     chances = _Chances(demand, prices)
-    value, slope = chances.total(margin + user_value[:, None], tokens * prices + margin * elasticity)
+    worth = margin + user_value[:, None]
+    if demand.locked is not None:
+        worth = worth + demand.locked[:, None]
+    value, slope = chances.total(worth, tokens * pays + margin * elasticity)
     if not np.isfinite(demand.capacity) or value <= 0:  # turning users away is no way out of a loss: the price is
         return value, slope
     hours = tokens * demand.hours
@@ -148,10 +197,11 @@ class _Chances:
     """Probabilities that panel users end the step with each own offer at given prices."""
 
     def __init__(self, demand: Demand, prices: Floats) -> None:
+        self.demand, self.recognises = demand, prices.ndim > 1
         self.weight = demand.weight
         self.share, self.slope = choice_shares(demand, prices)
         self.review, self.review_slope = review_probability(demand, prices)
-        self.held = demand.current[:, None] == np.arange(len(prices))  # (K, M)
+        self.held = demand.current[:, None] == np.arange(prices.shape[-1])  # (K, M)
 
     def total(self, worth: Floats, worth_slope: Floats) -> tuple[float, Floats]:
         """Expected sum over users of what each is worth on the offer it ends up with, and its gradient in log prices.
@@ -164,10 +214,23 @@ class _Chances:
         of_holder = np.where(held, worth, 0.0).sum(axis=1)
         value = self.review * of_chooser + (1 - self.review) * of_holder
         # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
-        gradient = review * share * (self.slope * (worth - of_chooser[:, None]) + worth_slope)
+        of_choice = self.slope * (worth - of_chooser[:, None])
+        gradient = review * share * (of_choice + worth_slope)
         gradient += np.where(held, (1 - review) * worth_slope, 0.0)
         gradient += np.where(held, (self.review_slope * (of_chooser - of_holder))[:, None], 0.0)
-        return float((self.weight * value).sum()), (self.weight[:, None] * gradient).sum(axis=0)
+        total = float((self.weight * value).sum())
+        if not self.recognises:
+            return total, (self.weight[:, None] * gradient).sum(axis=0)
+        return total, self._by_row(self.weight[:, None] * gradient, self.weight[:, None] * review * share * of_choice)
+
+    def _by_row(self, gradient: Floats, of_choice: Floats) -> Floats:
+        """(2, M) from (K, M): everybody moves with the row he pays, a newcomer with foresight partly with the first."""
+        newcomer = self.demand.newcomer
+        mine = np.zeros(len(self.weight)) if newcomer is None else ~newcomer * 1.0
+        felt_later = 0.0 if self.demand.foresight is None else (1 - mine) * self.demand.foresight
+        later = (np.asarray(felt_later)[..., None] * of_choice).sum(axis=0)
+        own = mine[:, None] * gradient
+        return np.stack([own.sum(axis=0) + later, (gradient - own).sum(axis=0) - later])
 
 
 def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
