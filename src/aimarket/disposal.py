@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_ALL = 1 - 1e-9  # of some GPUs: rounding leaves none behind
 _NOTABLE_SALE = 1e-6  # share of what a failed provider had
 
 
@@ -42,7 +43,8 @@ def scrap(market: "State", p: Provider) -> None:
     waste = cash / throughput[:, None]
     for cell in sorted(zip(*np.nonzero(condemned & ~useless), strict=True), key=lambda cell: -waste[cell]):
         if spare > 0 and reference[cell] > 0:
-            going[cell] = min(1.0, spare / reference[cell])
+            share = spare / reference[cell]
+            going[cell] = share if share < _ALL else 1.0
             spare -= reference[cell]
     if not (going * installed).any():
         return
