@@ -1,4 +1,4 @@
-"""Buying and losing GPUs: supply is shared out, sites have room or do not, old vintages go, failed firms are sold off."""
+"""Buying and losing GPUs: supply is shared out, sites have room or not, old vintages go, failed firms are sold off."""
 
 import copy
 
