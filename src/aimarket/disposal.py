@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+_ALL = 1 - 1e-9  # of some GPUs: rounding leaves none behind
 _NOTABLE_SALE = 1e-6  # share of what a failed provider had
 
 
@@ -28,8 +29,10 @@ def scrap(market: "State", p: Provider) -> None:
     GPUs that last step's load needs stay, the least wasteful first, if they earn their cash cost at the provider's own
     prices: until what replaces them has arrived they cannot be done without.
     """
-    condemned = market.condemned[p.index] = market.uneconomic(p)
     fleet, throughput = p.fleet, market.roadmap.throughput
+    if not fleet.delivered.any():
+        return
+    condemned = market.condemned[p.index] = market.uneconomic(p)
     installed = fleet.installed(*market.gpu_shape)
     if not (condemned & (installed > 0)).any():
         return
@@ -42,7 +45,8 @@ def scrap(market: "State", p: Provider) -> None:
     waste = cash / throughput[:, None]
     for cell in sorted(zip(*np.nonzero(condemned & ~useless), strict=True), key=lambda cell: -waste[cell]):
         if spare > 0 and reference[cell] > 0:
-            going[cell] = min(1.0, spare / reference[cell])
+            share = spare / reference[cell]
+            going[cell] = share if share < _ALL else 1.0
             spare -= reference[cell]
     if not (going * installed).any():
         return
@@ -106,7 +110,9 @@ def _used_value(market: "State", p: Provider) -> Floats:
     """
     fleet, roadmap = p.fleet, market.roadmap
     price = roadmap.price * (1 - market.compute_subsidy)
-    new = np.minimum(market.supply_mix(p) @ (price / roadmap.throughput) * roadmap.throughput, price)
+    new = np.minimum(
+        market.supply_mix(market.gpu_hour_costs(p)) @ (price / roadmap.throughput) * roadmap.throughput, price
+    )
     life = fleet.remaining(market.steps + 1, market.life)
     pays = ~market.uneconomic(p)[fleet.generation, fleet.region]
     return np.asarray(new[fleet.generation] * life * pays * market.settings.hardware.resale)

@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import mesa
 import numpy as np
@@ -379,21 +380,30 @@ class State(mesa.Model):  # type: ignore[type-arg]
         working = float(energy_of_work(hardware, self.roadmap)[g] * electricity)
         return float(self.gpu_hour_costs(p)[g] - working) * hardware.planned_utilisation, working
 
-    def supply_mix(self, p: Provider) -> Floats:
-        """Where the industry could take one more GPU for `p` from: cheapest generations first, as far as they ramped.
+    def supply_mix(self, costs: Floats) -> Floats:
+        """Where the industry could take one more GPU from: cheapest generations first, as far as they ramped.
 
+        costs   : (G,) float, USD/hour, see `gpu_hour_costs`
         returns : (G,) float, 1, sum 1
         """
         on_sale, mix, left = self.roadmap.on_sale(self.months_so_far), np.zeros(self.gpu_shape[0]), 1.0
-        ramped, costs = self.ramped, self.gpu_hour_costs(p)
+        ramped = self.ramped
         for g in on_sale[np.argsort(costs[on_sale], kind="stable")]:
             mix[g] = min(left, ramped[g])
             left -= mix[g]
+            if left <= 0:
+                break
         return mix / mix.sum()
 
     def gpu_hour_value(self, p: Provider) -> float:
+<<<<<<< HEAD
         """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
         return float(self.supply_mix(p) @ self.gpu_hour_costs(p)) if self.rental is None else self.rental.price
+=======
+        """What a busy hour of one reference GPU is worth to `p`: what it costs to have from the industry; USD."""
+        costs = self.gpu_hour_costs(p)
+        return float(self.supply_mix(costs) @ costs)
+>>>>>>> capital
 
     @property
     def ramped(self) -> Floats:
@@ -428,7 +438,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
         """(G, 1) USD an hour that GPUs earn at the planned utilisation if a busy reference-GPU-hour earns `hour`."""
         return np.asarray(hour * self.settings.hardware.planned_utilisation * self.roadmap.throughput[:, None])
 
-    @property
+    @cached_property
     def cash_costs_of_gpus(self) -> Floats:
         """(G, R) USD an hour of hosting and energy at the planned utilisation."""
         hardware = self.settings.hardware

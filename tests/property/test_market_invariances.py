@@ -314,7 +314,7 @@ def test_every_rule_matters(shelf: str) -> None:
 @pytest.mark.parametrize(
     ("group", "values"),
     [
-        ("policy", {"policy__start": 0}),
+        ("policy", {"policy__start": 0, "hardware__scrapping": False}),  # what is written off is set against tax
         ("shock", {"shock__start": 0, "shock__months": 3}),
         ("technology", {}),
         ("geography", {}),
