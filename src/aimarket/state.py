@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import mesa
 import numpy as np
@@ -231,15 +232,18 @@ class State(mesa.Model):  # type: ignore[type-arg]
         settings, everybody = self.settings.technology, self.experience.log_growth
         return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
 
+    @cached_property
+    def _always_busy(self) -> config.Hardware:
+        return replace(self.settings.hardware, planned_utilisation=1.0)
+
     def training_compute(self, p: Provider) -> float:
         """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
         outlay = p.training_outlay * self.settings.technology.training_compute
         if outlay <= 0:
             return 0.0
-        busy = replace(self.settings.hardware, planned_utilisation=1.0)
         electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-        hour = gpu_hour_cost(busy, self.roadmap, electricity)[self.roadmap.on_sale(self.months_so_far)].min()
-        return float(outlay / hour)
+        hours = gpu_hour_cost(self._always_busy, self.roadmap, electricity)
+        return float(outlay / hours[self.roadmap.on_sale(self.months_so_far)].min())
 
     def reckon_work(self) -> Floats:
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""

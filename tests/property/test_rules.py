@@ -30,7 +30,7 @@ MARKETS = {  # name: overrides
 STREAMS = Streams(seed=1, replication=0)
 # What is money in a view; sensitivity to price too where price enters utility in dollars.
 USD = {
-    View: ("costs", "prices", "revenue", "cash", "credit", "burn"),
+    View: ("costs", "prices", "revenue", "cash", "credit", "burn", "training_effort", "training_scale"),
     Panel: ("time_price",),
     Menu: ("price",),
 }
