@@ -56,8 +56,7 @@ _BASE = _numbers(
 _COSTS = tuple(
     (f"cost_{name}", "log points", f"cumulated contribution of {words} to the log of unit cost")
     for name, words in (
-        ("capital", "depreciation and rented GPUs"),
-        ("hosting", "hosting"),
+        ("capital", "depreciation, hosting and rented GPUs"),
         ("energy", "energy"),
         ("hardware", "GPU generations"),
         ("software", "software, common and private,"),
