@@ -221,6 +221,7 @@ def declared(config: Mapping[str, Any], key: str) -> Any:
 BASE = functools.partial(composed, "roster=duopoly")
 KEYS = [key for key, _ in leaves(composed("roster=duopoly")) if not key.startswith("providers.beta")]
 SCALARS = [key for key in KEYS if not key.endswith(".kind") and not key.startswith(("geography.profiles", "record"))]
+FREE = ("outputs", "study", "profile", "open_weights", "open_weights_release", "merger_allowed", "load_balancing")
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}
 VALUES = {"text": "plenty", "list": [1], "mapping": {"a": 1}, "flag": True, "nothing": None}
 
@@ -253,7 +254,7 @@ def test_every_wrong_type_is_told(wrong: str) -> None:
     for key in SCALARS:
         if VALUES[wrong] is None and "or null" in words(declared(BASE(), key)):
             continue
-        if wrong in ("text", "flag") and key.split(".")[-1] in ("outputs", "study", "profile", "open_weights"):
+        if wrong in ("text", "flag") and key.split(".")[-1] in FREE:
             continue
         line = refused(changed(BASE(), {key: VALUES[wrong]}), key)
         assert WRONG[wrong] in line, line
