@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from aimarket.market import Market
     from aimarket.provider import Provider
 
-PARTS = {"capital": "depreciation", "rental": "rental", "hosting": "hosting", "energy": "energy"}  # accounts
+# Accounts of each. Hosting stands with capital: a GPU-month of it costs what the settings say, and moves nothing alone.
+PARTS = {"capital": ("depreciation", "hosting"), "rental": ("rental",), "energy": ("energy",)}
 DIVISORS = ("hardware", *DRIVERS, "learning", "quality", "utilisation")
 COLUMNS = tuple(f"cost_{name}" for name in (*PARTS, *DIVISORS))
 MARKET_COLUMNS = (*COLUMNS, "cost_mix")
@@ -26,7 +27,7 @@ MARKET_COLUMNS = (*COLUMNS, "cost_mix")
 class Factors:
     """Unit cost of one provider in one step: sum(parts) / product(divisors)."""
 
-    parts: Floats  # (4,) USD a GPU-hour installed
+    parts: Floats  # (3,) USD a GPU-hour installed
     divisors: Floats  # (7,) see DIVISORS
     tokens: float  # Mtok
     unit_cost: float  # USD/Mtok, straight from the books
@@ -61,7 +62,7 @@ def factors(market: "Market", p: "Provider") -> Factors | None:
     tokens = _tokens(market, p)
     worked = (float(market.service.busy[p.index].sum()) + float(market.rented[p.index])) * hours  # reference-GPU-hours
     books = market.ledger.books[p.name]
-    costs = np.array([books.spent(account) for account in PARTS.values()])
+    costs = np.array([books.spent(*accounts) for accounts in PARTS.values()])
     if gpu_hours <= 0 or tokens <= 0 or worked <= 0 or costs.sum() <= 0:
         return None
     capacity = float(market.capacity_used[p.index].sum()) * hours
@@ -94,7 +95,7 @@ def attribute(market: "Market", costs: dict[str, Attribution], whole: MarketAttr
 
 
 def _of_provider(market: "Market", p: "Provider", so_far: Attribution, now: Factors) -> Floats:
-    """Contributions of the step to one provider's unit cost, (11,) log points."""
+    """Contributions of the step to one provider's unit cost, (10,) log points."""
     moved = np.zeros(len(COLUMNS))
     if so_far.before is None:
         so_far.total, so_far.first_unit_cost = moved, now.unit_cost

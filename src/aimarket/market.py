@@ -180,6 +180,7 @@ class Market(World):
         levels = innovation.advance_private(levels, shocks, sales, settings, years)
         for p, level in zip(self.providers, levels, strict=True):
             p.private_technology = level
+            p.training_outlay *= p.active  # those who left train no more
         if settings.learning > 0:
             self._learn_by_doing()
         released = np.ceil(self.roadmap.release / self.clock.months) == self.steps - 1

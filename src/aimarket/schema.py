@@ -69,9 +69,8 @@ _BASE = _numbers(
 _COSTS = tuple(
     (f"cost_{name}", "log points", f"cumulated contribution of {words} to the log of unit cost")
     for name, words in (
-        ("capital", "depreciation"),
+        ("capital", "depreciation and hosting"),
         ("rental", "GPU-hours rented"),
-        ("hosting", "hosting"),
         ("energy", "energy"),
         ("hardware", "GPU generations"),
         ("software", "software, common and private,"),

@@ -302,15 +302,18 @@ class State(mesa.Model):  # type: ignore[type-arg]
         settings, everybody = self.settings.technology, self.experience.log_growth
         return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
 
+    @cached_property
+    def _always_busy(self) -> config.Hardware:
+        return replace(self.settings.hardware, planned_utilisation=1.0)
+
     def training_compute(self, p: Provider) -> float:
         """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
         outlay = p.training_outlay * self.settings.technology.training_compute
         if outlay <= 0:
             return 0.0
-        busy = replace(self.settings.hardware, planned_utilisation=1.0)
         electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-        hour = gpu_hour_cost(busy, self.roadmap, electricity)[self.roadmap.on_sale(self.months_so_far)].min()
-        return float(outlay / hour)
+        hours = gpu_hour_cost(self._always_busy, self.roadmap, electricity)
+        return float(outlay / hours[self.roadmap.on_sale(self.months_so_far)].min())
 
     def reckon_work(self) -> Floats:
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
@@ -396,14 +399,11 @@ class State(mesa.Model):  # type: ignore[type-arg]
         return mix / mix.sum()
 
     def gpu_hour_value(self, p: Provider) -> float:
-<<<<<<< HEAD
         """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
-        return float(self.supply_mix(p) @ self.gpu_hour_costs(p)) if self.rental is None else self.rental.price
-=======
-        """What a busy hour of one reference GPU is worth to `p`: what it costs to have from the industry; USD."""
+        if self.rental is not None:
+            return self.rental.price
         costs = self.gpu_hour_costs(p)
         return float(self.supply_mix(costs) @ costs)
->>>>>>> capital
 
     @property
     def ramped(self) -> Floats:

@@ -227,6 +227,7 @@ SCALARS = [
     for key in KEYS
     if not key.endswith(".kind") and (not key.startswith(NOT_SCALAR) or key == "policy.merger_allowed")
 ]
+FREE = ("outputs", "study", "profile", "open_weights", "open_weights_release", "merger_allowed", "load_balancing")
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}
 VALUES = {"text": "plenty", "list": [1], "mapping": {"a": 1}, "flag": True, "nothing": None}
 
@@ -259,14 +260,7 @@ def test_every_wrong_type_is_told(wrong: str) -> None:
     for key in SCALARS:
         if VALUES[wrong] is None and "or null" in words(declared(BASE(), key)):
             continue
-        if wrong in ("text", "flag") and key.split(".")[-1] in (
-            "outputs",
-            "study",
-            "profile",
-            "open_weights",
-            "open_weights_release",
-            "merger_allowed",
-        ):
+        if wrong in ("text", "flag") and key.split(".")[-1] in FREE:
             continue
         line = refused(changed(BASE(), {key: VALUES[wrong]}), key)
         assert WRONG[wrong] in line, line

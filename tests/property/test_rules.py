@@ -32,6 +32,7 @@ USD = {
     View: (
         *("costs", "prices", "newcomer_prices", "price_cap"),
         *("revenue", "cash", "credit", "burn", "owning_cost", "working_cost"),
+        *("training_effort", "training_scale"),
     ),
     Panel: ("time_price", "contract_price"),
     Menu: ("price", "newcomer_price"),
