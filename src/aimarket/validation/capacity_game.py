@@ -96,7 +96,7 @@ def rest_price(capacity: Floats, intercept: float, start: float) -> Floats:
 def edgeworth(capacity: float, intercept: float, tick: float = 0.02) -> tuple[float, float]:
     """Lowest and highest price of the cycle of two firms of equal capacity, each answering the other in turn."""
     both = np.full(2, capacity)
-    path = price_path(both, intercept, 60, tick, 0.3 * intercept).ravel()
+    path = price_path(both, intercept, 90, tick, 0.3 * intercept).ravel()
     jumps = np.flatnonzero(np.diff(path) > 0.1 * intercept * tick)
     if len(jumps) < 2:
         raise ValueError("prices do not cycle: capacities are too small or too large for it")
