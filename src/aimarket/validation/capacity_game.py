@@ -67,13 +67,13 @@ class _ProfitAbove:
         return price * sold, np.array([price * sold - (price * price if 0 < wanted < self.capacity else 0.0)])
 
 
-def price_path(capacity: Floats, intercept: float, rounds: int, tick: float, start: float) -> Floats:
+def price_path(capacity: Floats, intercept: float, rounds: int, tick: float, start: float | Floats) -> Floats:
     """(rounds, F) USD: prices after each firm in turn has answered the others'.
 
     tick  : relative, least by which a rival is undercut
-    start : USD, of all
+    start : USD, of all or of each
     """
-    price = np.full(len(capacity), start)
+    price = np.full(len(capacity), 0.0) + start
     path = []
     for _ in range(rounds):
         for firm in range(len(price)):
@@ -86,14 +86,17 @@ def rest_price(capacity: Floats, intercept: float, start: float) -> Floats:
     """(F,) USD: where prices come to rest as the least undercutting gets smaller and smaller."""
     price = np.full(len(capacity), start)
     for tick in (1e-2, 1e-3, 1e-4, 1e-5):
-        price = price_path(capacity, intercept, 12, tick, float(price.max()))[-1]
+        for _ in range(100):
+            before, price = price, price_path(capacity, intercept, 1, tick, price)[-1]
+            if np.abs(price - before).max() < 0.1 * tick * price.min():
+                break
     return price
 
 
 def edgeworth(capacity: float, intercept: float, tick: float = 0.02) -> tuple[float, float]:
     """Lowest and highest price of the cycle of two firms of equal capacity, each answering the other in turn."""
     both = np.full(2, capacity)
-    path = price_path(both, intercept, 60, tick, 0.3 * intercept).ravel()
+    path = price_path(both, intercept, 90, tick, 0.3 * intercept).ravel()
     jumps = np.flatnonzero(np.diff(path) > 0.1 * intercept * tick)
     if len(jumps) < 2:
         raise ValueError("prices do not cycle: capacities are too small or too large for it")

@@ -73,4 +73,14 @@ def write_csv(path: Path, rows: Iterable[tuple[str, Check]]) -> None:
         writer.writerow(("section", "check", "known", "simulated", "tolerance", "verdict", "how"))
         for section, c in rows:
             verdict = "ok" if c.passed else "fails"
-            writer.writerow((section, c.name, repr(c.known), repr(c.simulated), repr(c.tolerance), verdict, c.how))
+            writer.writerow(
+                (
+                    section,
+                    c.name,
+                    repr(float(c.known)),
+                    repr(float(c.simulated)),
+                    repr(float(c.tolerance)),
+                    verdict,
+                    c.how,
+                )
+            )
