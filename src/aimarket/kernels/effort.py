@@ -33,16 +33,16 @@ def tasks(
 
 def task_elasticity(price: Floats, reference_price: float, elasticity: float, ceiling: float = np.inf) -> Floats:
     """Elasticity of the number of tasks to the price of a token: -(1 + k), and 0 once everything is done."""
-    return np.where(is_everything_done(price, reference_price, elasticity, ceiling), 0.0, -elasticity)
+    if elasticity == 0 or np.isinf(ceiling):
+        return np.full_like(price, -elasticity)
+    everything_is_done_at = reference_price * np.exp(-np.log(ceiling) / elasticity)
+    return np.where(price <= everything_is_done_at, 0.0, -elasticity)
 
 
-def is_everything_done(price: Floats, reference_price: float, elasticity: float, ceiling: float) -> NDArray[np.bool_]:
-    """Whether even the hardest task there is is worth its tokens."""
-    return np.asarray((price / reference_price) ** -elasticity >= ceiling)
-
-
-def mean_difficulty(price: Floats, reference_price: float, elasticity: float, ceiling: float = np.inf) -> Floats:
-    """Mean difficulty of the tasks done over that at the reference price: p_0/p up to the hardest task there is.
+def mean_difficulty(
+    price: Floats, reference_price: float, elasticity: float, ceiling: float = np.inf, exponent: float = 1.0
+) -> Floats:
+    """Mean difficulty of the tasks done over that at the reference price, to a power: p_0/p up to the hardest there is.
 
     The mean of a density proportional to d^k up to D is D (1+k)/(2+k), and the hardest task's difficulty is
     ceiling^(1/(1+k)). With an elasticity of 0 the same tasks are done at any price.
@@ -51,7 +51,7 @@ def mean_difficulty(price: Floats, reference_price: float, elasticity: float, ce
     """
     if elasticity == 0:
         return np.ones_like(price)
-    return np.exp(np.minimum(-np.log(price / reference_price), np.log(ceiling) / elasticity))
+    return np.exp(exponent * np.minimum(-np.log(price / reference_price), np.log(ceiling) / elasticity))
 
 
 def thinking_tokens(
@@ -101,7 +101,7 @@ def use(
     count = tasks(tasks_at_reference, depth, price, r.reference_price, r.elasticity, r.ceiling)
     thinking = thinking_tokens(thinking_at_reference, price, r.reference_price, time_price, r.curvature)
     if r.difficulty:
-        thinking = thinking * mean_difficulty(price, r.reference_price, r.elasticity, r.ceiling) ** r.difficulty
+        thinking = thinking * mean_difficulty(price, r.reference_price, r.elasticity, r.ceiling, r.difficulty)
     return count, thinking
 
 
