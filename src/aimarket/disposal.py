@@ -12,7 +12,7 @@ from aimarket.provider import Provider
 from aimarket.serving import peak_over_mean
 
 if TYPE_CHECKING:
-    from aimarket.state import State
+    from aimarket.world import World
 
 Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _NOTABLE_SALE = 1e-6  # share of what a failed provider had
 # --- scrapping --------------------------------------------------------------------------------------------------------
 
 
-def scrap(market: "State", p: Provider) -> None:
+def scrap(market: "World", p: Provider) -> None:
     """Retire GPUs whose hours are worth less than hosting and energy; what is left of their book value is lost.
 
     GPUs that last step's load needs stay, the least wasteful first, if they earn their cash cost at the provider's own
@@ -60,7 +60,7 @@ def scrap(market: "State", p: Provider) -> None:
     market.ledger.write_down(p.name, "fleet", book - fleet.book_value(market.steps, market.life))
 
 
-def _needed(market: "State", p: Provider) -> float:
+def _needed(market: "World", p: Provider) -> float:
     """Reference GPUs that serve last step's load, in the peak hour and at the planned utilisation."""
     hardware, load = market.settings.hardware, float(ordered_sum(market.by_offer(market.work)[p.offers]))
     peak = peak_over_mean(market.work[:, :, p.offers], market.network)
@@ -70,7 +70,7 @@ def _needed(market: "State", p: Provider) -> float:
 # --- the sale of what a failed provider owned -------------------------------------------------------------------------
 
 
-def clear_out(market: "State", p: Provider) -> list[tuple[str, float]]:
+def clear_out(market: "World", p: Provider) -> list[tuple[str, float]]:
     """Sell a failed provider's GPUs and orders, as far as they are worth anything; the rest is scrapped or lapses.
 
     Providers that wanted GPUs and could not get them buy as far as their money goes, in proportion to what they miss;
@@ -102,7 +102,7 @@ def clear_out(market: "State", p: Provider) -> list[tuple[str, float]]:
     return [(buyer, share * for_sale) for buyer, share in sales.items() if share > _NOTABLE_SALE]
 
 
-def _used_value(market: "State", p: Provider) -> Floats:
+def _used_value(market: "World", p: Provider) -> Floats:
     """What one of each cohort's GPUs fetches, (N,) USD/GPU.
 
     New capacity of the same throughput, at most the price of the same GPU, times the share of its life left, times
@@ -118,7 +118,7 @@ def _used_value(market: "State", p: Provider) -> Floats:
     return np.asarray(new[fleet.generation] * life * pays * market.settings.hardware.resale)
 
 
-def _buy_used(market: "State", seller: Provider, buyer: Provider, value: Floats, amount: float) -> float:
+def _buy_used(market: "World", seller: Provider, buyer: Provider, value: Floats, amount: float) -> float:
     """Buy up to `amount` USD worth of every cohort of a failed provider; share of its fleet bought.
 
     The GPUs stay where they are, and so does the power they draw; what is left of their life is depreciated from what

@@ -14,14 +14,15 @@ from aimarket.build import by_name, expected_work
 from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Menu, Segments, over_step
 from aimarket.provider import Provider
-from aimarket.state import Event, State
+from aimarket.state import Event
 from aimarket.views import EntryRule, Floats, Integers, PricingRule, Prospect, View
+from aimarket.world import World
 
 _TRIALS = 20  # quotes within which a rule should have found the prices it would enter with
 _SETTLED = 1e-6  # relative change of a quote that counts as none
 
 
-def restructure(market: State) -> None:
+def restructure(market: World) -> None:
     """Mergers and break-ups of the policy, in the step in which it starts; nothing if a firm it names is gone."""
     policy = market.settings.policy
     market.gpus_transferred, market.orders_transferred = np.zeros((2, len(market.providers), *market.gpu_shape))
@@ -40,14 +41,14 @@ def restructure(market: State) -> None:
             break_up(market, giver, offers, taker)
 
 
-def merge(market: State, acquirer: Provider, target: Provider) -> None:
+def merge(market: World, acquirer: Provider, target: Provider) -> None:
     """The target's offers, users, fleet, orders, money and running costs pass to the acquirer; the target is gone."""
     market.ledger.close_equity(target.name)
     _hand_over(market, target, target.offers, 1.0, acquirer, "merger")
     target.active = False
 
 
-def break_up(market: State, giver: Provider, offers: Integers, taker: Provider) -> None:
+def break_up(market: World, giver: Provider, offers: Integers, taker: Provider) -> None:
     """Some offers, and the share of fleet, orders and money that they work with, go to a provider that waits for them.
 
     offers : (n,) int, columns of the menu that `giver` owns
@@ -57,7 +58,7 @@ def break_up(market: State, giver: Provider, offers: Integers, taker: Provider) 
     _hand_over(market, giver, offers, _share_of_work(market, giver, offers), taker, "break_up")
 
 
-def _share_of_work(market: State, p: Provider, offers: Integers) -> float:
+def _share_of_work(market: World, p: Provider, offers: Integers) -> float:
     """Share of some offers in the GPU-hours of their owner last step; in its revenue, or in number, if it has none."""
     for size in (market.by_offer(market.work), market.revenue, np.ones_like(market.revenue)):
         whole = float(ordered_sum(size[p.offers]))
@@ -66,7 +67,7 @@ def _share_of_work(market: State, p: Provider, offers: Integers) -> float:
     return 0.0
 
 
-def _hand_over(market: State, giver: Provider, offers: Integers, share: float, taker: Provider, account: str) -> None:
+def _hand_over(market: World, giver: Provider, offers: Integers, share: float, taker: Provider, account: str) -> None:
     """Offers change their owner, and a share of everything the owner has goes along."""
     market.owner = market.owner.copy()  # menus seen so far stay as they were
     market.owner[offers] = taker.index
@@ -91,7 +92,7 @@ def _hand_over(market: State, giver: Provider, offers: Integers, share: float, t
     market.events.append(Event(account, giver.name, taker.name, share))
 
 
-def let_enter(market: State) -> None:
+def let_enter(market: World) -> None:
     """At its intervals the entry rule lets the first waiting provider in that wants to come; at most one a step."""
     rule: EntryRule = market.settings.entry
     if not rule.interval or market.steps % max(1, market.clock.steps(rule.interval)):
@@ -105,7 +106,7 @@ def let_enter(market: State) -> None:
                 return
 
 
-def look_ahead(market: State, p: Provider) -> Prospect:
+def look_ahead(market: World, p: Provider) -> Prospect:
     """What a waiting provider sees: all adopted users choosing, its offers on sale at prices its own rule would ask."""
     rule: PricingRule = p.settings.pricing
     prices = market.price[p.offers]
@@ -123,7 +124,7 @@ def look_ahead(market: State, p: Provider) -> Prospect:
     return prospect
 
 
-def _menu_with(market: State, p: Provider, prices: Floats) -> Menu:
+def _menu_with(market: World, p: Provider, prices: Floats) -> Menu:
     """The menu as if the provider sold at some prices, (M,) USD/Mtok."""
     menu = market.menu()
     price, on_sale = menu.price.copy(), menu.on_sale.copy()
@@ -135,7 +136,7 @@ def _all_choose(segments: Segments) -> Segments:
     return replace(segments, review=np.ones(len(segments.names)))
 
 
-def _start_business(market: State, p: Provider, prospect: Prospect) -> None:
+def _start_business(market: World, p: Provider, prospect: Prospect) -> None:
     """Investors pay cash and a fleet of new GPUs, enough for the users who look around within a lead time."""
     market.price, market.posted_before = market.price.copy(), market.posted_before.copy()
     market.price[p.offers] = market.posted_before[p.offers] = prospect.prices

@@ -18,15 +18,15 @@ from aimarket.kernels.sums import ordered_sum
 from aimarket.provider import Provider
 
 if TYPE_CHECKING:
-    from aimarket.state import State
     from aimarket.views import CapacityRule, View
+    from aimarket.world import World
 
 Floats = NDArray[np.float64]
 
 _FULL = 1e-9  # a site is full when less than this share of its power is left: rounding leaves no room
 
 
-def count_anew(market: "State") -> None:
+def count_anew(market: "World") -> None:
     """Start a step's counts of GPUs."""
     by_site = (len(market.providers), *market.gpu_shape)
     market.gpus_retired, market.gpus_delivered, market.gpus_ordered = np.zeros((3, *by_site))
@@ -38,22 +38,22 @@ def count_anew(market: "State") -> None:
 # --- sites ------------------------------------------------------------------------------------------------------------
 
 
-def open_sites(market: "State", p: Provider) -> None:
+def open_sites(market: "World", p: Provider) -> None:
     """Give a provider sites with room for the fleet it starts with, and for growth."""
     p.room = _with_headroom(market, _drawn(market, p, ~p.fleet.new_site))
 
 
-def _drawn(market: "State", p: Provider, cohorts: NDArray[np.bool_]) -> Floats:
+def _drawn(market: "World", p: Provider, cohorts: NDArray[np.bool_]) -> Floats:
     """(R,) kW that some of a provider's cohorts draw at full load."""
     return p.fleet.power(cohorts, market.roadmap, market.gpu_shape[1])
 
 
-def _with_headroom(market: "State", power: Floats) -> Floats:
+def _with_headroom(market: "World", power: Floats) -> Floats:
     """Power of sites planned for GPUs that draw `power`, kW."""
     return np.asarray(power * (1 + (market.settings.hardware.headroom or 0.0)))
 
 
-def _room_left(market: "State", p: Provider) -> Floats:
+def _room_left(market: "World", p: Provider) -> Floats:
     """(R,) kW free in live sites; GPUs on order for them have taken their place already."""
     if market.settings.hardware.headroom is None:
         return np.full(market.gpu_shape[1], np.inf)
@@ -61,14 +61,14 @@ def _room_left(market: "State", p: Provider) -> Floats:
     return np.where(left > _FULL * p.room, left, 0.0)
 
 
-def _sites(market: "State", p: Provider) -> Floats:
+def _sites(market: "World", p: Provider) -> Floats:
     """(R,) shares in which new GPUs go to a provider's sites; zeros if none of them may get any."""
     sites = by_name(p.settings.fleet.regions, market.network.names, market.network.weights, p.name)
     sites = np.where(market.barred_regions, 0.0, sites)
     return np.divide(sites, sites.sum(), out=np.zeros_like(sites), where=sites.sum() > 0)
 
 
-def deliver(market: "State", p: Provider) -> float:
+def deliver(market: "World", p: Provider) -> float:
     """GPUs at the end of their life go, orders that are due arrive, sites built for them open; GPUs delivered."""
     fleet = p.fleet
     opening = fleet.new_site & (fleet.arrival <= market.steps)
@@ -80,7 +80,7 @@ def deliver(market: "State", p: Provider) -> float:
     return float(delivered.sum())
 
 
-def redirect_orders(market: "State", p: Provider) -> None:
+def redirect_orders(market: "World", p: Provider) -> None:
     """What is on order for a region under an export limit goes to the provider's other sites, or is paid back."""
     fleet = p.fleet
     stopped = ~fleet.delivered & market.barred_regions[fleet.region]
@@ -106,7 +106,7 @@ def redirect_orders(market: "State", p: Provider) -> None:
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
-def order_gpus(market: "State", views: Mapping[Provider, "View"]) -> None:
+def order_gpus(market: "World", views: Mapping[Provider, "View"]) -> None:
     """Providers say what they want, supply is shared out, and what is to be had is paid for.
 
     Everybody asks for the generation cheapest to run. Who gets too little asks for the next best, as long as its hours
@@ -147,7 +147,7 @@ def order_gpus(market: "State", views: Mapping[Provider, "View"]) -> None:
 class _Supply:
     """What the industry can still take orders for in this step, GPUs."""
 
-    def __init__(self, market: "State") -> None:
+    def __init__(self, market: "World") -> None:
         self.left = market.gpu_supply
         finite = self.left < np.inf
         self.by_generation = self.left * market.ramped if finite else np.full(len(market.ramped), np.inf)
@@ -161,12 +161,12 @@ class _Supply:
         return granted
 
 
-def _keep(market: "State", p: Provider) -> float:
+def _keep(market: "World", p: Provider) -> float:
     """Cash that is not spent on what can wait, USD."""
     return market.settings.finance.cash_buffer * p.cash_cost
 
 
-def _affordable(market: "State", p: Provider, generation: int) -> float:
+def _affordable(market: "World", p: Provider, generation: int) -> float:
     """GPUs of a generation that a provider could pay for."""
     hardware = market.settings.hardware
     money = finance.purchasing_power(market.ledger.books[p.name], market.settings.finance, _keep(market, p))
@@ -174,7 +174,7 @@ def _affordable(market: "State", p: Provider, generation: int) -> float:
     return affordable_quantity(money, price, hardware.volume_discount, hardware.volume_scale * market.clock.months)
 
 
-def _buy(market: "State", p: Provider, generation: int, gpus: float) -> None:
+def _buy(market: "World", p: Provider, generation: int, gpus: float) -> None:
     """Pay for an order, with what the treasury adds, and say when and where it arrives."""
     hardware, ledger, share = market.settings.hardware, market.ledger, market.compute_subsidy
     scale = hardware.volume_scale * market.clock.months

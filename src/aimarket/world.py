@@ -17,10 +17,10 @@ from aimarket.population import create_users, provider_tastes, segment_columns
 from aimarket.provider import Provider, roadmap
 from aimarket.rng import Streams
 from aimarket.serving import create_network
-from aimarket.state import State
+from aimarket.sight import Sight
 
 
-class World(State):
+class World(Sight):
     """Builds the state.
 
     settings    : validated settings; see `aimarket.load`

@@ -1,0 +1,148 @@
+"""What it costs to serve: technology, GPU-hours bought, rented or owned, and the costs that rules see."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aimarket import settings as config
+from aimarket.build import electricity_price
+from aimarket.experience import learning_level
+from aimarket.interventions import Interventions
+from aimarket.kernels.purchase import volume_effect
+from aimarket.provider import Provider, energy_of_work, gpu_hour_cost
+from aimarket.rental import RentalMarket
+from aimarket.units import HOURS_PER_MONTH
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Costs(Interventions):
+    """What a Mtok and a GPU-hour cost."""
+
+    def reckon_hours_per_mtok(self) -> Floats:
+        """(J,) reference-GPU-hours a Mtok of the reference mix takes with today's technology and models."""
+        efficiency = np.array([p.efficiency for p in self.providers]) + self.learning_levels()
+        efficiency = efficiency[self.catalogue.provider]
+        dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
+        return np.asarray(self.starting_hours * np.exp(dearer - self.technology.common.sum() - efficiency))
+
+    def learning_levels(self) -> Floats:
+        """(F,) log tokens per GPU-hour that each provider has from learning by doing."""
+        settings, everybody = self.settings.technology, self.experience.log_growth
+        return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
+
+    @cached_property
+    def _always_busy(self) -> config.Hardware:
+        return replace(self.settings.hardware, planned_utilisation=1.0)
+
+    def training_compute(self, p: Provider) -> float:
+        """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
+        outlay = p.training_outlay * self.settings.technology.training_compute
+        if outlay <= 0:
+            return 0.0
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        hours = gpu_hour_cost(self._always_busy, self.roadmap, electricity)
+        return float(outlay / hours[self.roadmap.on_sale(self.months_so_far)].min())
+
+    def reckon_work(self) -> Floats:
+        """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
+        return self.totals.mix_tokens * self.hours_per_mtok / (HOURS_PER_MONTH * self.clock.months)
+
+    def capacity(self, p: Provider) -> Floats:
+        """(R,) reference GPUs installed."""
+        return np.asarray(self.roadmap.throughput @ p.fleet.installed(*self.gpu_shape))
+
+    def long_run_costs(self) -> tuple[Integers, Floats]:
+        """Best generation to buy and long-run marginal cost: (F,) int, (J,) USD/Mtok of the reference mix."""
+        on_sale = self.roadmap.on_sale(self.months_so_far)
+        best, hour = [], []
+        for p in self.providers:
+            cost = self.gpu_hour_costs(p)[on_sale]
+            best.append(on_sale[cost.argmin()])
+            hour.append(cost.min())
+        own = self.hours_per_mtok * np.array(hour)[self.owner]
+        return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
+
+    def gpu_hour_costs(self, p: Provider) -> Floats:
+        """Long-run cost of an hour of one busy reference GPU on each generation: (G,) USD/hour.
+
+        At the price that `p` pays after subsidy and the discount on what it buys to keep a fleet of its size.
+        """
+        hardware = self.settings.hardware
+        a_month = float(p.fleet.gpus[p.fleet.delivered].sum()) / hardware.service_life
+        discount = hardware.volume_discount * volume_effect(a_month, hardware.volume_scale)
+        price = self.roadmap.price * (1 - discount) * (1 - self.compute_subsidy)
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        return gpu_hour_cost(hardware, replace(self.roadmap, price=price), electricity, p.settings.cost_of_capital)
+
+    def owning_and_working_cost(self, p: Provider) -> tuple[float, float]:
+        """An hour of a reference GPU of the best generation to buy, idle, and what work adds; USD each.
+
+        At the planned utilisation u, owning/u + working is its long-run cost.
+        """
+        hardware, g = self.settings.hardware, self.generation[p.index]
+        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
+        working = float(energy_of_work(hardware, self.roadmap)[g] * electricity)
+        return float(self.gpu_hour_costs(p)[g] - working) * hardware.planned_utilisation, working
+
+    def supply_mix(self, costs: Floats) -> Floats:
+        """Where the industry could take one more GPU from: cheapest generations first, as far as they ramped.
+
+        costs   : (G,) float, USD/hour, see `gpu_hour_costs`
+        returns : (G,) float, 1, sum 1
+        """
+        on_sale, mix, left = self.roadmap.on_sale(self.months_so_far), np.zeros(self.gpu_shape[0]), 1.0
+        ramped = self.ramped
+        for g in on_sale[np.argsort(costs[on_sale], kind="stable")]:
+            mix[g] = min(left, ramped[g])
+            left -= mix[g]
+            if left <= 0:
+                break
+        return mix / mix.sum()
+
+    @property
+    def ramped(self) -> Floats:
+        """(G,) share of the industry's supply that may be of each generation by the end of this step."""
+        hardware = self.settings.hardware
+        ramp = hardware.supply_ramp if hardware.supply is not None else 0.0
+        return self.roadmap.ramped(self.months_so_far + (self.clock.months if ramp > 0 else 0.0), ramp)
+
+    def gpu_hour_value(self, p: Provider) -> float:
+        """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
+        if self.rental is not None:
+            return self.rental.price
+        costs = self.gpu_hour_costs(p)
+        return float(self.supply_mix(costs) @ costs)
+
+    def merchant_cost(self) -> float:
+        """Long-run cost of an hour of a reference GPU where electricity costs what users' regions pay on average."""
+        network = self.network
+        electricity = float(network.electricity @ network.weights / network.weights.sum())
+        costs = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)
+        return float(costs[self.roadmap.on_sale(self.months_so_far)].min())
+
+    def open_rental_market(self) -> RentalMarket | None:
+        """The rental market on the eve of the first step, at long-run cost; None if the settings have none."""
+        settings = self.settings.hardware.rental
+        cost = self.merchant_cost()
+        return None if settings is None else RentalMarket(first_price=cost, price=cost, fleet=settings.fleet)
+
+    @property
+    def scarcity(self) -> float:
+        """Rental price of a GPU-hour over its long-run cost; 1 without a rental market."""
+        return 1.0 if self.rental is None else self.rental.price / self.merchant_cost()
+
+    @property
+    def wholesale_price(self) -> Floats:
+        """(J,) USD/Mtok: falls with the technology common to all who sell capacity by the token; nan: own capacity."""
+        dearer = self.settings.technology.quality_cost * (self.quality - self.catalogue.quality)
+        learnt = learning_level(0.0, self.experience.log_growth, self.settings.technology)
+        return np.asarray(self.catalogue.wholesale * np.exp(dearer - self.technology.common.sum() - learnt))
+
+    def opportunity_costs(self) -> Floats:
+        """(J,) USD/Mtok that rules see: long-run cost times the scarcity of GPU-hours, or the wholesale price."""
+        own = np.isnan(self.catalogue.wholesale)
+        return np.where(own, self.marginal_cost * self.scarcity, self.marginal_cost)
