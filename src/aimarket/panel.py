@@ -22,6 +22,8 @@ from aimarket.population import (
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+Some = Integers | slice
+ALL = slice(None)
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,6 @@ class Panel:
     contract_utility: Floats  # (K,) utils of that price, nan: none
     commitment: Floats  # (K,) Mtok of the reference mix a step
 
-    @property
-    def held(self) -> Flags:
-        """(K, J) the offer that a contract binds to."""
-        return self.bound[:, None] & (self.offer[:, None] == np.arange(self.mix.shape[1]))
-
     def utility_now(self, menu: Menu) -> Floats:
         """(K, J) utils of every offer at posted prices, switching cost paid; -inf to users bound to another."""
         leaving = (self.provider[:, None] >= 0) & (menu.provider != self.provider[:, None])
@@ -78,48 +75,58 @@ class Panel:
         """(K,) utils of having no provider, switching cost paid; -inf to users bound to one."""
         return np.where(self.bound, -np.inf, self.outside - self.leaving_cost)
 
-    def price_paid(self, menu: Menu) -> Floats:
-        """(K, J) USD a user would pay in this step for a Mtok of the reference mix of each offer."""
-        posted = terms.posted_price(self.own, menu) * np.where(self.free, 0.0, self.paid)[:, None]
-        return np.where(self.held, self.contract_price[:, None], posted) if self.bound.any() else posted
+    def held(self, users: Some = ALL, offers: Some = ALL) -> Flags:
+        """(K, J) the offer that a contract binds to; of some users and offers, as below."""
+        return self.bound[users, None] & (self.offer[users, None] == np.arange(self.mix.shape[1])[offers])
 
-    def tokens(self, menu: Menu, settings: config.Users) -> Floats:
+    def price_paid(self, menu: Menu, users: Some = ALL, offers: Some = ALL) -> Floats:
+        """(K, J) USD a user would pay in this step for a Mtok of the reference mix of each offer."""
+        posted = terms.posted_price(self.own[users][:, offers], menu, offers)
+        posted = posted * np.where(self.free, 0.0, self.paid)[users, None]
+        held = self.held(users, offers) if self.bound.any() else None
+        return posted if held is None else np.where(held, self.contract_price[users, None], posted)
+
+    def tokens(self, menu: Menu, settings: config.Users, users: Some = ALL, offers: Some = ALL) -> Floats:
         """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
-        price = np.where(self.free[:, None], settings.reference_price, self.price_paid(menu) * self.mix)
+        free, mix = self.free[users, None], self.mix[users][:, offers]
+        price = np.where(free, settings.reference_price, self.price_paid(menu, users, offers) * mix)
         count, thinking = use(
-            self.tasks[:, None],
-            self.depth[:, None],
-            self.thinking[:, None],
+            self.tasks[users, None],
+            self.depth[users, None],
+            self.thinking[users, None],
             price,
-            self.time_price,
+            self.time_price[users][:, offers],
             terms.response(settings),
         )
-        tokens = count * (self.tokens_per_task[:, None] + thinking)
-        if self.free.any():
-            tokens = np.where(self.free[:, None], np.minimum(tokens, menu.allowance), tokens)
-        return tokens * self.mix
+        tokens = count * (self.tokens_per_task[users, None] + thinking)
+        if free.any():
+            tokens = np.where(free, np.minimum(tokens, menu.allowance[offers]), tokens)
+        return tokens * mix
 
     def bill(self, menu: Menu, tokens: Floats) -> Floats:
         """(K, J) USD that `tokens` are charged at; to those who do not pay, what they would be if they did."""
         price = self.price_paid(menu)
         return tokens * (np.where(self.free[:, None], menu.price, price) if self.free.any() else price)
 
-    def spend(self, menu: Menu, settings: config.Users) -> Floats:
-        """(K, J) USD each user would pay in a step on each offer if all is served, commitments included."""
-        tokens, price = self.tokens(menu, settings), self.price_paid(menu)
-        missing = np.maximum(self.commitment[:, None] - tokens, 0.0)
-        return price * (tokens + np.where(self.held, missing, 0.0))
+    def spend(self, menu: Menu, tokens: Floats, users: Some = ALL, offers: Some = ALL) -> Floats:
+        """(K, J) USD each user would pay in a step for `tokens` if all are served, commitments included."""
+        missing = np.maximum(self.commitment[users, None] - tokens, 0.0)
+        return self.price_paid(menu, users, offers) * (tokens + np.where(self.held(users, offers), missing, 0.0))
 
-    def unmoved(self, menu: Menu, settings: config.Users) -> tuple[Floats | None, Floats | None]:
+    def unmoved(self, menu: Menu, settings: config.Users, offers: Integers) -> tuple[Floats | None, Floats | None]:
         """Use that no posted price moves, and what is paid for it under contract; None if there is no such user.
 
-        returns : (K, J) Mtok of the reference mix a step, nan where prices move it; (K,) USD a step
+        offers  : (M,) int
+        returns : (K, M) Mtok of the reference mix a step, nan where prices move it; (K,) USD a step
         """
-        which = self.free | self.bound
-        if not which.any():
+        which = np.flatnonzero(self.free | self.bound)
+        if len(which) == 0:
             return None, None
-        locked = np.where(self.held, self.spend(menu, settings), 0.0).sum(axis=1)
-        return np.where(which[:, None], self.tokens(menu, settings), np.nan), locked
+        fixed, locked = np.full((len(self.free), len(offers)), np.nan), np.zeros(len(self.free))
+        fixed[which] = self.tokens(menu, settings, which, offers)
+        paid = self.spend(menu, fixed[which], which, offers)
+        locked[which] = np.where(self.held(which, offers), paid, 0.0).sum(axis=1)
+        return fixed, locked
 
 
 def survey(

@@ -108,9 +108,9 @@ def menu_price_utility(users: Users, rows: Integers, menu: Menu, segments: Segme
     return sensitivity * np.where(own, unit(menu.price)[signing, s], unit(menu.newcomer_price)[signing, s])
 
 
-def posted_price(own: Flags, menu: Menu) -> Floats:
-    """Price posted to users of the offers in `own`, elsewhere that of newcomers; (n, J) or (J,) USD/Mtok."""
-    return np.where(own, menu.price, menu.newcomer_price) if menu.recognises else menu.price
+def posted_price(own: Flags, menu: Menu, offers: Integers | slice = slice(None)) -> Floats:
+    """Price posted to users of the offers in `own`, elsewhere that of newcomers; (n, M) or (M,) USD/Mtok."""
+    return np.where(own, menu.price[offers], menu.newcomer_price[offers]) if menu.recognises else menu.price[offers]
 
 
 def sign(

@@ -99,7 +99,7 @@ class View:
             rest = np.log(ordered_sum(np.exp(others - shift[:, None])) + np.exp(outside - shift)) + shift
         held = panel.offer[:, None] == own
         difficulty = self.settings.difficulty
-        fixed, locked = panel.unmoved(self.menu, self.settings)
+        fixed, locked = panel.unmoved(self.menu, self.settings, own)
         return Demand(
             weight=panel.weight,
             review=panel.review,
@@ -125,11 +125,17 @@ class View:
             difficulty=difficulty.thinking,
             paid=np.where(panel.free | panel.bound, 0.0, panel.paid),
             felt=panel.felt[:, own],
-            fixed=None if fixed is None else fixed[:, own],
+            fixed=fixed,
             locked=locked,
             newcomer=panel.provider != self.provider,
             foresight=panel.foresight,
         )
+
+    @cached_property
+    def _moved(self) -> tuple[NDArray[np.bool_], Demand]:
+        """(K,) whom own prices can move or whom we serve, and their demand; nobody else counts for prices."""
+        counts = (self.demand.review > 0) | (self.demand.current >= 0)
+        return counts, self.demand.of(counts)
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
         """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`.
@@ -138,8 +144,8 @@ class View:
 
         prices : (M,) USD/Mtok, or (2, M) for own customers and for newcomers
         """
-        allowed = np.minimum(prices, self.price_cap)
-        value, slope = expected_value(self.demand, allowed, self.costs, user_value)
+        allowed, (counts, demand) = np.minimum(prices, self.price_cap), self._moved
+        value, slope = expected_value(demand, allowed, self.costs, user_value[counts])
         return value, np.where(prices > allowed, 0.0, slope)
 
     def retention_advantage(self) -> Floats:
@@ -220,6 +226,7 @@ class View:
         later = replace(now, review=panel.calm_review, remains=np.exp(-panel.later_leaving_cost))
         return now, later, int(column[self.provider])
 
+    @cached_property
     def own_spend(self) -> Floats:
         """What each panel user would pay us a step at posted prices, (K,) USD.
 

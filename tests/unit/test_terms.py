@@ -81,7 +81,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived: Market) -> N
     for worth, pick in (
         (np.ones_like(chance), lambda t: t.users),
         (panel.tokens(menu, settings), lambda t: t.mix_tokens),
-        (panel.spend(menu, settings), lambda t: t.spend + t.shortfall),
+        (panel.spend(menu, panel.tokens(menu, settings)), lambda t: t.spend + t.shortfall),
     ):
         mean = np.mean([pick(totals).sum(axis=1) for totals in sampled], axis=0)
         expected, variance = member @ (chance * worth), member**2 @ (chance * (1 - chance) * worth**2)
@@ -100,7 +100,8 @@ def test_a_firm_expects_what_it_will_earn(lived: Market) -> None:
         view = replace(lived.view(p), workable=np.inf)
         prices = np.stack([view.prices, view.newcomer_prices])
         value, _ = view.value_of(prices, np.zeros(len(panel.weight)))
-        spend, tokens = (x[:, p.offers] for x in (panel.spend(menu, view.settings), panel.tokens(menu, view.settings)))
+        tokens = panel.tokens(menu, view.settings)
+        spend, tokens = panel.spend(menu, tokens)[:, p.offers], tokens[:, p.offers]
         expected = (panel.weight[:, None] * chance[:, p.offers] * (spend - tokens * view.costs)).sum()
         assert value == pytest.approx(expected, rel=1e-9)
 
@@ -301,11 +302,11 @@ def test_free_users_load_the_fleet_and_are_worth_what_they_may_pay_one_day() -> 
     assert work is not None
     free = market.panel.free
     assert (work[free] > 0).any()
-    spend = view.own_spend()
+    spend = view.own_spend
     assert 0 < spend[free & (market.panel.segment == 0)].max() < spend[~free].max()
     none = market_after(2, **EVERYTHING | {"users__segments__consumer__free": {"share": 0.6, "conversion": 0.0}})
     view = none.view(none.providers[0])
-    assert (view.own_spend()[none.panel.free & (none.panel.segment == 0)] == 0).all()
+    assert (view.own_spend[none.panel.free & (none.panel.segment == 0)] == 0).all()
 
 
 @pytest.mark.parametrize("outside", [None, 2.0])

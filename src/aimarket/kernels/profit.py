@@ -1,7 +1,8 @@
 """Expected value of a firm's prices on a panel of users, with its gradient, and the search for the best prices."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,8 @@ _SHARPNESS = 32.0  # of the corner between serving everything and serving what c
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
 _NO_SLOPE = 1e-10  # per log point, relative: as good as flat
+
+_OF_OFFERS = ("previous_prices", "hours")  # columns of a demand that are not by user
 
 Objective = Callable[[Floats], tuple[float, Floats]]
 
@@ -74,6 +77,14 @@ class Demand:
     locked: Floats | None = None
     newcomer: NDArray[np.bool_] | None = None
     foresight: Floats | None = None
+
+    def of(self, users: NDArray[np.bool_]) -> "Demand":
+        """The demand of some of the users, (K,)."""
+        if users.all():
+            return self
+        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_OFFERS}
+        kept: dict[str, Any] = {name: x[users] for name, x in columns.items() if isinstance(x, np.ndarray)}
+        return replace(self, **kept)
 
     @property
     def response(self) -> Response:
@@ -198,10 +209,12 @@ class _Chances:
 
     def __init__(self, demand: Demand, prices: Floats) -> None:
         self.demand, self.recognises = demand, prices.ndim > 1
-        self.weight = demand.weight
         self.share, self.slope = choice_shares(demand, prices)
         self.review, self.review_slope = review_probability(demand, prices)
-        self.held = demand.current[:, None] == np.arange(prices.shape[-1])  # (K, M)
+        self.holders = np.flatnonzero(demand.current >= 0)
+        self.held = self.holders, demand.current[self.holders]
+        self.stay = (demand.weight * (1 - self.review))[self.holders]
+        self.choosers = (demand.weight * self.review)[:, None] * self.share  # (K, M)
 
     def total(self, worth: Floats, worth_slope: Floats) -> tuple[float, Floats]:
         """Expected sum over users of what each is worth on the offer it ends up with, and its gradient in log prices.
@@ -209,24 +222,23 @@ class _Chances:
         worth       : (K, M) float
         worth_slope : (K, M) float, derivative of `worth` in the log of the offer's price
         """
-        share, review, held = self.share, self.review[:, None], self.held
-        of_chooser = (share * worth).sum(axis=1)
-        of_holder = np.where(held, worth, 0.0).sum(axis=1)
-        value = self.review * of_chooser + (1 - self.review) * of_holder
+        of_holder, moved = worth[self.held], self.demand.weight * self.review_slope
+        total = float((self.choosers * worth).sum() + (self.stay * of_holder).sum())
         # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
+        of_chooser = (self.share * worth).sum(axis=1)
         of_choice = self.slope * (worth - of_chooser[:, None])
-        gradient = review * share * (of_choice + worth_slope)
-        gradient += np.where(held, (1 - review) * worth_slope, 0.0)
-        gradient += np.where(held, (self.review_slope * (of_chooser - of_holder))[:, None], 0.0)
-        total = float((self.weight * value).sum())
-        if not self.recognises:
-            return total, (self.weight[:, None] * gradient).sum(axis=0)
-        return total, self._by_row(self.weight[:, None] * gradient, self.weight[:, None] * review * share * of_choice)
+        of_holders = self.stay * worth_slope[self.held] + moved[self.holders] * (of_chooser[self.holders] - of_holder)
+        if self.recognises:
+            gradient = self.choosers * (of_choice + worth_slope)
+            gradient[self.held] += of_holders
+            return total, self._by_row(gradient, self.choosers * of_choice)
+        gradient = (self.choosers * (of_choice + worth_slope)).sum(axis=0)
+        return total, gradient + np.bincount(self.held[1], of_holders, minlength=len(gradient))
 
     def _by_row(self, gradient: Floats, of_choice: Floats) -> Floats:
         """(2, M) from (K, M): everybody moves with the row he pays, a newcomer with foresight partly with the first."""
         newcomer = self.demand.newcomer
-        mine = np.zeros(len(self.weight)) if newcomer is None else ~newcomer * 1.0
+        mine = np.zeros(len(gradient)) if newcomer is None else ~newcomer * 1.0
         felt_later = 0.0 if self.demand.foresight is None else (1 - mine) * self.demand.foresight
         later = (np.asarray(felt_later)[..., None] * of_choice).sum(axis=0)
         own = mine[:, None] * gradient

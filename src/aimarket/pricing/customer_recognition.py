@@ -47,7 +47,7 @@ class CustomerRecognition:
         if self.discount_rate is None:
             return np.zeros(len(view.panel.weight))
         discount = (1 + self.discount_rate) ** (-view.months / MONTHS_PER_YEAR)
-        spend, segment, count = view.own_spend(), view.panel.segment, len(view.menu.mix)
+        spend, segment, count = view.own_spend, view.panel.segment, len(view.menu.mix)
         weight = view.panel.weight * spend
         total = np.bincount(segment, weight, minlength=count)
         kept = np.bincount(segment, weight * view.retention_advantage(), minlength=count)

@@ -65,7 +65,7 @@ class ForwardLooking:
         multiple = self._learn_multiple(view, memory, discount)
         runway = (view.cash + view.credit) / view.burn if view.burn > 0 else np.inf
         patience = min(1.0, runway / self.runway) if self.runway > 0 else 1.0
-        return patience * discount * multiple[view.panel.segment] * max(0.0, margin) * view.own_spend()
+        return patience * discount * multiple[view.panel.segment] * max(0.0, margin) * view.own_spend
 
     def _learn_margin(self, view: View, memory: Memory) -> float:
         """Lerner margin on own sales, learnt; a share of revenue, so that falling costs do not make it stale."""
@@ -75,7 +75,7 @@ class ForwardLooking:
 
     def _learn_multiple(self, view: View, memory: Memory, discount: float) -> Floats:
         """Steps of margin a user is worth beyond this one, by segment: rho g / (1 - delta rho g), learnt."""
-        advantage, weight = view.retention_advantage(), view.panel.weight * view.own_spend()
+        advantage, weight = view.retention_advantage(), view.panel.weight * view.own_spend
         count = int(view.menu.mix.shape[0])
         total = np.bincount(view.panel.segment, weight, minlength=count)
         sums = np.bincount(view.panel.segment, weight * advantage, minlength=count)
