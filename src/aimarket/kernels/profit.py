@@ -1,5 +1,6 @@
 """Expected value of a firm's prices on a panel of users, with its gradient, and the search for the best prices."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -147,9 +148,9 @@ def choice_shares(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
         price = price * demand.felt
     sensitivity = demand.sensitivity[:, None]
     utility = demand.utility + price_utility(price, sensitivity, demand.metric, demand.reference_price)
-    top = np.maximum(utility.max(axis=1), demand.rest)
+    top = functools.reduce(np.maximum, utility.T, demand.rest)  # few offers: a column at a time beats a row at a time
     weight = np.exp(utility - top[:, None])
-    share = weight / (weight.sum(axis=1) + np.exp(demand.rest - top))[:, None]
+    share = weight / (np.einsum("km->k", weight) + np.exp(demand.rest - top))[:, None]
     return share, price_utility_slope(price, sensitivity, demand.metric)
 
 
@@ -223,16 +224,16 @@ class _Chances:
         worth_slope : (K, M) float, derivative of `worth` in the log of the offer's price
         """
         of_holder, moved = worth[self.held], self.demand.weight * self.review_slope
-        total = float((self.choosers * worth).sum() + (self.stay * of_holder).sum())
+        total = float(np.einsum("km,km->", self.choosers, worth) + self.stay @ of_holder)
         # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
-        of_chooser = (self.share * worth).sum(axis=1)
+        of_chooser = np.einsum("km,km->k", self.share, worth)
         of_choice = self.slope * (worth - of_chooser[:, None])
         of_holders = self.stay * worth_slope[self.held] + moved[self.holders] * (of_chooser[self.holders] - of_holder)
         if self.recognises:
             gradient = self.choosers * (of_choice + worth_slope)
             gradient[self.held] += of_holders
             return total, self._by_row(gradient, self.choosers * of_choice)
-        gradient = (self.choosers * (of_choice + worth_slope)).sum(axis=0)
+        gradient = np.einsum("km,km->m", self.choosers, of_choice + worth_slope)
         return total, gradient + np.bincount(self.held[1], of_holders, minlength=len(gradient))
 
     def _by_row(self, gradient: Floats, of_choice: Floats) -> Floats:
