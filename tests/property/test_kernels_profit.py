@@ -237,3 +237,19 @@ def test_the_grid_finds_the_higher_of_two_peaks():
         lambda prices: two_peaks(np.log(prices)), start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13)
     )
     assert found[0] == pytest.approx(math.e, rel=1e-5)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.05, 0.6), st.floats(0, 0.4), st.floats(0.05, 0.9))
+def test_the_corner_of_capacity_is_found_from_anywhere(capacity, served, start):
+    """Demand left by rivals is 1 - served - p: all is sold at the price that clears capacity, or the monopoly price."""
+
+    def profit(own: np.ndarray) -> tuple[float, np.ndarray]:
+        price = float(own[0])
+        wanted = max(0.0, 1 - served - price)
+        lost = price * price if 0 < wanted < capacity else 0.0
+        return price * min(wanted, capacity), np.array([price * min(wanted, capacity) - lost])
+
+    ends = start * np.exp([-3.0, 3.0])
+    found = best_prices(profit, np.array([start]), ends[:1], ends[1:], np.linspace(-3, 3, 7))
+    assert found[0] == pytest.approx(max(1 - served - capacity, (1 - served) / 2), rel=1e-6)

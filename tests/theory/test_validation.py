@@ -9,17 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aimarket import cli
+from aimarket.algorithmic_collusion import Environment
 from aimarket.theory.markov_perfect import markov_perfect_duopoly
-from aimarket.theory.price_competition import logit_market, nash_bertrand, with_owners
+from aimarket.theory.price_competition import logit_market
 from aimarket.theory.quantity_competition import capacity_then_price, cournot
 from aimarket.theory.switching import myopic_symmetric_margin, stationary_shares
-from aimarket.validation import capacity, capacity_game, cost_accounting, demand, entry, price_competition, suite
+from aimarket.validation import (
+    algorithms,
+    capacity,
+    capacity_game,
+    cost_accounting,
+    demand,
+    entry,
+    price_competition,
+    suite,
+)
 from aimarket.validation import switching_costs as switching
 from aimarket.validation.check import Check, compare, counted, relative, sampled
 from aimarket.validation.limits import limit_settings, logit_settings, run
 
 CHEAP = settings(max_examples=8, deadline=None, derandomize=True)
-LEARNT = [task for task in switching.TASKS if getattr(task, "func", None) is switching.learnt_value]
 
 
 def failed(checks: list[Check]) -> list[Check]:
@@ -90,40 +99,73 @@ def test_a_market_that_one_segment_each_cannot_hold_is_refused():
         logit_settings(logit_market([[1.0, 2.0, 3.0], [1.0, 3.0, 2.0]], 1.0, 1.0))
 
 
-def test_a_merger_of_other_firms():
+@pytest.mark.parametrize(("acquirer", "target"), [(0, 1), (2, 0)])
+def test_a_merger_of_other_firms(acquirer, target):
     market = logit_market([2.0, 1.0, 1.5, 0.4], 1.7, [1.0, 0.8, 1.2, 0.5], owners=[0, 1, 2, 2])
-    before = price_competition.market_prices(market)
-    merged = with_owners(market, [0, 0, 2, 2])
-    after = price_competition.market_prices(merged)
-    assert after == pytest.approx(nash_bertrand(merged).prices, rel=1e-6)
-    assert (after[:2] > before[:2] + 1e-3).all()
+    assert not failed(price_competition.merger("other firms", market, acquirer, target))
 
 
 @CHEAP
-@given(costs=st.lists(st.floats(0, 40), min_size=2, max_size=4), intercept=st.floats(60, 200))
-def test_cournot_of_any_costs(costs, intercept):
-    known = cournot(intercept, 1.0, costs)
-    assert capacity_game.cournot_quantities(np.array(costs), intercept) == pytest.approx(known.quantities, abs=1e-4)
+@given(costs=st.lists(st.floats(0, 40), min_size=2, max_size=4), intercept=st.floats(60, 200), slope=st.floats(0.1, 9))
+def test_cournot_of_any_costs(costs, intercept, slope):
+    known = cournot(intercept, slope, costs)
+    game = capacity_game.game([math.inf] * len(costs), costs, intercept=intercept, slope=slope)
+    found = capacity_game.cournot_quantities(game)
+    assert found == pytest.approx(known.quantities, abs=1e-5 * intercept / slope)
 
 
-@pytest.mark.parametrize("capacities", [(0.1, 0.3), (0.3, 0.3), (0.15, 0.2, 0.25)])
-def test_small_capacities_sell_out(capacities):
-    price = capacity_game.rest_price(np.array(capacities), 1.0, 0.8)
-    assert price == pytest.approx(np.full(len(capacities), 1 - sum(capacities)), abs=2e-4)
+def test_an_owner_of_two_plants_is_one_cournot_firm_that_works_the_cheaper_first():
+    unlimited = capacity_game.game([math.inf] * 4, [10, 20, 5, 12], owner=[0, 0, 1, 2], intercept=100, slope=2)
+    assert capacity_game.cournot_quantities(unlimited) == pytest.approx(
+        cournot(100, 2, [10, 5, 12]).quantities, abs=1e-4
+    )
+    # Ten units at a cost of 5 do not satisfy the first owner: his second plant, at 15, is the one that counts.
+    small = capacity_game.game([10, math.inf, math.inf], [5, 15, 12], owner=[0, 0, 1], intercept=100, slope=2)
+    assert capacity_game.cournot_quantities(small) == pytest.approx(cournot(100, 2, [15, 12]).quantities, abs=1e-4)
 
 
-@pytest.mark.parametrize("capacity", [0.45, 0.6])
-def test_large_capacities_cycle(capacity):
-    known = capacity_then_price((capacity, capacity))
-    low, high = capacity_game.edgeworth(capacity, 1.0)
-    assert high == pytest.approx(known.highest, abs=1e-4)
-    assert low == pytest.approx(known.lowest, rel=0.02)
-    assert capacity_game.mixed_mean_price(capacity, 1.0, high) == pytest.approx(known.mean_prices[0], abs=2e-3)
+def test_a_cournot_firm_whose_capacity_binds_leaves_the_rest_to_the_other():
+    game = capacity_game.game([10, math.inf], 10.0, intercept=100)
+    assert capacity_game.cournot_quantities(game) == pytest.approx([10, 40], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("capacities", "owners"),
+    [((0.1, 0.3), None), ((0.3, 0.3), None), ((0.15, 0.2, 0.25), None), ((0.1, 0.1, 0.25), (0, 0, 1))],
+)
+def test_small_capacities_sell_out(capacities, owners):
+    price = capacity_game.rest_price(capacity_game.game(capacities, owner=owners), 0.8)
+    assert price == pytest.approx(np.full(len(price), 1 - sum(capacities)), abs=2e-4)
+
+
+def test_small_capacities_sell_out_at_other_costs_and_slopes():
+    price = capacity_game.rest_price(capacity_game.game([0.15, 0.1, 0.15], 0.1, intercept=2.0, slope=3.0), 1.5)
+    assert price == pytest.approx(np.full(3, 2 - 3 * 0.4), abs=2e-4)
+
+
+def test_capacity_for_everybody_drives_prices_to_cost():
+    price = capacity_game.rest_price(capacity_game.game([5.0, math.inf], 0.2), 0.6)
+    assert price == pytest.approx(capacity_then_price((5.0, 5.0), marginal_cost=0.2).mean_prices, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("capacities", "cost", "intercept", "slope"),
+    [((0.45, 0.45), 0.0, 1.0, 1.0), ((0.6, 0.4), 0.0, 1.0, 1.0), ((0.3, 0.6), 0.3, 2.0, 1.5)],
+)
+def test_large_capacities_cycle(capacities, cost, intercept, slope):
+    """Firms of one size and of two, at a cost, under other demand."""
+    assert not failed(capacity.prices_given_capacity((0.1, 0.12), capacities, cost, intercept, slope))
 
 
 def test_capacities_that_sell_out_do_not_cycle():
     with pytest.raises(ValueError, match="cycle"):
-        capacity_game.edgeworth(0.2, 1.0)
+        capacity_game.edgeworth(capacity_game.game([0.2, 0.2]))
+
+
+@pytest.mark.parametrize("wrong", [{"capacity": [0.0, 1.0]}, {"slope": 0.0}, {"cost": 1.0}])
+def test_a_game_that_nobody_can_play_is_refused(wrong):
+    with pytest.raises(ValueError, match="must be above 0"):
+        capacity_game.game(**({"capacity": [0.5, 0.5]} | wrong))
 
 
 @pytest.mark.parametrize(("discount", "cost"), [(0.8, 0.7), (0.3, 1.2), (0.9, 0.1)])
@@ -160,7 +202,7 @@ def test_other_curvatures_of_thinking(curvature):
 
 
 def test_other_capital_costs_lives_and_loads():
-    assert not failed(capacity.vintage_life(0.4, 0.2))
+    assert not failed(capacity.vintage_life(0.4, 0.3))
     assert not failed(capacity.regions(0.3))
     assert not failed(capacity.highest_utilisation(0.05))
 
@@ -179,24 +221,27 @@ def test_drivers_over_another_time():
     assert not failed(cost_accounting.drivers(years=3))
 
 
+def test_other_rates_of_learning_by_doing():
+    assert not failed(cost_accounting.experience(0.1))
+
+
+def test_other_firms_come_until_the_next_would_lose():
+    costs = {f"providers.{name}.overhead": 19194.0 for name in limit_settings("free_entry").providers}
+    assert not failed(entry.entering(costs | {"run.steps": 25}))
+
+
+def test_anchors_of_other_products():
+    assert not failed(algorithms.anchor_prices(Environment(firms=3, quality=1.7, outside=0.2, differentiation=0.4)))
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("section", suite.SECTIONS)
 def test_every_known_answer_is_reproduced(section):
-    """The value that firms learn is the one approximation: it has a test of its own."""
     for task in suite.SECTIONS[section]:
-        if task not in LEARNT:
-            assert not failed(task())
-
-
-@pytest.mark.slow
-def test_the_learnt_value_gives_prices_that_first_fall_then_rise():
-    for discount in switching.DISCOUNTS:
-        checks = switching.learnt_value(discount)
-        assert not failed(checks[-2:])
-        assert not failed(checks[:2])  # where switching costs are low, within the aim
+        assert not failed(task())
 
 
 def exit_code(*arguments: str) -> int:
@@ -211,9 +256,9 @@ def test_the_command_prints_a_table_and_writes_it(tmp_path, capsys):
     target = tmp_path / "table.csv"
     assert exit_code("cost_accounting", "--csv", str(target)) == 0
     printed = capsys.readouterr().out
-    assert "4 checks, 0 failed" in printed
+    assert "8 checks, 0 failed" in printed
     assert "attribution, by LMDI" in printed
-    assert len(target.read_text().splitlines()) == 5
+    assert len(target.read_text().splitlines()) == 9
 
 
 def test_a_failed_check_is_exit_code_1(monkeypatch, capsys):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from aimarket.kernels.choice import price_utility, price_utility_slope
 from aimarket.kernels.effort import Response, use, use_elasticities
@@ -18,6 +18,7 @@ _SHARPNESS = 32.0  # of the corner between serving everything and serving what c
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
 _NO_SLOPE = 1e-10  # per log point, relative: as good as flat
+_NEAR = 0.2  # log points: how far about the best point a corner is looked for
 
 _OF_OFFERS = ("previous_prices", "hours")  # columns of a demand that are not by user
 
@@ -251,7 +252,8 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
 
     The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy. Where a price stays as it
     is the objective may have a kink, because users notice a rise and not a cut: the polish keeps each price on one side
-    of its start, and crosses over only if there is more to be had there.
+    of its start, and crosses over only if there is more to be had there. At any other corner, such as that of capacity,
+    a line search finds better points but none that is flat, and gives up: sections go on about the best of them.
 
     objective      : (M,) prices -> value, (M,) gradient in log prices
     start          : (M,) float, USD/Mtok
@@ -269,26 +271,48 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
     values = [at(candidate)[0] for candidate in candidates]
     first, scale = candidates[int(np.argmax(values))], max(abs(v) for v in values) or 1.0
 
-    def descent(moves: Floats) -> tuple[float, Floats]:
-        value, gradient = at(moves)
-        return -value / scale, -gradient / scale
-
     moves, up = first, np.where(first == 0, at(above)[1] > 0, first > 0)
     for _ in range(_CROSSINGS):
         box = np.where(up, above, low), np.where(up, high, below)
-        found = minimize(
-            descent,
-            np.clip(moves, *box),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=list(zip(*box, strict=True)),
-            options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
-        )
-        moves, stays = found.x, np.where(up, found.x <= above, found.x >= below)
+        moves, value = _polish(at, np.clip(moves, *box), box, scale)
+        stays = np.where(up, moves <= above, moves >= below)
         slope = at(np.where(stays, np.where(up, below, above), moves))[1]  # on the other side
         crosses = stays & (np.where(up, -slope, slope) > _NO_SLOPE * scale)
         if not crosses.any():
             break
         up = up ^ crosses
     best = np.where(stays & (low <= 0) & (high >= 0), 0.0, moves)
-    return start * np.exp(best if -found.fun * scale >= max(values) else first)
+    return start * np.exp(best if value >= max(values) else first)
+
+
+def _polish(at: Objective, moves: Floats, box: tuple[Floats, Floats], scale: float) -> tuple[Floats, float]:
+    """Highest point of a box that a quasi-Newton search finds, and its height; `scale` is the size of the objective."""
+    seen, least = moves, np.inf
+
+    def descent(trial: Floats) -> tuple[float, Floats]:
+        nonlocal seen, least
+        value, gradient = at(trial)
+        if -value / scale < least:
+            seen, least = trial.copy(), -value / scale
+        return -value / scale, -gradient / scale
+
+    found = minimize(
+        descent,
+        moves,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=list(zip(*box, strict=True)),
+        options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
+    )
+    if found.success:
+        return found.x, -float(found.fun) * scale
+    for m in range(len(moves)):
+        low, high = max(box[0][m], seen[m] - _NEAR), min(box[1][m], seen[m] + _NEAR)
+        others = seen.copy()
+        if low < high:
+            minimize_scalar(
+                lambda move, m=m, others=others: descent(np.where(np.arange(len(others)) == m, move, others))[0],
+                bounds=(low, high),
+                options={"xatol": 1e-9, "maxiter": 60},
+            )
+    return seen, -least * scale

@@ -8,14 +8,15 @@ from scipy.optimize import brentq
 from aimarket.configuration import load
 from aimarket.kernels import queueing as market_queue
 from aimarket.kernels.cost import capital_recovery
+from aimarket.market import Market
 from aimarket.provider import Roadmap, gpu_hour_cost, roadmap
 from aimarket.serving import create_network, peak_over_mean, serve
 from aimarket.settings import Geography, Hardware, Region
 from aimarket.theory import capital, queueing
 from aimarket.theory.quantity_competition import capacity_then_price, cournot
-from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
-from aimarket.validation.capacity_game import cournot_quantities, edgeworth, mixed_mean_price, rest_price
-from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, compare, relative
+from aimarket.units import MONTHS_PER_YEAR
+from aimarket.validation.capacity_game import cournot_quantities, edgeworth, game, mixed_mean_prices, rest_price
+from aimarket.validation.check import CLOSED_FORM, Check, compare, relative
 from aimarket.validation.limits import everyone, limit_settings, run
 
 _CALENDAR = 1e-3  # relative: the market's year has 8,766 hours, that of the known answer 8,760
@@ -110,22 +111,46 @@ def gpu_hours() -> list[Check]:
 
 
 def vintage_life(share: float = 0.2, decline: float = 0.357) -> list[Check]:
-    """When newer generations have driven the rent of an hour below the cash cost of an old GPU.
+    """A provider that nobody needs GPUs of scraps them when their hours no longer pay hosting: Solow's vintages.
 
-    Every cadence a generation of the same price and more throughput is released; the rent of an old GPU is what its
-    work costs on the newest. The log of that falls along a line, on which the crossing lies.
+    Every step a generation of the same price and more throughput is released, and nothing but its price and hosting is
+    paid. It is scrapped in the step after its rent has fallen to the cash cost, so at most two steps late: one until
+    the next generation, one until it is looked at.
+
+    share   : cash cost over rent when new
+    decline : of the rent of a given vintage, 1/year
     """
-    hardware, _ = textbook_hardware(0.1, 5.0, 1.0, 1.0)
-    capital_cost = hardware.generations["only"].price * capital_recovery(0.1, 5.0) / MONTHS_PER_YEAR  # USD a month
-    hosting = share / (1 - share) * capital_cost
-    hardware = replace(hardware, hosting=hosting, cadence=0.25, power_growth=0.0)
-    generations = roadmap(hardware, decline, 12 * MONTHS_PER_YEAR)
-    rent = gpu_hour_cost(hardware, generations, 0.0)  # USD an hour of the first generation's work
-    age = (generations.release - generations.release[0]) / MONTHS_PER_YEAR
-    found = np.interp(-np.log(hosting / HOURS_PER_MONTH), -np.log(rent), age)
-    known = capital.vintage_life(share, decline)
-    how = "component: road map and long-run cost of GPU-hours"
-    return [Check("life of a vintage, years", known, float(found), FIXED_POINT, how)]
+    interest, life, price = 0.1, 50.0, 10_000.0
+    hosting = share / (1 - share) * price * capital_recovery(interest, life) / MONTHS_PER_YEAR
+    known, months = capital.vintage_life(share, decline), 1 / MONTHS_PER_YEAR
+    offer = "providers.anna.offers.main"
+    changes = {
+        "hardware.generations": {"first": {"release": "2026-10", "price": price, "power": 1.0, "throughput": 1.0}},
+        "hardware.cadence": months,
+        "hardware.power_growth": 0.0,
+        "hardware.scrapping": True,
+        "hardware.service_life": round(life * MONTHS_PER_YEAR),
+        "hardware.discount_rate": interest,
+        "hardware.hosting": hosting,
+        "technology.rates.hardware": decline,
+        "geography.regions.world.electricity": 0.0,
+        "providers.anna.fleet.mix": {"first": 1.0},
+        "providers.anna.cash": 1e12,
+        f"{offer}.wholesale": 0.1,
+        f"{offer}.throughput": None,
+        "run.steps": round(MONTHS_PER_YEAR * (known + 0.5)),
+        "users.size": 50,
+    }
+    owned: list[float] = []  # GPUs after each step
+
+    def look(market: Market) -> None:
+        owned.append(float(market.providers[0].fleet.gpus.sum()))
+
+    run(limit_settings("queue", changes), look)
+    gone = np.flatnonzero(np.array(owned) <= 0)
+    lived = (gone[0] - 1) * months if len(gone) else np.nan  # scrapped at the beginning of that step
+    how = "market: one provider scraps; at most two steps late"
+    return [Check("life of a vintage, years", known, float(lived), 2 * months, how)]
 
 
 def loan() -> list[Check]:
@@ -142,27 +167,32 @@ def quantities() -> list[Check]:
     checks = []
     how = "component: best_prices, best replies in quantities"
     for firms in (2, 5, 10):
-        found = cournot_quantities(np.full(firms, 10.0), 100.0)
+        found = cournot_quantities(game([np.inf] * firms, 10.0, intercept=100.0))
         known = cournot(100.0, 1.0, [10.0] * firms)
         checks.append(Check(f"Cournot, {firms} firms: price", known.price, float(100 - found.sum()), 1e-5, how))
     known = cournot(100.0, 1.0, [10.0, 10.0])
-    price = rest_price(cournot_quantities(np.full(2, 10.0), 100.0), 100.0, 50.0)
+    built = cournot_quantities(game([np.inf] * 2, 10.0, intercept=100.0))
+    price = rest_price(game(built, intercept=100.0), 50.0)
     how = "component: best_prices and rationing, best replies in prices"
     return [*checks, compare("Cournot capacities, 2 firms: price", [known.price] * 2, price, 1e-2, how)]
 
 
-def prices_given_capacity() -> list[Check]:
-    """Kreps and Scheinkman, P = 1 - Q: small capacities sell out; large ones set off Edgeworth's cycle."""
+def prices_given_capacity(small: tuple[float, float] = (0.20, 0.25), large: tuple[float, float] = (0.5, 0.5),
+                          cost: float = 0.0, intercept: float = 1.0, slope: float = 1.0) -> list[Check]:  # fmt: skip
+    """Kreps and Scheinkman: small capacities sell out; large ones set off Edgeworth's cycle."""
     how = "component: best_prices and rationing, best replies in prices"
-    small = capacity_then_price((0.20, 0.25))
-    large = capacity_then_price((0.5, 0.5))
-    low, high = edgeworth(0.5, 1.0)
-    at_rest = rest_price(np.array([0.2, 0.25]), 1.0, 0.6)
+    tick, unit = 0.02, intercept - cost
+    of_small, of_large = (game(built, cost, intercept=intercept, slope=slope) for built in (small, large))
+    sold_out = capacity_then_price(small, intercept, slope, cost)
+    mixed = capacity_then_price(large, intercept, slope, cost)
+    low, high = edgeworth(of_large, tick)
+    of = f"capacities {large[0]:g}, {large[1]:g}"
+    at_rest = rest_price(of_small, cost + 0.6 * unit)
     return [
-        compare("capacities .20, .25: price", small.mean_prices, at_rest, 1e-4, how),
-        Check("capacities .5, .5: foot of the cycle", large.lowest, low, 0.02 * large.lowest, how),
-        Check("capacities .5, .5: top of the cycle", large.highest, high, 1e-4, how),
-        compare("capacities .5, .5: mean price", large.mean_prices[0], mixed_mean_price(0.5, 1.0, high), 1e-3,
+        compare(f"capacities {small[0]:g}, {small[1]:g}: price", sold_out.mean_prices, at_rest, 1e-4 * unit, how),
+        Check(f"{of}: foot of the cycle", mixed.lowest, low, tick * mixed.lowest, how),
+        Check(f"{of}: top of the cycle", mixed.highest, high, 1e-4 * unit, how),
+        compare(f"{of}: mean price", mixed.mean_prices, mixed_mean_prices(of_large, high), 1e-3 * unit,
                 "component: rationing, chances that leave the rival indifferent"),
     ]  # fmt: skip
 

@@ -10,14 +10,14 @@ from aimarket.kernels.concentration import herfindahl, shares
 from aimarket.rng import Streams
 from aimarket.theory.concentration import gibrat_hhi_multiple
 from aimarket.theory.quantity_competition import cournot
-from aimarket.validation.capacity_game import cournot_quantities
+from aimarket.validation.capacity_game import cournot_quantities, game
 from aimarket.validation.check import SAMPLED, Check
 
 
 def margins_and_concentration() -> list[Check]:
     """Sum of share times Lerner = HHI over elasticity, firms of different costs."""
     costs = np.array([10.0, 20.0, 5.0])
-    quantity = cournot_quantities(costs, 100.0)
+    quantity = cournot_quantities(game(np.full(len(costs), np.inf), costs, intercept=100.0))
     price, share = 100.0 - quantity.sum(), shares(quantity)
     known = cournot(100.0, 1.0, costs)
     how = "component: kernels.concentration, best_prices"

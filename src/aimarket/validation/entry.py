@@ -8,8 +8,9 @@ from aimarket.configuration import load
 from aimarket.innovation import trained_quality
 from aimarket.kernels.profit import best_prices
 from aimarket.theory.entry import endogenous_sunk_cost_limit, free_entry_firms
+from aimarket.units import MONTHS_PER_YEAR
 from aimarket.validation.check import FIXED_POINT, Check
-from aimarket.validation.limits import limit_settings, run
+from aimarket.validation.limits import Changes, limit_settings, run
 
 
 def profit_share(firms: int, substitution: float, usage_elasticity: float) -> float:
@@ -20,8 +21,8 @@ def profit_share(firms: int, substitution: float, usage_elasticity: float) -> fl
         "users.size": 500,
         "run.steps": 40,
     }
-    providers = run(limit_settings("log_price", changes, firms)).market.tables["providers"]
-    revenue, wholesale = (np.asarray(providers[name]).sum() for name in ("revenue", "wholesale"))
+    accounts = run(limit_settings("log_price", changes, firms)).market.tables["statements"]
+    revenue, wholesale = (np.asarray(accounts[name]).sum() for name in ("revenue", "wholesale"))
     return float((revenue - wholesale) / revenue / firms)
 
 
@@ -41,6 +42,21 @@ def free_entry(substitution: float = 5.0, usage_elasticity: float = 1.11, cost_s
         Check("free entry: firms, a real number", known, float(found), 1e-5, how),
         Check("free entry: firms", fewer, enter, FIXED_POINT, how),
     ]
+
+
+def entering(changes: Changes | None = None) -> list[Check]:
+    """Firms come one by one while they expect to earn their fixed cost, until the next would not."""
+    settings = limit_settings("free_entry", changes)
+    market = run(settings).market
+    waiting = next(reversed(settings.providers.values()))
+    everyone = next(iter(settings.users.segments.values()))
+    elasticity = settings.users.usage_elasticity
+    fixed = waiting.overhead + settings.entry.required_return / MONTHS_PER_YEAR * waiting.cash
+    allowed = free_entry_firms(
+        market.tables["market"]["spend"], fixed, everyone.preferences.price + elasticity, elasticity
+    )
+    how = f"market: {len(settings.providers)} firms may come; theory allows {allowed:.3f} at what users spend"
+    return [Check("free entry as it happens: firms", int(allowed), len(market.active_providers), FIXED_POINT, how)]
 
 
 # ── endogenous sunk cost ──
@@ -109,4 +125,4 @@ def sunk_cost(gamma: float = 2.0) -> list[Check]:
     ]
 
 
-TASKS = (free_entry, sunk_cost)
+TASKS = (free_entry, entering, sunk_cost)

@@ -26,6 +26,7 @@ from aimarket.validation.check import CLOSED_FORM, FIXED_POINT, Check, compare, 
 from aimarket.validation.limits import Floats, logit_settings, run
 
 _PRICES = {"users.size": 100, "run.panel": 50, "run.steps": 50}  # prices come from the panel: few users will do
+_MERGER = 40  # steps before one
 _SETTLED = 30  # steps until prices are at rest, to the last user
 
 
@@ -115,40 +116,52 @@ def pass_through_of_costs() -> list[Check]:
     return [*checks, Check("pass-through of one's own cost, 2 firms", known, found, 1e-5, how)]
 
 
-def mergers() -> list[Check]:
-    """Duopoly to monopoly, three firms to one, six beers: the offers are put under one owner."""
-    two, three = (logit_market([8.0] * n, 4.0, 1.0) for n in (2, 3))
-    checks = [
-        nash_prices("duopoly, sensitivity 4: price", two),
-        nash_prices("three firms, sensitivity 4: price", three),
+def merger(name: str, market: LogitMarket, acquirer: int, target: int) -> list[Check]:
+    """A merger by policy in the running market, between two of the oracle's owners: prices and concentration."""
+    after = np.where(market.owners == target, acquirer, market.owners)
+    known = simulate_merger(market, after)
+    policy = {"policy.start": _MERGER, "policy.merger": {"acquirer": f"firm{acquirer}", "target": f"firm{target}"}}
+    settings = logit_settings(market, _PRICES | {"run.steps": 2 * _MERGER + 10} | policy)
+    shares_before: list[Floats] = []
+
+    def look(running: Market) -> None:
+        if running.steps == _MERGER:
+            shares_before.append(expected_shares(running))
+
+    limit = run(settings, look)
+    how = "market: a merger by policy, prices at rest before and after"
+    hhi = [
+        herfindahl(np.bincount(owners, shares) / shares.sum())
+        for owners, shares in ((market.owners, shares_before[0]), (after, expected_shares(limit.market)))
     ]
-    for name, market in (("duopoly", two), ("three firms", three)):
-        known = joint_profit_maximum(market)
-        merged = with_owners(market, np.zeros_like(market.owners))
-        limit = run(logit_settings(merged, _PRICES))
-        profit = expected_shares(limit.market) * (limit.price[-1] - 1)
-        checks += [
-            relative(f"{name} merged: price", known.prices, limit.price[-1], FIXED_POINT, "market: one owner of all"),
-            relative(f"{name} merged: profit", known.profits, profit, FIXED_POINT, "market: one owner of all"),
-        ]
-    return checks + beers()
-
-
-def beers() -> list[Check]:
-    """Six brands of five owners, of which two merge (R package `antitrust`; Epstein and Rubinfeld, 2004)."""
-    brands = SixBeers()
-    market = calibrate_logit(brands.prices, brands.shares, brands.lerner, brands.owners)
-    known = simulate_merger(market, brands.owners_after)
-    price, index = [], []
-    for owners in (brands.owners, brands.owners_after):
-        limit = run(logit_settings(with_owners(market, owners), _PRICES))
-        price.append(limit.price[-1])
-        index.append(herfindahl(np.bincount(owners, expected_shares(limit.market))))
-    how = "market: before and after the merger"
+    before, prices = limit.price[_MERGER - 1], limit.price[-1]
     return [
-        compare("six beers: rise of price, %", 100 * known.price_changes, 100 * (price[1] / price[0] - 1), 1e-4, how),
-        compare("six beers: HHI before", 1e4 * known.hhi_before, 1e4 * index[0], 1e-2, how),
-        compare("six beers: HHI after", 1e4 * known.hhi_after, 1e4 * index[1], 1e-2, how),
+        relative(f"{name}: price before the merger", known.before.prices, before, FIXED_POINT, how),
+        relative(f"{name}: price after it", known.after.prices, prices, FIXED_POINT, how),
+        compare(f"{name}: rise of price, %", 100 * known.price_changes, 100 * (prices / before - 1), 1e-4, how),
+        compare(f"{name}: HHI before", 1e4 * known.hhi_before, 1e4 * hhi[0], 1e-2, how),
+        compare(f"{name}: HHI after", 1e4 * known.hhi_after, 1e4 * hhi[1], 1e-2, how),
+    ]
+
+
+def mergers() -> list[Check]:
+    """Duopoly to monopoly by policy, three firms under one owner, six beers of five owners, two of whom merge.
+
+    source : manual of the R package `antitrust`; Epstein and Rubinfeld (2004)
+    """
+    two, three = (logit_market([8.0] * n, 4.0, 1.0) for n in (2, 3))
+    known = joint_profit_maximum(three)
+    limit = run(logit_settings(with_owners(three, np.zeros_like(three.owners)), _PRICES))
+    profit = expected_shares(limit.market) * (limit.price[-1] - 1)
+    how = "market: one owner of all"
+    brands = SixBeers()
+    beers = calibrate_logit(brands.prices, brands.shares, brands.lerner, brands.owners)
+    return [
+        *merger("duopoly, sensitivity 4", two, 0, 1),
+        nash_prices("three firms, sensitivity 4: price", three),
+        relative("three firms under one owner: price", known.prices, limit.price[-1], FIXED_POINT, how),
+        relative("three firms under one owner: profit", known.profits, profit, FIXED_POINT, how),
+        *merger("six beers", beers, 1, 2),
     ]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from aimarket.validation import (
+    algorithms,
     capacity,
     concentration,
     cost_accounting,
@@ -21,6 +22,7 @@ from aimarket.validation.check import Check, Task
 
 SECTIONS: dict[str, tuple[Task, ...]] = {
     "price_competition": price_competition.TASKS,
+    "algorithms": algorithms.TASKS,
     "switching_costs": switching_costs.TASKS,
     "demand": demand.TASKS,
     "capacity": capacity.TASKS,
