@@ -1,6 +1,7 @@
 """Configurations drawn at random: whatever the documentation allows, from whoever picks - Hypothesis or a seed."""
 
 import dataclasses
+import functools
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -197,15 +198,23 @@ def _switches(pick: Picker, config: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+@functools.cache
+def _documented_in(group: str, key: str) -> Documented:
+    """The number under a key in the one option of a group that documents it."""
+    (number,) = (n for name in options(group) for k, n in documented(option(group, name)).items() if k == key)
+    return number
+
+
 def _policy(pick: Picker, config: Mapping[str, Any], switches: Mapping[str, Any]) -> dict[str, Any]:
     """Several policies at once, mergers of any two firms and break-ups of any firm with two offers among them."""
     values: dict[str, Any] = {}
     for key in pick.some(["portability", "multihoming", "tax_rate", "price_cap", "compute_subsidy"], 3):
-        (number,) = (n for policy in options("policy") for k, n in documented(option("policy", policy)).items() if k == key)
+        (number,) = (
+            n for policy in options("policy") for k, n in documented(option("policy", policy)).items() if k == key
+        )
         values[f"policy.{key}"] = pick.one([None, in_range(number, pick.number(0, 1))])
     for key in pick.some(["demand", "lead_time", "gpu_supply"], 2):
-        (number,) = (n for shock in options("shock") for k, n in documented(option("shock", shock)).items() if k == key)
-        values[f"shock.{key}"] = in_range(number, pick.number(0, 1))
+        values[f"shock.{key}"] = in_range(_documented_in("shock", key), pick.number(0, 1))
     firms = config["providers"]
     names = sorted(firms)
     regions = sorted(config["geography"]["regions"])
