@@ -11,7 +11,7 @@ from compositions import changed, composed, in_order, option
 from invariance import TWICE, assert_close, assert_same_bits, doubled, written
 
 from aimarket import Settings, simulate
-from aimarket.configuration import validate
+from aimarket.configuration import documented, validate
 from aimarket.demand import BLOCK
 from aimarket.recording import Recording
 
@@ -47,7 +47,6 @@ VALUES: dict[str, Any] = {
     "technology.ageing": 0.3,
     "technology.spillover": 1.0,
     "technology.open_weights_lag": 2,
-    "training.period": 3,
     "hardware.supply": 60000.0,  # scarce
     "hardware.lead_time": 2,
     "hardware.new_site_lead_time": 4,
@@ -58,16 +57,23 @@ VALUES: dict[str, Any] = {
     "providers.zoe.active": False,
     "providers.zoe.offers": {},
     "providers.zeta.pricing.markup": 0.1,
+    "hardware.hosting": 900.0,
     "providers.epsilon.cash": 1e6,  # cannot last
+    "providers.epsilon.overhead": 3e9,
 }
+
+
+def renumbered(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Values at dotted keys; a documented number keeps its unit, by which amounts of money are known."""
+    units = documented(config)
+    return changed(config, {f"{key}.value" if key in units else key: value for key, value in values.items()})
 
 
 def everything(*overrides: str, **values: Any) -> dict[str, Any]:
     """A configuration in which every mechanism is on and something of each happens within eight steps."""
     config = composed("roster=oligopoly", *FIRMS, *RULES, *SMALL, *overrides)
     periods = {f"providers.{name}.training.period": 3 for name in ("alpha", "beta", "eta")}
-    changes = {key: value for key, value in VALUES.items() if key != "training.period"} | periods
-    config = changed(config, changes)
+    config = renumbered(config, VALUES | periods)
     config["policy"] = {
         **option("policy", "none"),
         **{name: option("policy", file)[name] for file, name in POLICIES.items()},
@@ -81,7 +87,7 @@ def everything(*overrides: str, **values: Any) -> dict[str, Any]:
     config["shock"] = {
         **option("shock", "gpu_shortage"), "demand": option("shock", "demand_surge")["demand"], "start": 4, "months": 3,
     }  # fmt: skip
-    return changed(config, {key.replace("__", "."): value for key, value in values.items()})
+    return renumbered(config, {key.replace("__", "."): value for key, value in values.items()})
 
 
 POLICIES = {
@@ -100,7 +106,42 @@ def base() -> Recording:
 
 def test_everything_happens(base: Recording) -> None:
     """What follows would mean little if a mechanism slept."""
-    ledger = base.frame("ledger").groupby("account")["amount"].apply(lambda x: x.abs().sum())
-    print(ledger)
-    print(base.frame("events").groupby("kind").size())
-    assert False
+    moved = base.frame("ledger").groupby("account")["amount"].apply(lambda x: x.abs().sum())
+    accounts = {"break_up", "merger", "borrowing", "capital", "dividends", "interest", "tax", "training", "capex"}
+    accounts |= {"rental", "rental_income", "subsidy", "wholesale", "write_off", "revenue", "overhead"}
+    assert (moved.reindex(list(accounts)) > 0).all()
+    kinds = {"merger", "break_up", "entry", "equity_round", "model_launched", "outage", "delivery", "price_change"}
+    assert kinds <= set(base.events["kind"])
+    market = base.market
+    assert (market[["gpus_rationed", "switches"]] > 0).any().all()
+    assert (base.offers["newcomer_price"] != base.offers["price"]).any()
+
+
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_one_more_firm_nobody_wants_changes_nothing(base: Recording, place: str) -> None:
+    """To the bit, but for the number of firms."""
+    config = everything("+provider@providers.zero=frontier_lab")
+    config["providers"]["zero"] |= {"appeal": -100.0, "overhead": 0.0, "debt": 0.0}
+    names = list(config["providers"])[:-1]
+    more = in_order(validate(config), ["zero", *names] if place == "first" else [*names, "zero"])
+    assert_same_bits(base, simulate(more), without="zero", but=("active_providers",))
+
+
+def test_relabelling_permutes_rows(base: Recording) -> None:
+    settings = validate(everything())
+    names = list(settings.providers)
+    assert_close(base, simulate(in_order(settings, [*names[4:], *names[3::-1]])), 1e-5)
+
+
+def test_the_unit_of_money_does_not_matter(base: Recording) -> None:
+    config = everything()
+    assert_close(base, simulate(doubled(validate(config), config)), 1e-6, TWICE)
+
+
+def test_threads_change_no_byte(tmp_path: Path) -> None:
+    settings = validate(everything(users__size=2 * BLOCK + 100, run__steps=4, entry__interval=1))
+    of = [
+        written(dataclasses.replace(settings, run=dataclasses.replace(settings.run, threads=n)), tmp_path / str(n))
+        for n in (1, 3)
+    ]
+    assert of[0] == of[1]

@@ -84,5 +84,3 @@ def written(settings: Settings, folder: Path) -> dict[str, bytes]:
     """The bytes of every Parquet file of a run."""
     run(dataclasses.replace(settings, outputs=str(folder)))
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
-
-
