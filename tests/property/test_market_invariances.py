@@ -14,14 +14,11 @@ from compositions import composed, in_order, made, named_firms, option
 from invariance import TWICE, assert_close, assert_same_bits, doubled, rows, written
 
 from aimarket import Market, Settings, simulate
-from aimarket.configuration import documented, settings_dict, validate
-from aimarket.data import list_prices
 from aimarket.demand import BLOCK
 from aimarket.kernels.choice import logit_shares
 from aimarket.recording import Recording
 from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, rule_kinds
-from aimarket.simulate import run
 
 SMALL = ("users.size=600", "run.panel=150")
 SEGMENTS = ("consumer", "developer", "enterprise")
