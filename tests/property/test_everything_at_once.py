@@ -3,7 +3,9 @@
 import copy
 import dataclasses
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from compositions import composed, in_order
 from everything import VALUES, everything, renumbered
@@ -43,11 +45,14 @@ def test_one_more_firm_nobody_wants_changes_nothing(base: Recording, place: str)
     assert_same_bits(base, simulate(more), without="zero", but=("active_providers",))
 
 
-def test_relabelling_permutes_rows(base: Recording) -> None:
-    """As far as searches for the best prices go: where a maximum is flat they end at 1e-5 from one another."""
-    settings = validate(everything())
+def test_relabelling_permutes_rows() -> None:
+    """As far as searches for the best prices go: where a maximum is flat they end at 1e-5 from one another.
+
+    Sooner or later that makes a user choose otherwise, and from then on it is another market: hence six steps.
+    """
+    settings = validate(everything(run__steps=6))
     names = list(settings.providers)
-    assert_close(base, simulate(in_order(settings, [*names[4:], *names[3::-1]])), 1e-4)
+    assert_close(simulate(settings), simulate(in_order(settings, [*names[4:], *names[3::-1]])), 1e-4)
 
 
 def test_the_unit_of_money_does_not_matter(base: Recording) -> None:
