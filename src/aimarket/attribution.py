@@ -63,9 +63,9 @@ def factors(market: "Market", p: "Provider") -> Factors | None:
     worked = (float(market.service.busy[p.index].sum()) + float(market.rented[p.index])) * hours  # reference-GPU-hours
     books = market.ledger.books[p.name]
     costs = np.array([books.spent(*accounts) for accounts in PARTS.values()])
-    if gpu_hours <= 0 or tokens <= 0 or worked <= 0 or costs.sum() <= 0:
+    capacity = float(market.capacity_used[p.index].sum()) * hours  # not of what it has bought since it served
+    if min(gpu_hours, capacity, tokens, worked, float(costs.sum())) <= 0:
         return None
-    capacity = float(market.capacity_used[p.index].sum()) * hours
     levels = np.exp([*(market.technology.common + p.private_technology), market.learning_levels()[p.index]])
     per_hour = tokens / worked
     divisors = np.array([capacity / gpu_hours, *levels, per_hour / levels.prod(), worked / capacity])

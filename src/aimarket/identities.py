@@ -84,7 +84,8 @@ def _money(market: "Market", before: Stocks) -> Iterator[Identity]:
     books = market.ledger.books
     received = sum(b.moved("revenue") for b in books.values())
     bills = market.totals.spend * (1 - market.outage) + market.totals.shortfall
-    yield Identity("user payments = provider revenue", float(bills.sum()), received)
+    asked = float((market.totals.spend + market.totals.shortfall).sum())
+    yield Identity("user payments = provider revenue", float(bills.sum()), received, asked)
     everybody = [b.balance["cash"] for b in books.values()] + list(market.ledger.outside.values())
     yield Identity("money is neither made nor lost", sum(everybody), 0.0, max(map(abs, everybody), default=0.0))
     for name, b in books.items():
@@ -136,11 +137,13 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     rented, let = float(market.rented.sum()), float(market.let.sum())
     yield Identity("GPU-hours rented = GPU-hours let", rented + market.world_rented, let + market.merchants_let)
     used = market.by_offer(market.served) * market.hours_per_mtok
+    wanted_work = market.by_offer(market.work) * hours  # where next to nothing is served, that is a small part of much
     for p in market.providers:
         busy, capacity = market.service.busy[p.index], market.capacity_used[p.index]
         worked = float(ordered_sum(used[p.offers]))
         own_and_rented = (float(busy.sum()) + float(market.rented[p.index])) * hours
-        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, own_and_rented)
+        scale = float(ordered_sum(wanted_work[p.offers]))
+        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, own_and_rented, scale)
         over = np.maximum(busy - capacity, 0.0)
         yield Identity(f"served <= capacity ({p.name})", float(over.max()), 0.0, float(capacity.max()))
 

@@ -116,8 +116,11 @@ def look_ahead(market: World, p: Provider) -> Prospect:
     for _ in range(_TRIALS):
         menu = _menu_with(market, p, prices)
         panel = market.survey(menu, np.zeros(len(market.segments.names)), _all_choose(market.segments))
-        prospect = Prospect(**same | {"menu": menu, "panel": panel, "prices": prices, "cash": p.settings.cash} | money)
-        quoted = np.minimum(rule.quote(prospect, {}, market.streams), market.price_cap)
+        asked = {"prices": prices, "newcomer_prices": prices}
+        prospect = Prospect(**same | asked | {"menu": menu, "panel": panel, "cash": p.settings.cash} | money)
+        quoted = rule.quote(prospect, {}, market.streams)
+        # Who recognises customers asks two prices, and has nobody yet but newcomers.
+        quoted = np.minimum(quoted[-1] if quoted.ndim > 1 else quoted, market.price_cap)
         if np.allclose(quoted, prices, rtol=_SETTLED, atol=0):
             break
         prices = quoted
@@ -127,9 +130,9 @@ def look_ahead(market: World, p: Provider) -> Prospect:
 def _menu_with(market: World, p: Provider, prices: Floats) -> Menu:
     """The menu as if the provider sold at some prices, (M,) USD/Mtok."""
     menu = market.menu()
-    price, on_sale = menu.price.copy(), menu.on_sale.copy()
-    price[p.offers], on_sale[p.offers] = prices, True
-    return replace(menu, price=price, on_sale=on_sale)
+    price, newcomer_price, on_sale = menu.price.copy(), menu.newcomer_price.copy(), menu.on_sale.copy()
+    price[p.offers], newcomer_price[p.offers], on_sale[p.offers] = prices, prices, True
+    return replace(menu, price=price, newcomer_price=newcomer_price, on_sale=on_sale)
 
 
 def _all_choose(segments: Segments) -> Segments:
@@ -138,8 +141,10 @@ def _all_choose(segments: Segments) -> Segments:
 
 def _start_business(market: World, p: Provider, prospect: Prospect) -> None:
     """Investors pay cash and a fleet of new GPUs, enough for the users who look around within a lead time."""
-    market.price, market.posted_before = market.price.copy(), market.posted_before.copy()
-    market.price[p.offers] = market.posted_before[p.offers] = prospect.prices
+    for posted in ("price", "newcomer_price", "posted_before"):
+        prices = getattr(market, posted).copy()  # menus seen so far stay as they were
+        prices[p.offers] = prospect.prices
+        setattr(market, posted, prices)
     # A lead time's worth of a month's probability; the survey goes by the length of the step.
     soon = replace(market.segments, review=over_step(market.segments.review, float(prospect.lead_time)))
     panel = market.survey(prospect.menu, np.zeros(len(market.segments.names)), soon)

@@ -1,6 +1,5 @@
 """Whatever is allowed runs, and whatever is not is refused in one line."""
 
-import dataclasses
 import functools
 import math
 import random
@@ -12,148 +11,43 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from compositions import changed, composed, declared, leaves, named_firms, option
+from compositions import changed, composed, declared, leaves
+from drawing import (
+    NULLABLE,
+    SWITCHED,
+    TINY,
+    Drawn,
+    Hypothesis,
+    Keyed,
+    base_of,
+    check_market,
+    draw_from,
+    fits,
+    options,
+)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from aimarket import SettingsError, load, simulate
 from aimarket.complaints import words
-from aimarket.composition import compose_plain, compose_points, conf_dir, expand
+from aimarket.composition import compose_plain, compose_points, expand
 from aimarket.configuration import documented, validate
-from aimarket.documented import Documented
-from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples
-SWITCHED = ("technology", "policy", "shock", "geography", "hardware", "entry")  # groups whose options are drawn as well
-TINY = {"users.size": 200, "run.panel": 60, "run.steps": 3}
 QUIET = settings(
     deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )  # the machine may be busy
 
 
-def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (conf_dir() / group).glob("*.yaml"))
-
-
 # --- what is allowed --------------------------------------------------------------------------------------------------
-
-
-def fits(policy: str, base: dict[str, Any]) -> bool:
-    """Whether a roster has the firms that a policy names."""
-    return named_firms(option("policy", policy)) <= base["providers"].keys()
-
-
-def in_range(number: Documented, fraction: float) -> Any:
-    """A value of the documented range, its ends at 0 and 1; by ratios where it spans an order of magnitude or more."""
-    low, high = number.range
-    value = low * (high / low) ** fraction if low > 0 and high > 10 * low else low + (high - low) * fraction
-    value = min(max(value, low), high)
-    whole = all(isinstance(x, int) for x in (number.value, low, high))
-    return round(value) if whole else float(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class Drawn:
-    """What differs from a roster: groups, rules, a firm that is not there, and values at dotted keys."""
-
-    groups: dict[str, str]
-    rules: dict[str, tuple[str, str]]
-    absent: str | None
-    values: dict[str, Any]
-
-    def config(self, base: dict[str, Any]) -> dict[str, Any]:
-        config: dict[str, Any] = changed(base, TINY)
-        for group, name in self.groups.items():
-            config[group] = option(group, name)
-        for name, (shelf, kind) in self.rules.items():
-            config["providers"][name][shelf] = option(shelf, kind)
-        config["providers"].pop(self.absent, None)
-        return changed(config, self.values)
 
 
 @st.composite
 def drawn_from(draw: st.DrawFn, base: dict[str, Any]) -> Drawn:
-    """Up to fifteen numbers anywhere in their documented ranges, corner cases, groups and rules."""
-    names, segments = sorted(base["providers"]), sorted(base["users"]["segments"])
-    sited = any(provider["fleet"]["regions"] for provider in base["providers"].values())
-    groups = {
-        group: draw(st.sampled_from([o for o in options(group) if group != "policy" or fits(o, base)]))
-        for group in SWITCHED
-        if draw(st.booleans()) and not (group == "geography" and sited)
-    }
-    if groups.get("policy") == "export_limit" and not sited:  # it names regions
-        groups["geography"] = "default"
-    rules = {}
-    for name in draw(st.lists(st.sampled_from(names), unique=True, max_size=4)):
-        shelf = draw(st.sampled_from(SHELVES))
-        rules[name] = (shelf, draw(st.sampled_from(rule_kinds(shelf))))
-    needed = named_firms(option("policy", groups.get("policy", "none")))
-    absent = draw(st.none() | st.sampled_from(sorted({*names} - needed))) if len(names) > 1 else None
-    plain = Drawn(groups, rules, absent, {}).config(base)
-    numbers = {key: n for key, n in documented(plain).items() if not isinstance(n.value, tuple)}
-    keys = draw(st.lists(st.sampled_from(sorted(numbers)), unique=True, max_size=15)) if numbers else []
-    fraction = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
-    values = {key: in_range(numbers[key], draw(fraction)) for key in keys}
-    values |= {key: max(value, 0.01) for key, value in values.items() if ".fleet." in key}  # weights, not all 0
-    for key in [key for key in values if key.startswith("users.correlation.")][1:]:  # three may contradict one another
-        del values[key]
-    segment, firm = draw(st.sampled_from(segments)), draw(st.sampled_from(sorted(plain["providers"])))
-    corners: dict[str, st.SearchStrategy[Any]] = {
-        "run.seed": st.integers(0, 2**63 - 1),
-        "run.steps_per_year": st.sampled_from([1, 4, 12, 52]),
-        "users.price_metric": st.sampled_from(["log", "linear"]),
-        "users.size": st.sampled_from([1, 7, 200, 300]),
-        "users.scale": st.floats(1e-3, 1e3),
-        "policy.start": st.integers(0, 3),
-        "shock.start": st.integers(0, 3),
-        "shock.months": st.integers(0, 3),
-        f"users.segments.{segment}.outside_utility": st.none() | st.floats(-20, 20),
-        f"users.segments.{segment}.sample": st.sampled_from([1e-6, 1.0]),
-        f"users.segments.{segment}.review": st.sampled_from([0.0, 1.0]),
-        f"users.segments.{segment}.adoption.initial": st.sampled_from([0.0, 1.0]),
-        f"providers.{firm}.appeal": st.sampled_from([-100.0, 100.0]),
-    }
-    if plain["providers"][firm]["fleet"]["mix"]:
-        corners[f"providers.{firm}.fleet.gpus"] = st.none() | st.just(0) | st.floats(1, 1e7)
-    for key in draw(st.lists(st.sampled_from(sorted(corners)), unique=True, max_size=6)):
-        values[key] = draw(corners[key])
-    return Drawn(groups, rules, absent, values)
-
-
-FINITE = [
-    column.name
-    for column in TABLES["market"]
-    if column.unit.split("/")[0] in ("users", "tasks", "Mtok", "GPU")
-    and column.name not in ("tokens_per_task", "gpu_supply")
-]
-FINITE += ["spend", "price_index", "hhi", "cr4", "leader_share", "active_providers", "producer_surplus"]
-FINITE += ["training", "net_income", "taxes", "capex"]
-FINITE_IF_SOLD = ["price", "unit_cost", "marginal_cost", "lerner", "effective_providers", "mean_quality", "wait"]
-FINITE_IF_SOLD += ["unserved_share", "tokens_per_task", "consumer_surplus", "welfare", "depth", "tenure"]
-
-
-def check_market(recording: Any, steps: int) -> None:
-    """Nothing that must exist is missing; identities were checked by the run itself."""
-    market, offers, providers = recording.market, recording.offers, recording.providers
-    assert len(market) == steps
-    assert np.isfinite(market[FINITE].to_numpy()).all(), market[FINITE].T
-    sold = market[market["spend"] > 0]
-    assert np.isfinite(sold[FINITE_IF_SOLD].to_numpy()).all(), sold[FINITE_IF_SOLD].T
-    assert (market[["potential_users", "adopted_users", "tokens_served", "spend"]] >= 0).all(axis=None)
-    assert (offers["price"] > 0).all()
-    assert np.isfinite(offers[["price", "marginal_cost", "quality", "users", "revenue"]].to_numpy()).all()
-    assert np.isfinite(providers[["revenue", "net_income", "cash", "debt", "equity", "gpus"]].to_numpy()).all()
-    assert (providers["tokens_served"] <= providers["tokens_wanted"] * (1 + 1e-9)).all()
-
-
-def base_of(roster: str) -> dict[str, Any]:
-    """The composed configuration of a roster."""
-    textbook = ("users=textbook", "geography=single", "technology=frozen") if roster == "textbook" else ()
-    return composed(f"roster={roster}", *textbook)
+    return draw_from(Hypothesis(draw), base)
 
 
 def test_there_are_a_thousand() -> None:
@@ -162,7 +56,10 @@ def test_there_are_a_thousand() -> None:
 
 @pytest.mark.parametrize("roster", ROSTERS)
 def test_whatever_is_plausible_runs(roster: str) -> None:
-    """Three steps of a market: up to fifteen numbers anywhere in their documented ranges, groups and rules drawn."""
+    """Three steps of a market: groups, rules, switches, policies and up to fifteen numbers in their documented ranges.
+
+    benchmarks/random_markets.py runs as many more as one likes, for longer.
+    """
     base = base_of(roster)
 
     @settings(QUIET, max_examples=ROSTERS[roster])
@@ -173,16 +70,25 @@ def test_whatever_is_plausible_runs(roster: str) -> None:
     run()
 
 
-def as_overrides(drawn: Drawn) -> list[str]:
-    """What one would write on the command line."""
-    groups = [f"{group}={name}" for group, name in drawn.groups.items()]
-    rules = [
-        f"{shelf}@providers.{name}.{shelf}={kind}"
-        for name, (shelf, kind) in drawn.rules.items()
-        if name != drawn.absent
-    ]
-    values = [f"{key}={'null' if value is None else value}" for key, value in (TINY | drawn.values).items()]
-    return [*groups, *rules, *([f"~providers.{drawn.absent}"] if drawn.absent else []), *values]
+def test_every_key_is_drawn_sooner_or_later() -> None:
+    """Every documented number, and every switch, rule, policy and shock."""
+    base = base_of("oligopoly")
+    drawn = [draw_from(Keyed(case), base, 200) for case in range(250)]
+    keys = {key for case in drawn for key in case.values}
+    numbers = {key for key, number in documented(base).items() if not isinstance(number.value, tuple)}
+    assert numbers - keys == set()
+    switched = {key.split(".", 1)[1] for key in keys if key.startswith("policy.")}
+    assert switched | {"break_up"} == set(base["policy"])  # for that a firm must have two offers
+    assert any("policy.break_up" in draw_from(Keyed(case), base_of("real")).values for case in range(20))
+    assert {"start", "months", "demand", "lead_time", "gpu_supply"} <= {k.split(".")[1] for k in keys if "shock." in k}
+    kinds = {(shelf, kind) for case in drawn for (_, shelf), kinds in case.rules.items() for kind in kinds}
+    assert kinds == {(shelf, kind) for shelf in SHELVES for kind in rule_kinds(shelf)}
+    nulls = {key for case in drawn for key, value in case.values.items() if value is None}
+    assert set(NULLABLE) <= nulls
+    assert {key.split(".")[-1] for key in nulls} >= {"contract", "free", "cost_of_capital", "ceiling", "gpus"}
+    for group in SWITCHED:
+        fitting = {o for o in options(group) if group != "policy" or fits(o, base)}
+        assert {case.groups[group] for case in drawn if group in case.groups} == fitting
 
 
 def test_the_command_line_says_the_same() -> None:
@@ -192,7 +98,7 @@ def test_the_command_line_says_the_same() -> None:
     @settings(QUIET, max_examples=25)
     @given(drawn_from(base))
     def run(drawn: Drawn) -> None:
-        assert load(["roster=oligopoly", *as_overrides(drawn)]) == validate(drawn.config(base))
+        assert load(["roster=oligopoly", *drawn.overrides()]) == validate(drawn.config(base))
 
     run()
 

@@ -54,7 +54,9 @@ def balance_load(
             busy[:, both] += moved[:, None] * _OUT_AND_IN
     total = home + flow.sum(axis=2)
     share = np.divide(flow, total[:, :, None], out=np.zeros_like(flow), where=total[:, :, None] > 0)
-    return Placement(served=placed.served, busy=np.maximum(busy, 0.0), abroad=np.clip(share, 0.0, 1.0))
+    # What rounding leaves of load that came and went may be more than a region can do that has next to no GPUs.
+    busy = np.clip(busy, 0.0, np.maximum(capacity[:, :, None], placed.busy))
+    return Placement(served=placed.served, busy=busy, abroad=np.clip(share, 0.0, 1.0))
 
 
 def _root(falling: Callable[[Floats], Floats], low: Floats, high: Floats) -> Floats:

@@ -10,6 +10,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 _NEARBY = 1e-3  # of the firm's base: how far to either side the value of a user is looked at
 _NOTHING = 1e-9  # USD a USD of spend: as good as no retention
+_FURTHEST = 1.0  # log points: the expansion about the prices posted says nothing of moves beyond
 _CONCAVE = 0.5  # least part of a firm's second-order condition that the curvature of its value may leave
 
 
@@ -102,11 +103,11 @@ class Conditions:
         """Summed over users of `weight` (K,), which may be negative."""
         users = outcomes.users
         base, sales, response = outcomes.margin_parts(weight)
-        margin, won = -sales / response, outcomes.slopes(users.spend * outcomes.chosen, weight)
+        margin, won = -_over(sales, response), outcomes.slopes(users.spend * outcomes.chosen, weight)
         steeper = outcomes.lost if users.dollars else 0.0
         more = (1 + users.elasticity) * (outcomes.sales + margin * outcomes.response) + margin * steeper
         change = won + margin[:, None] * outcomes.slopes(outcomes.bent, weight) + np.diag(weight @ more)
-        condition = np.diag(1 - margin) + change / response[:, None]
+        condition = np.diag(1 - margin) + _over(change, response[:, None])
         return cls(base, margin, response, outcomes.slopes(outcomes.chosen, weight), won, condition)
 
 
@@ -116,24 +117,30 @@ def price_answers(
     """Log points by which firms move their prices per unit of a shift of users, each answering the others.
 
     Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,)
-    USD a USD of spend, for each user more. Firms that rest on a kink, or whose price is at no maximum, stay.
+    USD a USD of spend, for each user more. Firms that rest on a kink, whose price is at no maximum, or whose buyers mind
+    no price, stay.
 
     shift   : (F,) each; base, sales and response gained
     returns : (F,) float, log points
     """
     base, sales, response = shift
     condition = market.condition + bend[:, None] * market.base_slope
-    moved = -(sales + market.margin * response) / market.response - bend * base
-    stays = stays | (market.condition.diagonal() <= 0)
+    moved = -_over(sales + market.margin * response, market.response) - bend * base
+    stays = stays | (market.condition.diagonal() <= 0) | (market.response == 0)
     condition[stays], moved[stays] = np.eye(len(stays))[stays], 0.0
     return np.asarray(np.linalg.solve(condition, moved))
 
 
 def _bend(market: Conditions, curvature: float) -> Floats:
     """(F,) see `price_answers`; bounded, so that every condition keeps part of its slope."""
-    leaving = -market.base_slope.diagonal() / market.base
-    most = (1 - _CONCAVE) * np.maximum(market.condition.diagonal(), 0.0) / leaving
-    return np.minimum(curvature, most) / market.base
+    leaving = -_over(market.base_slope.diagonal(), market.base)
+    most = _over((1 - _CONCAVE) * np.maximum(market.condition.diagonal(), 0.0), leaving)
+    return _over(np.minimum(curvature, most), market.base)
+
+
+def _over(part: Floats, whole: Floats) -> Floats:
+    """A ratio, 0 over nothing."""
+    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole != 0)
 
 
 def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> tuple[float, float]:
@@ -155,7 +162,7 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
     present, shifted = np.concatenate([users.weight, nobody, nobody]), np.concatenate([nobody, one, -one])
 
     def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
-        outcomes = Outcomes(everyone.moved(by * moves))
+        outcomes = Outcomes(everyone.moved(np.clip(by * moves, -_FURTHEST, _FURTHEST)))
         market, shift = Conditions.of(outcomes, present + by * shifted), outcomes.margin_parts(shifted)
         bend = _bend(market, curvature) if bend is None else bend
         moves = price_answers(market, shift, bend, users.stays)
