@@ -15,7 +15,7 @@ from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Menu, Segments, over_step
 from aimarket.provider import Provider
 from aimarket.state import Event
-from aimarket.views import EntryRule, Floats, Integers, PricingRule, Prospect, View
+from aimarket.views import EntryRule, Floats, Integers, Panel, PricingRule, Prospect, View
 from aimarket.world import World
 
 _TRIALS = 20  # quotes within which a rule should have found the prices it would enter with
@@ -115,7 +115,7 @@ def look_ahead(market: World, p: Provider) -> Prospect:
     money = {"overhead": p.settings.overhead, "entry_cost": p.settings.cash, "tax_rate": market.tax_rate}
     for _ in range(_TRIALS):
         menu = _menu_with(market, p, prices)
-        panel = market.survey(menu, np.zeros(len(market.segments.names)), _all_choose(market.segments))
+        panel = _without_contracts(market.survey(menu, np.zeros(len(market.segments.names)), _all_choose(market)))
         asked = {"prices": prices, "newcomer_prices": prices}
         prospect = Prospect(**same | asked | {"menu": menu, "panel": panel, "cash": p.settings.cash} | money)
         quoted = rule.quote(prospect, {}, market.streams)
@@ -135,8 +135,14 @@ def _menu_with(market: World, p: Provider, prices: Floats) -> Menu:
     return replace(menu, price=price, newcomer_price=newcomer_price, on_sale=on_sale)
 
 
-def _all_choose(segments: Segments) -> Segments:
-    return replace(segments, review=np.ones(len(segments.names)))
+def _all_choose(market: World) -> Segments:
+    return replace(market.segments, review=np.ones(len(market.segments.names)))
+
+
+def _without_contracts(panel: Panel) -> Panel:
+    """The panel as if every contract ended now: in the long run they all do."""
+    review = np.where(panel.bound, 1.0, panel.review)
+    return replace(panel, review=review, bound=np.zeros(len(review), dtype=bool))
 
 
 def _start_business(market: World, p: Provider, prospect: Prospect) -> None:

@@ -63,6 +63,8 @@ def made(*overrides: str, **values: Any) -> Settings:
 def made_rule(shelf: str, kind: str, **changes: Any) -> Any:
     """A rule with the parameters of its YAML, some of them changed."""
     config = composed("roster=duopoly")
+    if shelf in MARKET_SHELVES:
+        return getattr(validate(config | {shelf: option(shelf, kind) | changes}), shelf)
     config["providers"]["alpha"][shelf] = option(shelf, kind) | changes
     return getattr(validate(config).providers["alpha"], shelf)
 

@@ -224,6 +224,7 @@ def test_equity_rounds_pay_for_training_that_revenue_does_not():
 def test_no_payout_no_dividends():
     rich = {f"providers__{name}__pricing": {"kind": "cost_plus", "markup": 1.0} for name in ("alpha", "beta")}
     rich |= {f"providers__{name}__training": {"kind": "none"} for name in ("alpha", "beta")}
+    rich |= {f"providers__{name}__capacity": {"kind": "fixed"} for name in ("alpha", "beta")}  # nothing to save for
     assert run("finance.payout=0", **rich).paid_out == 0
     assert run("finance.payout=1", **rich).paid_out > 0
 
