@@ -48,7 +48,7 @@ def entering(changes: Changes | None = None) -> list[Check]:
     """Firms come one by one while they expect to earn their fixed cost, until the next would not."""
     settings = limit_settings("free_entry", changes)
     market = run(settings).market
-    waiting = next(reversed(settings.providers.values()))
+    waiting = list(settings.providers.values())[-1]
     everyone = next(iter(settings.users.segments.values()))
     elasticity = settings.users.usage_elasticity
     fixed = waiting.overhead + settings.entry.required_return / MONTHS_PER_YEAR * waiting.cash
