@@ -187,8 +187,10 @@ def test_an_unequal_base_raises_the_price_of_the_larger_firm():
 def test_shares_under_other_switching_costs(cost):
     quality = [0.8, 0.2, 0.5]
     changes = {f"providers.{n}.offers.main.quality": q for n, q in zip(("anna", "bert", "carl"), quality, strict=True)}
-    limit = run(limit_settings("loyalty", changes | {"users.segments.everyone.switching.base": cost, "run.steps": 200}))
-    assert sampled("shares", stationary_shares(quality, cost), limit.shares[60:], "").passed
+    # Users stay for some twenty steps: batches are long beside that.
+    changes |= {"users.segments.everyone.switching.base": cost, "users.size": 2000, "run.steps": 900}
+    limit = run(limit_settings("loyalty", changes))
+    assert sampled("shares", stationary_shares(quality, cost), limit.shares[100:], "").passed
 
 
 @pytest.mark.parametrize(("innovation", "imitation"), [(0.01, 0.6), (0.1, 0.1)])

@@ -85,6 +85,7 @@ def textbook_hardware(interest: float, life: float, utilisation: float, overhead
         hardware,
         generations={"only": generation},
         discount_rate=interest,
+        obsolescence=0.0,
         service_life=round(life * MONTHS_PER_YEAR),
         planned_utilisation=utilisation,
         power_usage_effectiveness=overhead,
@@ -113,21 +114,21 @@ def gpu_hours() -> list[Check]:
 def vintage_life(share: float = 0.2, decline: float = 0.357) -> list[Check]:
     """A provider that nobody needs GPUs of scraps them when their hours no longer pay hosting: Solow's vintages.
 
-    Every step a generation of the same price and more throughput is released, and nothing but its price and hosting is
-    paid. It is scrapped in the step after its rent has fallen to the cash cost, so at most two steps late: one until
-    the next generation, one until it is looked at.
+    Ten times a year a generation of the same price and more throughput is released, and nothing but its price and
+    hosting is paid. A GPU goes when its rent has fallen to the cash cost: at the next generation, and the next step.
 
     share   : cash cost over rent when new
     decline : of the rent of a given vintage, 1/year
     """
     interest, life, price = 0.1, 50.0, 10_000.0
     hosting = share / (1 - share) * price * capital_recovery(interest, life) / MONTHS_PER_YEAR
-    known, months = capital.vintage_life(share, decline), 1 / MONTHS_PER_YEAR
+    known, months, cadence = capital.vintage_life(share, decline), 1 / MONTHS_PER_YEAR, 0.1
     offer = "providers.anna.offers.main"
     changes = {
         "hardware.generations": {"first": {"release": "2026-10", "price": price, "power": 1.0, "throughput": 1.0}},
-        "hardware.cadence": months,
+        "hardware.cadence": cadence,
         "hardware.power_growth": 0.0,
+        "hardware.obsolescence": 0.0,
         "hardware.scrapping": True,
         "hardware.service_life": round(life * MONTHS_PER_YEAR),
         "hardware.discount_rate": interest,
@@ -149,8 +150,8 @@ def vintage_life(share: float = 0.2, decline: float = 0.357) -> list[Check]:
     run(limit_settings("queue", changes), look)
     gone = np.flatnonzero(np.array(owned) <= 0)
     lived = (gone[0] - 1) * months if len(gone) else np.nan  # scrapped at the beginning of that step
-    how = "market: one provider scraps; at most two steps late"
-    return [Check("life of a vintage, years", known, float(lived), 2 * months, how)]
+    how = "market: one provider scraps; late by a generation and a step at most"
+    return [Check("life of a vintage, years", known, float(lived), cadence + months, how)]
 
 
 def loan() -> list[Check]:
