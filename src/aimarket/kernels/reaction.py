@@ -117,8 +117,8 @@ def price_answers(
     """Log points by which firms move their prices per unit of a shift of users, each answering the others.
 
     Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,)
-    USD a USD of spend, for each user more. Firms that rest on a kink, whose price is at no maximum, or whose buyers mind
-    no price, stay.
+    USD a USD of spend, for each user more. Firms that rest on a kink, whose price is at no maximum, or whose buyers
+    mind no price, stay.
 
     shift   : (F,) each; base, sales and response gained
     returns : (F,) float, log points
