@@ -220,7 +220,7 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "let": market.let,
         "wait": ratio(queued, served),
         "training_gpu_hours": np.array([market.training_compute(p) for p in firms]) / months,
-        "inference_gpu_hours": busy * HOURS_PER_MONTH,
+        "inference_gpu_hours": (busy + market.rented) * HOURS_PER_MONTH,
         "inference_cash": (revenue - np.array([b.spent(*_SERVING_CASH) for b in books])) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],

@@ -206,6 +206,7 @@ def test_a_vintage_serves_until_its_rental_has_fallen_to_its_cash_cost(cash_shar
         "hardware__scrapping": True,
         "hardware__service_life": 600,
         "technology__rates__hardware": growth,
+        "technology__volatility": 0.0,  # generations keep to their trend
         "run__steps": 90,
         **{f"geography__regions__{r}__electricity": 0.0 for r in ("americas", "europe", "asia")},
     }

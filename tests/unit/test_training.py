@@ -138,8 +138,10 @@ def test_training_is_counted_in_compute_at_the_price_of_a_gpu_that_is_always_bus
     hardware, best = lived.settings.hardware, lived.generation[who]
     hosting = hardware.hosting / HOURS_PER_MONTH / lived.roadmap.throughput[best]
     assert hosting < price < 5.0  # USD an hour of a busy reference GPU
-    cheaper = lived.marginal_cost[0] / lived.hours_per_mtok[0]
+    j = p.offers[0]
+    cheaper = lived.marginal_cost[j] / lived.hours_per_mtok[j]
     assert cheaper * hardware.planned_utilisation < price < cheaper
-    assert table["inference_gpu_hours"][0] == pytest.approx(lived.service.busy[0].sum() * HOURS_PER_MONTH)
-    spent = table["energy"] + table["hosting"] + table["wholesale"] + table["rental"]
+    worked = lived.service.busy.sum(axis=1) + lived.rented
+    assert table["inference_gpu_hours"] == pytest.approx(worked * HOURS_PER_MONTH)
+    spent = sum(lived.tables["statements"][name] for name in ("energy", "hosting", "wholesale", "rental"))
     assert table["inference_cash"] == pytest.approx(table["revenue"] - spent)
