@@ -219,6 +219,7 @@ def test_a_vintage_serves_until_its_rental_has_fallen_to_its_cash_cost(cash_shar
         values[f"providers__{name}__fleet__gpus"] = 100.0
         values[f"providers__{name}__fleet__mix"] = {"first": 1.0}
         values[f"providers__{name}__cash"] = 1e15
+        values[f"providers__{name}__cost_of_capital"] = None
         values[f"providers__{name}__capacity"] = {"kind": "fixed"}
         values[f"providers__{name}__training"] = {"kind": "none"}
         values[f"providers__{name}__pricing"] = {"kind": "cost_plus", "markup": 0.1}
