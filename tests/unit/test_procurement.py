@@ -204,6 +204,7 @@ def test_a_vintage_serves_until_its_rental_has_fallen_to_its_cash_cost(cash_shar
         "hardware__cadence": 0.1,
         "hardware__power_growth": 0.0,
         "hardware__scrapping": True,
+        "hardware__obsolescence": 0.0,
         "hardware__service_life": 600,
         "technology__rates__hardware": growth,
         "technology__volatility": 0.0,  # generations keep to their trend
