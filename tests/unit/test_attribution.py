@@ -56,6 +56,14 @@ def test_shapley_takes_rows_at_once_and_parts_that_cost_nothing():
     assert single == pytest.approx(parts[0])
 
 
+@pytest.mark.parametrize("kernel", [shapley_log_change, attribute_log_change])
+def test_costs_of_any_size_are_attributed_whole(kernel):
+    """A firm that sold all but a sliver of its GPUs has a cost per GPU-hour many orders of magnitude higher."""
+    new, old, ones = np.array([1e14, 3.0, 1e-9]), np.array([1e-14, 2e-9, 0.0]), np.ones(1)
+    parts, _ = kernel(new, old, ones, ones)
+    assert parts.sum() == pytest.approx(np.log(new.sum() / old.sum()), rel=1e-12)
+
+
 tokens = arrays(float, 5, elements=st.just(0.0) | st.floats(0.1, 100))
 
 

@@ -62,8 +62,8 @@ def shapley_log_change(
     count = parts.shape[-1]
     changed = (np.arange(2**count)[:, None] >> np.arange(count)) & 1  # (2^P, P)
     totals = parts @ changed.T + previous_parts @ (1 - changed).T  # (..., 2^P)
-    # A coalition in which nothing costs anything has no log; a trillionth of what there is stands for it.
-    least = 1e-12 * (parts.sum(axis=-1) + previous_parts.sum(axis=-1))
+    # A coalition in which nothing costs anything has no log; a trillionth of the smaller total stands for it.
+    least = 1e-12 * np.minimum(parts.sum(axis=-1), previous_parts.sum(axis=-1))
     value = np.log(np.maximum(totals, least[..., None]))
     size = changed.sum(axis=1)
     contributions = []
