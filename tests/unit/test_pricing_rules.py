@@ -130,7 +130,12 @@ def test_firms_do_not_change_prices_together() -> None:
 def test_calvo_cures_the_two_cycle_of_simultaneous_best_responses() -> None:
     """Everybody reviews monthly, 12 % a year, switching cost 1.5: each answers the price the other has just left."""
     base = ("users.segments.everyone.switching.base=1.5", "run.panel=2000", "users.size=4000", "run.steps=60")
-    swinging, calm = (duopoly(*base, rule="forward_looking", **sticky)[-20:] for sticky in ({}, {"calvo": 0.5}))
+
+    def series(rule: str, **sticky: float) -> np.ndarray:
+        naive = [f"providers.{name}.pricing.{rule}reaction_period=0" for name in ("anna", "bert")]
+        return duopoly(*base, *naive, rule="forward_looking", **sticky)[-20:]
+
+    swinging, calm = series(""), series("rule.", calvo=0.5)
     assert swinging[2:] == pytest.approx(swinging[:-2], rel=1e-3)  # two prices, in turn
     assert np.abs(np.diff(swinging, axis=0)).min() > 1
     assert np.abs(np.diff(calm, axis=0)).mean() < 0.1
