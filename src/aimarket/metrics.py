@@ -7,14 +7,13 @@ import numpy as np
 
 from aimarket.attribution import COLUMNS, MARKET_COLUMNS, Attribution, MarketAttribution, attribute
 from aimarket.identities import Identity, Stocks, audit
-from aimarket.kernels.choice import logit_shares
+from aimarket.indices import Indices, quality_premium
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
-from aimarket.kernels.welfare import consumer_surplus, tornqvist_change
 from aimarket.ledger import INCOME, NON_CASH, SERVING_COST
 from aimarket.population import Floats
 from aimarket.statements import statements
-from aimarket.surplus import divide_surplus
+from aimarket.surplus import consumer_surplus, divide_surplus
 from aimarket.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
@@ -35,11 +34,7 @@ class History:
     """What the next measurement is compared with."""
 
     stocks: Stocks
-    index: float = 0.0  # log of the price index
-    adjusted_index: float = 0.0  # log of the price index at constant quality
-    price: Floats = field(default_factory=lambda: np.zeros(0))
-    quality: Floats = field(default_factory=lambda: np.zeros(0))
-    value: Floats = field(default_factory=lambda: np.zeros(0))
+    indices: Indices = field(default_factory=Indices)
     costs: dict[str, Attribution] = field(default_factory=dict)
     market_cost: MarketAttribution = field(default_factory=MarketAttribution)
 
@@ -245,9 +240,9 @@ def _market(
     cost = float(ordered_sum(quantity * market.marginal_cost))
     share = np.asarray(providers["share"])
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
-    _advance_index(market, history, quantity * market.price)
+    history.indices.advance(market, quantity * market.price)
     unserved = wanted - use["tokens_declined"] - served
-    surplus = _consumer_surplus(market)
+    surplus = consumer_surplus(market)
     adopted = float(ordered_sum(totals.adopted))
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
@@ -263,9 +258,9 @@ def _market(
         "tokens_unserved": unserved,
         "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
         "price": ratio(spend, served),
-        "price_index": float(np.exp(history.index)),
-        "quality_adjusted_index": float(np.exp(history.adjusted_index)),
-        "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * _quality_premium(market)),
+        "price_index": float(np.exp(history.indices.posted)),
+        "quality_adjusted_index": float(np.exp(history.indices.adjusted)),
+        "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * quality_premium(market)),
         "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
         "marginal_cost": ratio(cost, served),
         "lerner": ratio(spend - cost, spend),
@@ -298,35 +293,3 @@ def _market(
         **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
         **divide_surplus(market, before, surplus),
     }
-
-
-def _quality_premium(market: "Market") -> float:
-    """Log points of price that users give for a logit of quality: mean taste for quality over mean taste for price."""
-    if market.settings.users.price_metric == "linear":
-        return np.nan
-    weight = market.users.weight
-    return float((weight * market.users.quality).sum() / (weight * market.users.price).sum())
-
-
-def _advance_index(market: "Market", history: History, value: Floats) -> None:
-    """Chain the price indices by this step's change in posted prices, as they are and at constant quality."""
-    if history.price.size:
-        history.index += tornqvist_change(market.price, history.price, value, history.value)
-        better = np.exp(-(market.quality - history.quality) * _quality_premium(market))
-        history.adjusted_index += tornqvist_change(market.price * better, history.price, value, history.value)
-    history.price, history.quality, history.value = market.price.copy(), market.quality.copy(), value
-
-
-def _consumer_surplus(market: "Market") -> float:
-    """Surplus of adopted users over having no provider, from the research panel; USD/month, nan if none can be had."""
-    panel, users, menu = market.panel, market.settings.users, market.panel_menu
-    if not menu.on_sale.any() and not np.isfinite(panel.outside).all():
-        return np.nan
-    share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
-    adopted = market.users.adopted[market.panel_rows]
-    tokens = panel.tokens(menu, users)
-    use = tokens if users.price_metric == "linear" else panel.bill(menu, tokens)
-    inside = ordered_sum(share)
-    money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
-    surplus = consumer_surplus(inclusive, panel.outside, money, adopted.astype(float))
-    return float(ordered_sum(panel.weight * surplus)) / market.clock.months

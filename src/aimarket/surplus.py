@@ -3,7 +3,12 @@
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from aimarket.identities import Identity, Stocks
+from aimarket.kernels.choice import logit_shares
+from aimarket.kernels.sums import ordered_sum
+from aimarket.kernels.welfare import consumer_surplus as log_sum_surplus
 from aimarket.ledger import EXPENSES, INCOME
 
 if TYPE_CHECKING:
@@ -41,3 +46,18 @@ def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) ->
     return {"welfare": welfare, "taxes": parts["treasury"]} | {
         f"{who}_surplus_share": part / shared for who, part in parts.items()
     }
+
+
+def consumer_surplus(market: "Market") -> float:
+    """Surplus of adopted users over having no provider, from the research panel; USD/month, nan if none can be had."""
+    panel, users, menu = market.panel, market.settings.users, market.panel_menu
+    if not menu.on_sale.any() and not np.isfinite(panel.outside).all():
+        return np.nan
+    share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
+    adopted = market.users.adopted[market.panel_rows]
+    tokens = panel.tokens(menu, users)
+    use = tokens if users.price_metric == "linear" else panel.bill(menu, tokens)
+    inside = ordered_sum(share)
+    money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
+    surplus = log_sum_surplus(inclusive, panel.outside, money, adopted.astype(float))
+    return float(ordered_sum(panel.weight * surplus)) / market.clock.months
