@@ -342,7 +342,7 @@ class Provider:
     cash: NonNegative  # USD
     debt: NonNegative  # USD
     interest_rate: Share  # a year
-    cost_of_capital: Share | None = None  # a year, of its GPUs; null: the discount rate common to all
+    cost_of_capital: Share | None  # a year, of its GPUs; null: the discount rate common to all
     overhead: NonNegative  # USD/month
     efficiency: Rate  # log tokens per GPU-hour beyond what its offers' throughput or margin says; rivals learn it away
     appeal: Utils  # utils: mean taste of all users for this provider

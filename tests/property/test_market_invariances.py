@@ -120,7 +120,8 @@ def test_relabelling_permutes_rows(pricing: str, tolerance: float) -> None:
 def test_the_unit_of_money_does_not_matter(overrides: tuple[str, ...]) -> None:
     small = (*overrides, *SMALL, "run.steps=3")
     once, twice = made(*small), doubled(made(*small), composed(*small))
-    assert_close(simulate(once), simulate(twice), 1e-9, TWICE)
+    # 1e-6: a search on a flat maximum ends a little elsewhere when prices are rounded differently.
+    assert_close(simulate(once), simulate(twice), 1e-6, TWICE)
 
 
 # --- time -------------------------------------------------------------------------------------------------------------

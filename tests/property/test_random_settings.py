@@ -131,9 +131,13 @@ NOT_SCALAR = ("geography.profiles", "record", "policy.export_limit", "policy.mer
 SCALARS = [
     key
     for key in KEYS
-    if not key.endswith(".kind") and (not key.startswith(NOT_SCALAR) or key == "policy.merger_allowed")
+    if not key.endswith((".kind", ".contract", ".free"))
+    and (not key.startswith(NOT_SCALAR) or key == "policy.merger_allowed")
 ]
-FREE = ("outputs", "study", "profile", "open_weights", "open_weights_release", "merger_allowed", "load_balancing")
+FREE = (
+    *("outputs", "study", "profile", "active", "open_weights", "open_weights_release"),
+    *("merger_allowed", "load_balancing", "scrapping"),
+)
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}
 VALUES = {"text": "plenty", "list": [1], "mapping": {"a": 1}, "flag": True, "nothing": None}
 
