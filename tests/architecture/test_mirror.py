@@ -130,7 +130,6 @@ CHOICES = [
     (r"pricing/forward_looking", r"respondents", "resolution"),
     (r"pricing/calendar", r"harvest_from", "a control's date is chosen"),
     (r"geography/.*", r"regions\.\w+\.(utc_offset|latitude|longitude)", "places and clocks"),
-    (r"provider/offer/.*", r"free_allowance", "0 is no free tier"),
     (r"provider/.*", r"fleet\.gpus", "0 is what a reseller is"),
 ]
 
