@@ -17,7 +17,7 @@ from aimarket.kernels.sums import ordered_sum
 
 Floats = NDArray[np.float64]
 
-_SHARPNESS = 8.0  # of the corner at which a firm stops renting or letting: e-fold in price, 8-fold in odds
+_SHARPNESS = 8.0  # log odds of renting, or of letting, per log point of price beside the corner at which it pays
 _REACH = 40.0  # log points around the first price within which the market clears
 _LEAST_OUTSIDE = 0.1  # of the merchants' supply: the rest of the world rents at least that much at first
 
