@@ -16,6 +16,7 @@ from aimarket.kernels.purchase import affordable_quantity, order_cost, volume_ef
 from aimarket.kernels.rationing import share_out
 from aimarket.kernels.sums import ordered_sum
 from aimarket.provider import Provider
+from aimarket.rental import share_bought
 
 if TYPE_CHECKING:
     from aimarket.views import CapacityRule, View
@@ -120,6 +121,10 @@ def order_gpus(market: "World", views: Mapping[Provider, "View"]) -> None:
         missing[p.index] = wanted * view.gpu_throughput if _sites(market, p).any() else 0.0
     costs = {p: market.gpu_hour_costs(p) for p in views if missing[p.index] > 0}
     on_sale = market.roadmap.on_sale(market.months_so_far)
+    terms = market.settings.hardware.rental
+    if market.rental is not None and terms is not None and terms.lease_or_buy:
+        for p, cost in costs.items():
+            missing[p.index] *= share_bought(market.rental.price, float(cost[on_sale].min()))
     ranking = {p: on_sale[np.argsort(cost[on_sale], kind="stable")] for p, cost in costs.items()}
     supply = _Supply(market)
     for choice in range(len(on_sale)):

@@ -32,6 +32,17 @@ class RentalMarket:
     outside: float = np.nan  # wanted by the rest of the world at the first price when the run starts
 
 
+def share_bought(price: float, cost: float) -> float:
+    """Share of the GPU-hours it wants for which a firm buys GPUs at all: the rest is left to the rental market.
+
+    A half where renting an hour costs what owning one does in the long run; firms differ about what they expect.
+
+    price : float, USD/hour of renting
+    cost  : float, USD/hour of owning, long-run
+    """
+    return float(expit(_SHARPNESS * np.log(price / cost)))
+
+
 @dataclass(frozen=True)
 class Clearing:
     """What F firms rented and let in a step, (F,) reference GPUs at work, and what merchants let.

@@ -15,6 +15,8 @@ from aimarket.units import EARTH_RADIUS_KM, HOURS_PER_DAY
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+_CRUMB = 1e-12  # of a firm's fleet: so few GPUs that rounding alone could overload them serve nobody
+
 
 @dataclass(frozen=True)
 class Network:
@@ -138,6 +140,7 @@ def serve(
     """
     bought = np.zeros(len(provider), dtype=bool) if bought is None else bought
     firms = len(capacity)
+    capacity = np.where(capacity > _CRUMB * capacity.sum(axis=1, keepdims=True), capacity, 0.0)
     load = np.zeros((firms, len(network.names), HOURS_PER_DAY))
     hourly = work[..., None] * network.profile[:, :, None, :]  # (S, R, J, H)
     for offer, firm in enumerate(provider):

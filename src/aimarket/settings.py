@@ -230,6 +230,7 @@ class Rental:
     demand_growth: Rate  # log points a year of the rest of the world's demand at a constant price
     adjustment: NonNegative  # log points a year by which merchants' fleet grows per log point of price over cost
     lettable: Share  # share of idle hours that can be let
+    lease_or_buy: bool  # whether firms buy less while hours cost less to rent than to own
 
 
 @node

@@ -31,6 +31,7 @@ SWITCHES: dict[str, dict[str, Any]] = {  # mechanism: the settings without it
     "batching": {"hardware.batch_half": None},
     "load balancing": {"hardware.load_balancing": False},
     "letting": {"hardware.rental.lettable": 0.0},
+    "leasing instead of buying": {"hardware.rental.lease_or_buy": False},
     "equity rounds": {"finance.equity": None},
     "dividends": {"finance.payout": 0.0},
     "debt": {"finance.covenant": 0.0},
@@ -133,7 +134,7 @@ def same(first: pd.DataFrame, second: pd.DataFrame) -> bool:
 def without(config: dict[str, Any], mechanisms: Iterable[str]) -> dict[str, Any]:
     """A configuration without some mechanisms; parts of one that is off already are left out."""
     for name in mechanisms:
-        if name not in ("commitments", "conversion", "letting"):
+        if name not in ("commitments", "conversion", "letting", "leasing instead of buying"):
             config = changed(config, SWITCHES[name])
     return config
 

@@ -12,6 +12,7 @@ from aimarket import Market, disposal, simulate
 from aimarket.configuration import SettingsError
 from aimarket.kernels.purchase import affordable_quantity, order_cost, volume_effect
 from aimarket.kernels.rationing import share_out
+from aimarket.rental import share_bought
 from aimarket.theory.capital import vintage_life
 
 SMALL = ("roster=oligopoly", "users.size=200", "run.panel=60")
@@ -335,3 +336,27 @@ def test_nobody_buys_where_used_gpus_are_worth_nothing():
     assert disposal.clear_out(m, p) == []
     assert m.gpus_sold.sum() == 0
     assert m.gpus_retired[0].sum() > 0
+
+
+@given(price=st.floats(1e-6, 1e6), cost=st.floats(1e-6, 1e6), dearer=st.floats(1, 10))
+def test_the_dearer_it_is_to_rent_the_more_is_bought(price, cost, dearer):
+    share = share_bought(price, cost)
+    assert 0 <= share <= share_bought(price * dearer, cost) <= 1
+    assert share + share_bought(cost, price) == pytest.approx(1)
+    assert share_bought(price, price) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("scarcity", [0.5, 1.0, 2.0])
+def test_firms_buy_in_a_shortage_and_rent_in_a_glut(scarcity):
+    orders, shares = [], []
+    for weighs in (False, True):
+        here = Market(made(*SMALL, hardware__supply=None, hardware__rental__lease_or_buy=weighs))
+        here.deliver()
+        here.research()
+        here.rental.price *= scarcity
+        on_sale = here.roadmap.on_sale(here.months_so_far)
+        shares = [share_bought(here.rental.price, here.gpu_hour_costs(p)[on_sale].min()) for p in here.providers]
+        here.invest()
+        orders.append(here.gpus_wanted)
+    assert orders[0].sum() > 0
+    np.testing.assert_allclose(orders[1], shares * orders[0])

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from compositions import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -275,3 +276,19 @@ def test_peak_over_mean_by_hand():
     assert peak_over_mean(np.array([[[4.0], [4.0]]]), network(profile)) == pytest.approx(1.0)
     assert peak_over_mean(np.array([[[3.0], [1.0]]]), network(profile)) == pytest.approx(1.25)
     assert peak_over_mean(np.zeros((1, 2, 1)), network(profile)) == 1
+
+
+def test_a_crumb_of_a_fleet_serves_nobody_and_breaks_nothing() -> None:
+    """Buying and retiring real numbers of GPUs can leave next to none in a region."""
+    settings = made("roster=duopoly")
+    network = create_network(settings.geography, [s.profile for s in settings.users.segments.values()])
+    firms, regions = 2, len(network.names)
+    work = np.full((len(settings.users.segments), regions, firms), 1e3)
+    capacity = np.full((firms, regions), 1e6)
+    crumbs = capacity.copy()
+    crumbs[0, 0] = 1e-37
+    rest = (np.arange(firms), np.full(firms, 0.5), np.full((len(work), firms), 2.0), network, settings.hardware)
+    served = serve(work, crumbs, *rest)
+    crumbs[0, 0] = 0.0
+    np.testing.assert_array_equal(served.latency, serve(work, crumbs, *rest).latency)
+    assert np.isfinite(served.latency).all()
