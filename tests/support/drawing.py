@@ -187,6 +187,8 @@ def _switches(pick: Picker, config: Mapping[str, Any]) -> dict[str, Any]:
         example = places[key]
         parts = {k.removeprefix(f"{example}."): n for k, n in ranges.items() if k.startswith(f"{example}.")}
         drawn = {part: in_range(number, pick.number(0, 1)) for part, number in parts.items()}
+        if key == "hardware.rental":
+            drawn["lease_or_buy"] = pick.one([False, True])
         values[key] = pick.one([None, drawn or in_range(ranges[example], pick.number(0, 1))])
     flags = ["hardware.scrapping", "hardware.load_balancing", "policy.open_weights_release"]
     for key in pick.some(flags, len(flags)):
