@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compositions import composed
+from compositions import composed, option
 from compositions import made_rule as rule
 
 from aimarket import Market
@@ -121,6 +121,20 @@ def test_all_money_doubled_doubles_prices(kind: str, market: str) -> None:
         for _ in range(2):
             prices = chosen.quote(view, memory, STREAMS)
             np.testing.assert_allclose(chosen.quote(richer(view, 2.0), doubled, STREAMS), 2 * prices, rtol=1e-6)
+
+
+@pytest.mark.parametrize("market", ["labs", "real"])
+@pytest.mark.parametrize("kind", rule_kinds("pricing"))
+def test_any_rule_can_be_sticky(kind: str, market: str) -> None:
+    """Stuck, prices stay as posted to everybody, to newcomers as well; with a hurdle of nothing they are the rule's."""
+    inner = option("pricing", kind)
+    free, stuck = (rule("pricing", "sticky", calvo=1.0, menu_cost=cost, rule=inner) for cost in (0.0, 1e30))
+    for view in views(market):
+        view = dataclasses.replace(view, newcomer_prices=1.1 * view.prices, revenue=1.0)
+        wanted = decide("pricing", rule("pricing", kind), view, {})
+        np.testing.assert_array_equal(decide("pricing", free, view, {}), wanted)
+        posted = view.prices if wanted.ndim == 1 else np.stack([view.prices, view.newcomer_prices])
+        np.testing.assert_array_equal(decide("pricing", stuck, view, {}), posted)
 
 
 @pytest.mark.parametrize("market", MARKETS)

@@ -26,7 +26,7 @@ class CustomerRecognition:
     grid: Count  # prices tried on either side before the polish
 
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
-        value = self.user_value(view)
+        value = self.user_value(view, memory)
         start = np.concatenate([view.prices, view.newcomer_prices])
 
         def objective(prices: Floats) -> tuple[float, Floats]:
@@ -42,7 +42,7 @@ class CustomerRecognition:
         )
         return found.reshape(2, -1)
 
-    def user_value(self, view: View) -> Floats:
+    def user_value(self, view: View, memory: Memory) -> Floats:
         """Discounted value beyond this step of having each panel user at its end, (K,) USD; never below 0."""
         if self.discount_rate is None:
             return np.zeros(len(view.panel.weight))

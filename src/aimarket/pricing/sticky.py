@@ -28,14 +28,15 @@ class Sticky:
         wanted: Floats = self.rule.quote(view, memory, rng)
         name = view.menu.providers[view.provider]
         draw = float(rng.at("pricing.sticky", view.step, name).uniform(0, 1)[0])
+        posted = view.prices if wanted.ndim == 1 else np.stack([view.prices, view.newcomer_prices])
         if self.calvo < 1 and draw >= 1 - (1 - self.calvo) ** view.months:
-            return view.prices
-        if self.menu_cost > 0 and self._gain(view, before, wanted) <= self.menu_cost * view.revenue:
-            return view.prices
+            return posted
+        if self.menu_cost > 0 and self._gain(view, before, wanted, posted) <= self.menu_cost * view.revenue:
+            return posted
         return wanted
 
-    def _gain(self, view: View, memory: Memory, wanted: Floats) -> float:
+    def _gain(self, view: View, memory: Memory, wanted: Floats, posted: Floats) -> float:
         """What the panel expects new prices to bring in a step, beyond the posted ones; USD."""
         user_value = getattr(self.rule, "user_value", None)  # of rules that look ahead
         later = np.zeros(len(view.panel.weight)) if user_value is None else user_value(view, memory)
-        return view.value_of(wanted, later)[0] - view.value_of(view.prices, later)[0]
+        return view.value_of(wanted, later)[0] - view.value_of(posted, later)[0]
