@@ -128,9 +128,9 @@ def test_all_money_doubled_doubles_prices(kind: str, market: str) -> None:
 def test_any_rule_can_be_sticky(kind: str, market: str) -> None:
     """Stuck, prices stay as posted to everybody, to newcomers as well; with a hurdle of nothing they are the rule's."""
     inner = option("pricing", kind)
-    free, stuck = (rule("pricing", "sticky", calvo=1.0, menu_cost=cost, rule=inner) for cost in (0.0, 1e30))
+    free, stuck = (rule("pricing", "sticky", calvo=1.0, menu_cost=cost, rule=inner) for cost in (0.0, 1e12))
     for view in views(market):
-        view = dataclasses.replace(view, newcomer_prices=1.1 * view.prices, revenue=1.0)
+        view = dataclasses.replace(view, newcomer_prices=1.1 * view.prices, revenue=1e12)
         wanted = decide("pricing", rule("pricing", kind), view, {})
         np.testing.assert_array_equal(decide("pricing", free, view, {}), wanted)
         posted = view.prices if wanted.ndim == 1 else np.stack([view.prices, view.newcomer_prices])
