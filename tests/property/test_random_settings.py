@@ -136,7 +136,7 @@ SCALARS = [
 ]
 FREE = (
     *("outputs", "study", "profile", "active", "open_weights", "open_weights_release"),
-    *("merger_allowed", "load_balancing", "scrapping"),
+    *("merger_allowed", "load_balancing", "scrapping", "lease_or_buy"),
 )
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}
 VALUES = {"text": "plenty", "list": [1], "mapping": {"a": 1}, "flag": True, "nothing": None}
