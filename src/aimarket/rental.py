@@ -18,7 +18,7 @@ from aimarket.kernels.sums import ordered_sum
 Floats = NDArray[np.float64]
 
 _SHARPNESS = 8.0  # log odds of renting, or of letting, per log point of price beside the corner at which it pays
-_REACH = 40.0  # log points around the first price within which the market clears
+_REACH = 40.0  # log points around the last price within which the market clears
 _LEAST_OUTSIDE = 0.1  # of the merchants' supply: the rest of the world rents at least that much at first
 
 
@@ -68,10 +68,12 @@ def build(market: RentalMarket, settings: config.Hardware, long_run_cost: float,
     """
     rental = settings.rental
     assert rental is not None
-    expected = rental.demand_growth + rental.elasticity * settings.obsolescence
-    growth = expected + rental.adjustment * np.log(market.price / long_run_cost)
-    wear = 12 / settings.service_life  # a fleet shrinks no faster than it wears out, 1/year
-    market.fleet *= float(np.exp(max(growth * supply if growth > 0 else growth, -wear) * years))
+    expected = (rental.demand_growth + rental.elasticity * settings.obsolescence) * years
+    # While merchants build the price falls, and with it the gap: over a long step they do not overshoot.
+    closed = -np.expm1(-rental.adjustment * years / rental.elasticity)
+    growth = expected + rental.elasticity * closed * np.log(market.price / long_run_cost)
+    wear = 12 / settings.service_life * years  # a fleet shrinks no faster than it wears out, log points
+    market.fleet *= float(np.exp(max(growth * supply if growth > 0 else growth, -wear)))
 
 
 def clear(
@@ -121,7 +123,8 @@ def clear(
         rented, let = of_firms(market.first_price * float(np.exp(log_price)))
         return float(np.log(others(log_price) + ordered_sum(rented)) - np.log(merchants + ordered_sum(let)))
 
-    move = float(brentq(excess, -_REACH, _REACH, xtol=1e-14, rtol=1e-14))
+    before = float(np.log(market.price / market.first_price))
+    move = float(brentq(excess, before - _REACH, before + _REACH, xtol=1e-14, rtol=1e-14))
     market.price = market.first_price * float(np.exp(move))
     rented, let = of_firms(market.price)
     return Clearing(market.price, rented, let, merchants, others(move))

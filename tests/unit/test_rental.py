@@ -72,6 +72,21 @@ def test_merchants_build_while_the_price_exceeds_cost_unless_no_gpus_come() -> N
     assert shrinking.fleet == pytest.approx(1e6 * np.exp(-12 / HARDWARE.service_life))
 
 
+@given(gap=st.floats(0, 3), adjustment=st.floats(0, 50), elasticity=st.floats(0.3, 3), years=st.floats(1 / 24, 1))
+def test_merchants_close_the_gap_and_never_overshoot(gap, adjustment, elasticity, years) -> None:
+    """Alone with the rest of the world they move the price along its demand; two half steps are one whole."""
+    terms = dataclasses.replace(HARDWARE.rental, adjustment=adjustment, elasticity=elasticity, demand_growth=0.0)
+    settings = dataclasses.replace(HARDWARE, rental=terms, obsolescence=0.0)
+    whole, halves = market(price=2.0 * np.exp(gap)), market(price=2.0 * np.exp(gap))
+    for rental, steps in ((whole, 1), (halves, 2)):
+        for _ in range(steps):
+            before = rental.fleet
+            build(rental, settings, 2.0, years / steps, 1.0)
+            rental.price *= (rental.fleet / before) ** (-1 / elasticity)
+    assert -1e-9 <= np.log(whole.price / 2.0) <= gap + 1e-12
+    assert halves.price == pytest.approx(whole.price, rel=1e-9)
+
+
 @given(
     capacity=st.lists(st.floats(0, 1e6), min_size=3, max_size=3),
     share=st.floats(0, 1),
