@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from aimarket.complaints import ResultsError
 from aimarket.recorder import MANIFEST_KEYS, RUNS, parquet_writer, publish, workspace
 from aimarket.recording import KEYS, Frames
 from aimarket.schema import TABLES, arrow_schema, schema_version
@@ -28,10 +29,6 @@ _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
 _RERUN = "run it again, or delete its manifest"
 
 Manifest = Mapping[str, Any]
-
-
-class ResultsError(ValueError):
-    """There is nothing to read, or a file is not what its run wrote; one line that says which."""
 
 
 class Results(Frames):
