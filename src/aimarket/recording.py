@@ -85,7 +85,7 @@ class Recording(Frames):
 
     def frame(self, table: str) -> "pd.DataFrame":
         """A table as a pandas frame."""
-        frame: "pd.DataFrame" = self.tables[table].to_pandas()
+        frame: pd.DataFrame = self.tables[table].to_pandas()
         return frame
 
 
