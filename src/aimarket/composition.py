@@ -169,7 +169,9 @@ def _is_group(item: Override) -> bool:
 
 
 def _is_plain_value(item: Override) -> bool:
-    return item.type is OverrideType.CHANGE and not _is_group(item) and not isinstance(item.value(), dict)
+    """Whether an override changes one value and nothing else."""
+    changes = item.type is OverrideType.CHANGE and not item.is_sweep_override()
+    return changes and not _is_group(item) and not isinstance(item.value(), dict)
 
 
 def _name(item: Override) -> str:
