@@ -30,6 +30,9 @@ _USAGE = """usage: aimarket COMMAND ...
 STUDY is a folder, or the name of one in outputs/."""
 
 
+_MULTIRUN = ("-m", "--multirun")
+
+
 class RunFailedError(RuntimeError):
     """A run that broke off; what was wrong is in its manifest. The other points of a multirun go on."""
 
@@ -74,19 +77,31 @@ def _say(message: str) -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    """One run needs Hydra only to compose; its flags, its own settings and its resolvers need all of it."""
-    if any(_is_for_hydra(argument) for argument in arguments):
+    """One run, or with -m one after another; whatever else concerns Hydra's own machinery is left to it."""
+    overrides = [argument for argument in arguments if argument not in _MULTIRUN]
+    if any(_is_for_hydra(override) for override in overrides):
         _run_by_hydra(arguments)
         return
-    from aimarket.composition import compose_plain
+    from aimarket.composition import compose_plain, expand
+    from aimarket.configuration import validate
 
-    try:
-        _job(compose_plain(arguments), arguments, alone=True)
-    except RunFailedError as error:
-        _fail(str(error), code=1)
+    alone, failed = overrides == arguments, False
+    points = [overrides] if alone else expand(overrides)
+    if not alone:
+        for point in points:  # all are checked before the first runs
+            validate(compose_plain(point))
+    for point in points:
+        try:
+            _job(compose_plain(point), point, alone)
+        except RunFailedError as error:
+            _say(str(error))
+            failed = True
+    if failed:
+        sys.exit(1)
 
 
 def _is_for_hydra(argument: str) -> bool:
+    """Whether it is a flag, a setting of Hydra's own, or something that only a job of Hydra's can resolve."""
     return argument.startswith("-") or "${" in argument or argument.lstrip("+~").startswith("hydra")
 
 

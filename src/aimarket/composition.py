@@ -81,22 +81,22 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
 
     raises : SettingsError if an override cannot be parsed or swept
     """
-    choices = []
+    choices: dict[str, list[str]] = {}  # the last word on a key counts
     with _hydra():
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         for text in overrides:
             try:
                 (override,) = parser.parse_overrides([text])
+                key = override.get_key_element()
                 if override.is_discrete_sweep():
-                    key = override.get_key_element()
-                    choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                    choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
                 elif override.is_sweep_override():
                     raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
                 elif not override.is_hydra_override():
-                    choices.append([text])
+                    choices[key] = [text]
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
-    return [list(point) for point in itertools.product(*choices)]
+    return [list(point) for point in itertools.product(*choices.values())]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
