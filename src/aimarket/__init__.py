@@ -6,16 +6,43 @@
 2
 """
 
+import importlib
 import os
+from typing import TYPE_CHECKING, Any
 
 # The market's matrices are tiny: BLAS threads only wait for one another, several times slower on a busy machine.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from aimarket.configuration import SettingsError, load
-from aimarket.identities import IdentityBreach
-from aimarket.market import Market
-from aimarket.results import ResultsError, open_results
-from aimarket.settings import Settings
-from aimarket.simulate import simulate
+if TYPE_CHECKING:
+    from aimarket.complaints import ResultsError, SettingsError
+    from aimarket.configuration import load
+    from aimarket.identities import IdentityBreach
+    from aimarket.market import Market
+    from aimarket.results import open_results
+    from aimarket.settings import Settings
+    from aimarket.simulation import simulate
 
 __all__ = ["IdentityBreach", "Market", "ResultsError", "Settings", "SettingsError", "load", "open_results", "simulate"]
+
+_HOME = {
+    "IdentityBreach": "identities",
+    "Market": "market",
+    "ResultsError": "complaints",
+    "Settings": "settings",
+    "SettingsError": "complaints",
+    "load": "configuration",
+    "open_results": "results",
+    "simulate": "simulation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package offers when it is first asked for (PEP 562), so that `import aimarket` costs nothing."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

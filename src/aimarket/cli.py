@@ -4,26 +4,18 @@ import argparse
 import itertools
 import os
 import sys
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import hydra
-from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
-from omegaconf import DictConfig
+from aimarket.complaints import ResultsError, SettingsError, one_line
 
-from aimarket import configuration, data, dictionary
-from aimarket.complaints import SettingsError, one_line
-from aimarket.composition import FAULTS, compose_plain, compose_points, conf_dir, expand, explain, plain
-from aimarket.recorder import finished
-from aimarket.report.progress import progress
-from aimarket.results import ResultsError, collect, open_results
-from aimarket.settings import Settings
-from aimarket.simulate import run as run_settings
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
+    from aimarket.settings import Settings
+
+# Each command imports what it needs when it is called: `aimarket --help` needs nothing.
 _USAGE = """usage: aimarket COMMAND ...
 
   run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings
@@ -36,6 +28,9 @@ _USAGE = """usage: aimarket COMMAND ...
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
+
+
+_MULTIRUN = ("-m", "--multirun")
 
 
 class RunFailedError(RuntimeError):
@@ -82,6 +77,43 @@ def _say(message: str) -> None:
 
 
 def _run(arguments: list[str]) -> None:
+    """One run, or with -m one after another; whatever else concerns Hydra's own machinery is left to it."""
+    overrides = [argument for argument in arguments if argument not in _MULTIRUN]
+    if any(_is_for_hydra(override) for override in overrides):
+        _run_by_hydra(arguments)
+        return
+    from aimarket.composition import compose_plain, expand
+    from aimarket.configuration import validate
+
+    alone, failed = overrides == arguments, False
+    points = [overrides] if alone else expand(overrides)
+    if not alone:
+        for point in points:  # all are checked before the first runs
+            validate(compose_plain(point))
+    for point in points:
+        try:
+            _job(compose_plain(point), point, alone)
+        except RunFailedError as error:
+            _say(str(error))
+            failed = True
+    if failed:
+        sys.exit(1)
+
+
+def _is_for_hydra(argument: str) -> bool:
+    """Whether it is a flag, a setting of Hydra's own, or something that only a job of Hydra's can resolve."""
+    return argument.startswith("-") or "${" in argument or argument.lstrip("+~").startswith("hydra")
+
+
+def _run_by_hydra(arguments: list[str]) -> None:
+    import hydra
+    from hydra._internal.utils import get_args_parser
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+
+    from aimarket.composition import FAULTS, compose_plain, conf_dir, expand, explain, plain
+    from aimarket.configuration import validate
+
     # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     parser = get_args_parser()
@@ -89,14 +121,16 @@ def _run(arguments: list[str]) -> None:
     flags = parser.parse_args(arguments)
     sys.argv = ["aimarket run", *arguments]
     if flags.multirun:
-        for point in compose_points(expand(flags.overrides)):
-            configuration.validate(point)
+        for point in expand(flags.overrides):
+            validate(compose_plain(point))
     failures = []
 
-    def job(config: DictConfig) -> None:
+    def job(config: "DictConfig") -> None:
         # Hydra adds a line of its own to whatever is raised here.
+        job = HydraConfig.get()
+        overrides = [str(item) for item in job.overrides.task]
         try:
-            _job(config)
+            _job(plain(config), overrides, alone=job.mode is None or job.mode.name == "RUN")
         except (SettingsError, ResultsError) as error:
             _fail(str(error))
         except RunFailedError as error:
@@ -113,36 +147,39 @@ def _run(arguments: list[str]) -> None:
         sys.exit(1)
 
 
-def _job(config: DictConfig) -> None:
-    """One run: a point of a multirun, or the only one."""
-    job = HydraConfig.get()
-    settings = configuration.validate(plain(config))
-    overrides = [str(item) for item in job.overrides.task]
-    alone = job.mode is None or job.mode.name == "RUN"
-    study, run_id = Path(settings.outputs) / settings.study, configuration.run_id(settings)
-    if finished(study, run_id):
-        print(f"{study}: run {run_id} is already complete")
+def _job(config: Mapping[str, Any], overrides: Sequence[str], alone: bool) -> None:
+    """One run: a point of a multirun, or the only one, which is summed up."""
+    from aimarket.configuration import run_id, validate
+    from aimarket.recorder import finished
+    from aimarket.report.progress import progress
+    from aimarket.simulation import run
+
+    settings = validate(config)
+    study, name = Path(settings.outputs) / settings.study, run_id(settings)
+    if finished(study, name):
+        print(f"{study}: run {name} is already complete")
     else:
         try:
             with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
-                run_settings(settings, overrides, advance)
+                run(settings, overrides, advance)
         except (ArithmeticError, OSError, MemoryError, ValueError) as error:
-            raise RunFailedError(f"run {run_id} failed: {error}; see {study}/runs/{run_id}.json") from error
+            raise RunFailedError(f"run {name} failed: {error}; see {study}/runs/{name}.json") from error
     if alone:
-        _summarise(settings, run_id)
-    print(f"{study}/runs/{run_id}.json")
+        _summarise(settings, name)
+    print(f"{study}/runs/{name}.json")
 
 
-def _summarise(settings: Settings, run_id: str) -> None:
+def _summarise(settings: "Settings", run_id: str) -> None:
     """Print the first and the last year of one run of its study."""
     if not {"market", "providers"} <= set(settings.record.tables):
         return
-    results = open_results(Path(settings.outputs) / settings.study)
-    market, providers = (frame[frame["run_id"] == run_id] for frame in (results.market, results.providers))
     from rich.console import Console
 
     from aimarket.report import summary
+    from aimarket.results import open_results
 
+    results = open_results(Path(settings.outputs) / settings.study, run_id=run_id)
+    market, providers = (results.frame(table, columns) for table, columns in summary.COLUMNS.items())
     console = Console()
     console.print(summary.summary_table(market, providers))
     console.print(summary.share_table(market, providers))
@@ -157,6 +194,7 @@ def _figures(arguments: list[str]) -> None:
     parser.add_argument("--to", type=Path, help="folder for the figures; default: figures/ in the study")
     options = parser.parse_args(arguments)
     from aimarket.report import figures
+    from aimarket.results import open_results
 
     results = open_results(options.study)
     if results.market.empty or results.providers.empty:
@@ -168,11 +206,16 @@ def _figures(arguments: list[str]) -> None:
 def _collect(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("aimarket collect", description="Gather a study into one file a table.")
     parser.add_argument("study", help="a folder, or the name of one in outputs/")
-    for path in collect(parser.parse_args(arguments).study):
+    study = parser.parse_args(arguments).study
+    from aimarket.results import collect
+
+    for path in collect(study):
         print(path)
 
 
 def _data(arguments: list[str]) -> None:
+    from datetime import date
+
     parser = argparse.ArgumentParser("aimarket data", description="What a run starts from, and what it records.")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("show", help="what a run starts from").add_argument("overrides", nargs="*")
@@ -181,6 +224,8 @@ def _data(arguments: list[str]) -> None:
     actions.add_parser("dictionary", help="every recorded column")
     options = parser.parse_args(arguments)
     if options.action == "dictionary":
+        from aimarket import dictionary
+
         print(dictionary.markdown(), end="")
     elif options.action == "refresh":
         from aimarket.data import refresh
@@ -197,14 +242,16 @@ def _show(overrides: list[str]) -> None:
     """Every offer and every documented number of a composed configuration."""
     from rich.console import Console
 
-    from aimarket.data import show
+    from aimarket.composition import compose_plain
+    from aimarket.configuration import documented, validate
+    from aimarket.data import list_prices, show
 
     config = compose_plain(overrides)
-    settings = configuration.validate(config)
-    table = data.list_prices()
+    settings = validate(config)
+    table = list_prices()
     used = {offer.model for p in settings.providers.values() for offer in p.offers.values() if offer.model}
     console = Console(width=None if sys.stdout.isatty() else 220)
-    for part in show.describe(configuration.documented(config), {key: table[key] for key in sorted(used)}):
+    for part in show.describe(documented(config), {key: table[key] for key in sorted(used)}):
         console.print(part)
 
 

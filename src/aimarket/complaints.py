@@ -1,18 +1,23 @@
-"""How a configuration that cannot run is told: one line that names the key, the value and what is allowed."""
+"""How bad input is told: one line. Of a configuration it names the key, the value and what is allowed."""
 
 import dataclasses
 import difflib
 import types
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 _BEYOND_REACH = 1e17  # a bound that large only keeps arithmetic finite; nobody needs to be told
 
 
 class SettingsError(ValueError):
     """A configuration that cannot run; the message is one line that names the key, the value and what is allowed."""
+
+
+class ResultsError(ValueError):
+    """There is nothing to read, or a file is not what its run wrote; one line that says which."""
 
 
 def one_line(text: str) -> str:
@@ -34,7 +39,7 @@ def near(name: str, allowed: Sequence[str], prefix: str = "") -> str:
     return (f"; did you mean {prefix}{close[0]}?" if close else ";") + f" allowed: {listed or 'nothing'}"
 
 
-def describe(error: ValidationError, kind: type, prefix: str) -> str:
+def describe(error: "ValidationError", kind: type, prefix: str) -> str:
     """The first of pydantic's complaints as `key: what it should be (got value)`, with a count of the others.
 
     kind   : the dataclass that was validated

@@ -1,9 +1,8 @@
 """Composing `conf/` with Hydra; what went wrong is said in one line."""
 
-import copy
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from aimarket import composition_cache
 from aimarket.complaints import SettingsError, near, one_line, shown
 from aimarket.documented import NODE_KEYS
 
@@ -45,30 +45,35 @@ def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
     raises : SettingsError
     """
     try:
-        return plain(_compose(overrides))
+        return _from_cache(overrides) or plain(_compose(overrides))
     except FAULTS as error:
         raise SettingsError(explain(overrides) or one_line(str(error))) from None
 
 
-def compose_points(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
-    """The points of a multirun, composed; those that differ only in plain values share one composition.
+def _from_cache(overrides: Sequence[str]) -> dict[str, Any] | None:
+    """The files chosen as they were composed before, with the values in place.
 
-    raises : SettingsError
+    None if there is more to the overrides than a choice of files and plain values of known keys, or more to the files
+    than what they say: then Hydra has to see it all.
     """
-    composed: dict[tuple[str, ...], DictConfig] = {}
-    for point in points:
-        parsed = [_parse(item) for item in point]
-        values = [item for item in parsed if _is_plain_value(item)]
-        like = (*(str(item.input_line) for item in parsed if item not in values), "", *(v.key_or_group for v in values))
-        try:
-            if like not in composed:
-                composed[like] = _compose(point)
-            config = copy.deepcopy(composed[like])
-            for item in values:  # as Hydra does it
-                OmegaConf.update(config, item.key_or_group, item.value(), merge=True)
-            yield plain(config)
-        except FAULTS as error:
-            raise SettingsError(explain(point) or one_line(str(error))) from None
+    parsed = [_parse(override) for override in overrides]
+    choices = [str(item.input_line) for item in parsed if _is_group(item)]
+    values = [item for item in parsed if not _is_group(item)]
+    if not all(_is_plain_value(item) and _is_settled(item.input_line) for item in values):
+        return None
+    config = composition_cache.kept(conf_dir(), choices, lambda: _settled(choices))
+    return None if any(_misplaced(item, config) for item in values) else config
+
+
+def _settled(choices: Sequence[str]) -> dict[str, Any]:
+    """The files chosen, composed; nothing if what they say depends on values elsewhere."""
+    config = _compose(choices)
+    return plain(config) if _is_settled(OmegaConf.to_container(config, resolve=False)) else {}
+
+
+def _is_settled(item: object) -> bool:
+    """Whether an override, or a configuration, holds neither interpolations nor missing values."""
+    return not any(mark in str(item) for mark in ("${", "???"))
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
@@ -76,22 +81,22 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
 
     raises : SettingsError if an override cannot be parsed or swept
     """
-    choices = []
+    choices: dict[str, list[str]] = {}  # the last word on a key counts
     with _hydra():
         parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
         for text in overrides:
             try:
                 (override,) = parser.parse_overrides([text])
+                key = override.get_key_element()
                 if override.is_discrete_sweep():
-                    key = override.get_key_element()
-                    choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+                    choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
                 elif override.is_sweep_override():
                     raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
                 elif not override.is_hydra_override():
-                    choices.append([text])
+                    choices[key] = [text]
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
-    return [list(point) for point in itertools.product(*choices)]
+    return [list(point) for point in itertools.product(*choices.values())]
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -164,7 +169,9 @@ def _is_group(item: Override) -> bool:
 
 
 def _is_plain_value(item: Override) -> bool:
-    return item.type is OverrideType.CHANGE and not _is_group(item) and not isinstance(item.value(), dict)
+    """Whether an override changes one value and nothing else."""
+    changes = item.type is OverrideType.CHANGE and not item.is_sweep_override()
+    return changes and not _is_group(item) and not isinstance(item.value(), dict)
 
 
 def _name(item: Override) -> str:

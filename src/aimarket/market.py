@@ -45,6 +45,7 @@ class Market(World):
 
     def step(self) -> None:
         """One step: who does what, in order."""
+        self.steps += 1
         self.deliver()
         self.research()
         self.invest()

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +11,6 @@ from aimarket import settings as config
 from aimarket.experience import Experience
 from aimarket.kernels.cost import capital_recovery
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR, months_between
-
-if TYPE_CHECKING:
-    from aimarket.state import State
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -185,11 +181,10 @@ class Fleet:
         return np.bincount(self.region[which], drawn[which], minlength=regions)
 
 
-class Provider(mesa.Agent):  # type: ignore[type-arg]
+class Provider:
     """One firm of the market. Its money is in the ledger, its offers are columns of the menu."""
 
-    def __init__(self, market: "State", index: int, name: str, settings: config.Provider, offers: Integers) -> None:
-        super().__init__(market)
+    def __init__(self, index: int, name: str, settings: config.Provider, offers: Integers) -> None:
         self.index = index
         self.name = name
         self.settings = settings

@@ -5,15 +5,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from aimarket.schema import TABLES, Column, arrow_schema, table_meaning
+
+if TYPE_CHECKING:
+    import pandas as pd  # half a second, for those who want frames
 
 KEYS = ("run_id", "replication", "step", "year")
 
@@ -32,8 +34,8 @@ class RecordError(ValueError):
     """Rows that do not fit the schema, or a recording that does not fit its run."""
 
 
-def _made_once(table: str) -> cached_property[pd.DataFrame]:
-    def make(self: "Frames") -> pd.DataFrame:
+def _made_once(table: str) -> "cached_property[pd.DataFrame]":
+    def make(self: "Frames") -> "pd.DataFrame":
         return self.frame(table)
 
     make.__doc__ = table_meaning(table)
@@ -52,7 +54,7 @@ class Frames(ABC):
     events = _made_once("events")
 
     @abstractmethod
-    def frame(self, table: str) -> pd.DataFrame:
+    def frame(self, table: str) -> "pd.DataFrame":
         """Make the frame of one table."""
 
 
@@ -81,7 +83,7 @@ class Recording(Frames):
         wanted = pc.field("replication") == replication
         return Recording(self.run_id, {name: table.filter(wanted) for name, table in self.tables.items()})
 
-    def frame(self, table: str) -> pd.DataFrame:
+    def frame(self, table: str) -> "pd.DataFrame":
         """A table as a pandas frame."""
         frame: pd.DataFrame = self.tables[table].to_pandas()
         return frame

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from aimarket.complaints import ResultsError
 from aimarket.recorder import MANIFEST_KEYS, RUNS, parquet_writer, publish, workspace
 from aimarket.recording import KEYS, Frames
 from aimarket.schema import TABLES, arrow_schema, schema_version
@@ -28,10 +29,6 @@ _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
 _RERUN = "run it again, or delete its manifest"
 
 Manifest = Mapping[str, Any]
-
-
-class ResultsError(ValueError):
-    """There is nothing to read, or a file is not what its run wrote; one line that says which."""
 
 
 class Results(Frames):
@@ -68,14 +65,16 @@ class Results(Frames):
         return pd.concat([frame[list(KEYS)], swept, frame.drop(columns=list(KEYS))], axis=1)
 
 
-def open_results(path_or_study: str | Path, outputs: str | Path = "outputs") -> Results:
+def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run_id: str | None = None) -> Results:
     """Open a study by its name in `outputs`, or by its folder.
+
+    run_id : the only run to read, whatever else the study holds; None: all of them
 
     raises : ResultsError if there is no such study, no complete run, or a manifest that this version cannot read;
              a file that is not what its run wrote raises it when its table is first read
     """
     folder = find_study(path_or_study, outputs)
-    manifests = _manifests(folder)
+    manifests = _manifests(folder, run_id or "*")
     complete = [_checked(folder, manifest) for manifest in manifests if manifest["status"] == "complete"]
     if not complete:
         raise ResultsError(f"study {folder} holds no complete run ({len(manifests)} failed)")
@@ -110,10 +109,10 @@ def find_study(path_or_study: str | Path, outputs: str | Path = "outputs") -> Pa
 # ── manifests ──
 
 
-def _manifests(folder: Path) -> list[dict[str, Any]]:
-    """The manifests of a study by run id. One that cannot be read, or is another run's, is an error that names it."""
+def _manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
+    """Manifests of a study by run id; one that cannot be read, or is another run's, is an error that names it."""
     found = []
-    for path in sorted((folder / RUNS).glob("*.json")):
+    for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
         try:
             manifest = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:

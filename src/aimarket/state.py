@@ -3,7 +3,6 @@
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-import mesa
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,7 +36,7 @@ class Event:
     value: float
 
 
-class State(mesa.Model):  # type: ignore[type-arg]
+class State:
     """F providers with J offers, S segments of users in R regions, G generations of GPUs, K users in the panel.
 
     `World` builds it, `Market` moves it on. What "this step" holds is written by the step and missing before the first.
@@ -60,6 +59,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     best_open_at_start: float  # logits, of open weights
 
     # Carried from step to step
+    steps: int  # begun so far
     users: Users
     providers: list[Provider]
     owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`

@@ -29,10 +29,9 @@ class World(Sight):
     """
 
     def __init__(self, settings: config.Settings, replication: int = 0, pool: Executor | None = None) -> None:
-        super().__init__(rng=settings.run.seed)
         self.settings, self.replication, self.pool = settings, replication, pool
         self.streams = Streams(settings.run.seed, replication)
-        self.clock = Clock(settings.run.steps_per_year)
+        self.clock, self.steps = Clock(settings.run.steps_per_year), 0
         self.life = max(2, self.clock.steps(settings.hardware.service_life))
         self._create_users()
         self._create_offers()
@@ -79,7 +78,7 @@ class World(Sight):
         self.providers = []
         for index, (name, provider) in enumerate(self.settings.providers.items()):
             offers = np.flatnonzero(self.owner == index)
-            self.providers.append(Provider(self, index, name, provider, offers))
+            self.providers.append(Provider(index, name, provider, offers))
         self.hours_per_mtok = self.reckon_hours_per_mtok()
         self.closed_frontier = []
         self.closed_frontier.append(self.best_closed_quality())

@@ -14,7 +14,7 @@ import aimarket
 from aimarket import cli
 from aimarket.composition import compose_plain
 from aimarket.settings import SHELVES, rule_kinds
-from aimarket.simulate import PHASES
+from aimarket.simulation import PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

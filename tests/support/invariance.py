@@ -12,7 +12,7 @@ from aimarket.configuration import documented, settings_dict, validate
 from aimarket.data import list_prices
 from aimarket.recording import Recording
 from aimarket.schema import TABLES
-from aimarket.simulate import run
+from aimarket.simulation import run
 
 KEYS = ["replication", "step"]
 TWICE = {column.name: 2.0 for table in TABLES.values() for column in table if column.unit.startswith("USD")}

@@ -1,9 +1,8 @@
-"""The package in a notebook, without Hydra's main, and under Mesa's own tools."""
+"""The package in a notebook, without Hydra's main."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from mesa import DataCollector
 
 import aimarket
 
@@ -28,24 +27,8 @@ def test_settings_are_frozen():
         settings.run.seed = 5
 
 
-def test_the_market_steps_under_mesas_tools():
-    market = aimarket.Market(aimarket.load(SMALL))
-    collector = DataCollector(
-        model_reporters={"lerner": lambda m: m.tables["market"]["lerner"]}, agent_reporters={"active": "active"}
-    )
-    for _ in range(2):
-        market.step()
-        collector.collect(market)
-    market.run_for(2)
-    assert market.steps == 4
-    collector.collect(market)
-    frame = collector.get_model_vars_dataframe()
-    assert frame["lerner"].notna().all()
-    assert len(frame) == 3
-    assert collector.get_agent_vars_dataframe()["active"].all()
-    by_simulate = aimarket.simulate(aimarket.load(SMALL)).market["lerner"].to_numpy()
-    assert frame["lerner"].iloc[-1] == by_simulate[-1]
-
-
-def test_what_is_exported_exists():
+def test_what_is_exported_exists_and_nothing_else():
     assert all(hasattr(aimarket, name) for name in aimarket.__all__)
+    assert set(aimarket.__all__) <= set(dir(aimarket))
+    with pytest.raises(AttributeError, match="'aimarket' has no attribute 'lod'"):
+        _ = aimarket.lod

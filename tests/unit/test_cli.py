@@ -52,6 +52,21 @@ def test_a_multirun_is_one_study_with_the_swept_column(tmp_path):
     assert (tmp_path / "outputs/sweep/collected/market.parquet").is_file()
 
 
+def test_with_hydra_and_without_it_the_same_is_run(tmp_path):
+    """A setting under `hydra` hands the multirun to it; without one, points are run one after another."""
+    point = ["run.seed=1,2", "run.steps=9", *SMALL]  # the last word on the steps counts
+    made = []
+    for study, more in (("plain", []), ("hydra", ["hydra/launcher=basic"])):
+        done = call(tmp_path, "run", "-m", f"study={study}", *point, *more)
+        assert done.returncode == 0, done.stderr
+        folder = tmp_path / "outputs" / study
+        assert (folder / ".hydra" / "multirun.yaml").is_file() == bool(more)
+        manifests = [json.loads(path.read_text()) for path in sorted((folder / "runs").glob("*.json"))]
+        made.append([(m["run_id"], m["overrides"][1:], m["files"]) for m in manifests])
+    assert made[0] == made[1]
+    assert len(made[0]) == 2
+
+
 BAD = [
     (["run.sed=3"], "run.sed: unknown key (got 3); did you mean run.seed?"),
     (["run.steps=0"], "run.steps"),
@@ -131,12 +146,12 @@ def test_data_shows_where_numbers_come_from(tmp_path):
 
 
 FAILS_ONCE = """
-import aimarket.cli as cli
-def run(settings, *rest, sound=cli.run_settings):
+from aimarket import cli, simulation
+def run(settings, *rest, sound=simulation.run):
     if settings.run.seed == 1:
         raise ArithmeticError("the books do not balance")
     return sound(settings, *rest)
-cli.run_settings = run
+simulation.run = run
 cli.main()
 """
 

@@ -24,6 +24,9 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Net income a month", "net_income", money),
 )
 
+# What the tables need beside the keys.
+COLUMNS = {"market": [measure for _, measure, _ in _ROWS], "providers": ["provider", "share", "active"]}
+
 
 def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
     """Sum the market up: means over the first and last twelve months, medians and 5–95 % ranges over replications.

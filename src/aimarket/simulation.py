@@ -18,7 +18,7 @@ from aimarket.recording import Recorder, Recording
 from aimarket.settings import Run, Settings
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
-_PACKAGES = ("aimarket", "hydra-core", "mesa", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
+_PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
 
