@@ -161,7 +161,7 @@ def retire_and_deliver(fleet: Fleet, step: int, life: int, shape: tuple[int, int
     kept = fleet.installed(*shape)
     due = ~fleet.delivered & (fleet.arrival <= step)
     cost = float((fleet.gpus * fleet.unit_cost)[due].sum())
-    fleet.delivered |= due
+    fleet.delivered[due] = True
     return before - kept, fleet.installed(*shape) - kept, cost
 
 

@@ -52,7 +52,7 @@ def scrap(market: "World", p: Provider) -> None:
         return
     book = fleet.book_value(market.steps, market.life)
     stay = np.where(fleet.delivered, 1.0 - going[fleet.generation, fleet.region], 1.0)
-    fleet.gpus = fleet.gpus * stay
+    fleet.gpus[:] *= stay
     fleet.keep(stay > 0)
     lost = installed - fleet.installed(*market.gpu_shape)
     market.gpus_scrapped[p.index] += lost

@@ -74,7 +74,7 @@ def deliver(market: "World", p: Provider) -> float:
     fleet = p.fleet
     opening = fleet.new_site & (fleet.arrival <= market.steps)
     p.room = p.room + _with_headroom(market, _drawn(market, p, opening))
-    fleet.new_site &= ~opening
+    fleet.new_site[opening] = False
     retired, delivered, cost = retire_and_deliver(fleet, market.steps, market.life, market.gpu_shape)
     market.gpus_retired[p.index], market.gpus_delivered[p.index] = retired, delivered
     market.ledger.transfer(p.name, "orders", "fleet", cost)

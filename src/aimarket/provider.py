@@ -108,22 +108,41 @@ def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Float
     return power * hardware.power_usage_effectiveness * (utilisation + (1 - utilisation) * hardware.idle_power)
 
 
+COHORT = np.dtype(
+    [
+        ("generation", np.int64),
+        ("region", np.int64),
+        ("gpus", np.float64),
+        ("arrival", np.int64),  # step of delivery, negative for cohorts older than the run
+        ("unit_cost", np.float64),  # USD/GPU
+        ("delivered", np.bool_),  # else on order
+        ("new_site", np.bool_),  # on order for a site that is being built
+    ],
+    align=True,
+)
+
+
+def _column(name: str) -> Any:
+    """A column of a fleet's cohorts, (N,): a view, so that what is written into it stays."""
+    return property(lambda fleet: fleet.rows[name])
+
+
 class Fleet:
     """GPUs by cohort: what was bought together, for one region. A cohort on order has not arrived yet.
 
-    (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
+    rows : (N,) of COHORT
     """
 
-    COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered", "new_site")
+    generation: Integers = _column("generation")
+    region: Integers = _column("region")
+    gpus: Floats = _column("gpus")
+    arrival: Integers = _column("arrival")
+    unit_cost: Floats = _column("unit_cost")
+    delivered: NDArray[np.bool_] = _column("delivered")
+    new_site: NDArray[np.bool_] = _column("new_site")
 
     def __init__(self) -> None:
-        self.generation = np.zeros(0, dtype=np.int64)
-        self.region = np.zeros(0, dtype=np.int64)
-        self.gpus = np.zeros(0)
-        self.arrival = np.zeros(0, dtype=np.int64)
-        self.unit_cost = np.zeros(0)  # USD/GPU
-        self.delivered = np.zeros(0, dtype=bool)
-        self.new_site = np.zeros(0, dtype=bool)  # on order for a site that is being built
+        self.rows = np.zeros(0, COHORT)
 
     def add(
         self,
@@ -135,39 +154,34 @@ class Fleet:
         new_site: bool = False,
     ) -> None:
         """Add a cohort in each region that gets any; regions : (R,) GPUs."""
-        where = np.flatnonzero(regions > 0)
-        count = len(where)
-        self.generation = np.append(self.generation, np.full(count, generation))
-        self.region = np.append(self.region, where)
-        self.gpus = np.append(self.gpus, regions[where])
-        self.arrival = np.append(self.arrival, np.full(count, arrival))
-        self.unit_cost = np.append(self.unit_cost, np.full(count, unit_cost))
-        self.delivered = np.append(self.delivered, np.full(count, delivered))
-        self.new_site = np.append(self.new_site, np.full(count, new_site))
+        new = [
+            (generation, region, gpus, arrival, unit_cost, delivered, new_site)
+            for region, gpus in enumerate(regions.tolist())
+            if gpus > 0
+        ]
+        self.rows = np.concatenate([self.rows, np.array(new, COHORT)])
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
-        for name in self.COLUMNS:
-            setattr(self, name, getattr(self, name)[which])
+        self.rows = self.rows[which]
 
     def hand_over(self, share: float, to: "Fleet") -> None:
         """Hand a share of every cohort over, orders included."""
         to.take_over(self, share * self.gpus, self.unit_cost)
-        self.gpus = self.gpus * (1 - share)
+        self.gpus[:] *= 1 - share
         self.keep(self.gpus > 0)
 
     def take_over(self, other: "Fleet", gpus: Floats, unit_cost: Floats) -> None:
         """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
-        some = gpus > 0
-        for name, column in {name: getattr(other, name) for name in self.COLUMNS}.items():
-            column = {"gpus": gpus, "unit_cost": unit_cost}.get(name, column)
-            setattr(self, name, np.append(getattr(self, name), column[some]))
+        taken = other.rows.copy()
+        taken["gpus"], taken["unit_cost"] = gpus, unit_cost
+        self.rows = np.concatenate([self.rows, taken[gpus > 0]])
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
-        rows = self.delivered if delivered else ~self.delivered
-        index = self.generation[rows] * regions + self.region[rows]
-        return np.bincount(index, self.gpus[rows], minlength=generations * regions).reshape(generations, regions)
+        rows = self.rows[self.delivered == delivered]
+        index = rows["generation"] * regions + rows["region"]
+        return np.bincount(index, rows["gpus"], minlength=generations * regions).reshape(generations, regions)
 
     def remaining(self, step: int, life: int) -> Floats:
         """Share of each cohort's cost not yet depreciated when `step` starts, straight-line over `life` steps; (N,)."""
