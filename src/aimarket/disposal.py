@@ -111,7 +111,7 @@ def _used_value(market: "World", p: Provider) -> Floats:
     fleet, roadmap = p.fleet, market.roadmap
     price = roadmap.price * (1 - market.compute_subsidy)
     new = np.minimum(
-        market.supply_mix(market.gpu_hour_costs(p)) @ (price / roadmap.throughput) * roadmap.throughput, price
+        market.supply_mix(market.gpu_hour_costs[p.index]) @ (price / roadmap.throughput) * roadmap.throughput, price
     )
     life = fleet.remaining(market.steps + 1, market.life)
     pays = ~market.uneconomic(p)[fleet.generation, fleet.region]

@@ -52,10 +52,9 @@ class Stocks:
 
     @classmethod
     def of(cls, market: "Market") -> "Stocks":
-        shape = market.gpu_shape
         return cls(
-            gpus=np.array([p.fleet.installed(*shape) for p in market.providers]),
-            orders=np.array([p.fleet.installed(*shape, delivered=False) for p in market.providers]),
+            gpus=market.installed_gpus(),
+            orders=market.installed_gpus(delivered=False),
             balance={name: dict(books.balance) for name, books in market.ledger.books.items()},
             treasury=market.ledger.outside["treasury"],
         )

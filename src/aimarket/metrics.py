@@ -53,7 +53,7 @@ def measure(market: "Market", history: History) -> Tables:
     before, history.stocks = history.stocks, audit(market, history.stocks)
     accounts = statements(market, before)
     attribute(market, history.costs, history.market_cost)
-    offers = _offers(market)
+    offers = _offers(market, history.stocks.gpus)
     providers = _providers(market, history, accounts)
     segments = _segments(market)
     return {
@@ -130,7 +130,7 @@ def _segments(market: "Market") -> dict[str, Any]:
     }
 
 
-def _offers(market: "Market") -> dict[str, Any]:
+def _offers(market: "Market", gpus: Floats) -> dict[str, Any]:
     catalogue, totals, months = market.catalogue, market.totals, market.clock.months
     price, cost = market.price, market.marginal_cost
     users = market.by_offer(totals.users)
@@ -152,7 +152,7 @@ def _offers(market: "Market") -> dict[str, Any]:
         "newcomer_price": market.newcomer_price,
         "marginal_cost": cost,
         "opportunity_cost": market.opportunity_cost,
-        "short_run_cost": market.short_run_costs(),
+        "short_run_cost": market.short_run_costs(gpus),
         "lerner": 1 - cost / price,
         "markup": ratio(price - cost, cost),
         "quality": market.quality,
@@ -167,25 +167,20 @@ def _offers(market: "Market") -> dict[str, Any]:
     }
 
 
-def _by_provider(market: "Market", values: Floats) -> Floats:
-    """(J,) summed to (F,)."""
-    return np.array([float(ordered_sum(values[p.offers])) for p in market.providers])
-
-
 def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
     books = [market.ledger.books[p.name] for p in firms]
-    users = _by_provider(market, market.by_offer(totals.users))
-    wanted = _by_provider(market, market.by_offer(totals.wanted))
-    asked = _by_provider(market, market.by_offer(totals.tokens))
-    served = _by_provider(market, market.by_offer(totals.tokens * service.served))
-    cost = _by_provider(market, market.by_offer(market.served) * market.marginal_cost)
+    users = market.by_provider(market.by_offer(totals.users))
+    wanted = market.by_provider(market.by_offer(totals.wanted))
+    asked = market.by_provider(market.by_offer(totals.tokens))
+    served = market.by_provider(market.by_offer(totals.tokens * service.served))
+    cost = market.by_provider(market.by_offer(market.served) * market.marginal_cost)
     revenue = np.array([b.moved("revenue") for b in books])
     booked = np.array([b.spent(*SERVING_COST) for b in books])
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
+    queued = market.by_provider(market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
     attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],
@@ -214,7 +209,7 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "rented": market.rented,
         "let": market.let,
         "wait": ratio(queued, served),
-        "training_gpu_hours": np.array([market.training_compute(p) for p in firms]) / months,
+        "training_gpu_hours": market.training_compute() / months,
         "inference_gpu_hours": (busy + market.rented) * HOURS_PER_MONTH,
         "inference_cash": (revenue - np.array([b.spent(*_SERVING_CASH) for b in books])) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),

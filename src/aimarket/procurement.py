@@ -119,7 +119,7 @@ def order_gpus(market: "World", views: Mapping[Provider, "View"]) -> None:
         rule: CapacityRule = p.settings.capacity
         wanted = rule.order(view, p.memory["capacity"], market.streams)
         missing[p.index] = wanted * view.gpu_throughput if _sites(market, p).any() else 0.0
-    costs = {p: market.gpu_hour_costs(p) for p in views if missing[p.index] > 0}
+    costs = {p: market.gpu_hour_costs[p.index] for p in views if missing[p.index] > 0}
     on_sale = market.roadmap.on_sale(market.months_so_far)
     terms = market.settings.hardware.rental
     if market.rental is not None and terms is not None and terms.lease_or_buy:

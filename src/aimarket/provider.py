@@ -83,8 +83,19 @@ def gpu_hour_cost(
 ) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
-    Rental of capital, hosting and energy, spread over the planned utilisation. What a GPU earns is expected to fall
-    with obsolescence, so its rental when new is that of an annuity discounted by both.
+    Capital, hosting and energy, see `capital_cost` and `running_cost`.
+
+    electricity     : float, USD/kWh
+    cost_of_capital : float, 1/year; None: the discount rate common to all
+    """
+    return capital_cost(hardware, generations, cost_of_capital) + running_cost(hardware, generations, electricity)
+
+
+def capital_cost(hardware: config.Hardware, generations: Roadmap, cost_of_capital: float | None = None) -> Floats:
+    """Rental of the capital in an hour of one busy reference GPU, (G,) USD/hour, spread over the planned utilisation.
+
+    What a GPU earns is expected to fall with obsolescence, so its rental when new is that of an annuity discounted by
+    both.
 
     cost_of_capital : float, 1/year; None: the discount rate common to all
     """
@@ -92,9 +103,17 @@ def gpu_hour_cost(
     rate = hardware.discount_rate if cost_of_capital is None else cost_of_capital
     discount = (1 + rate) * np.exp(hardware.obsolescence) - 1
     rental = generations.price * capital_recovery(discount, years) / MONTHS_PER_YEAR
+    return np.asarray(rental / HOURS_PER_MONTH / (generations.throughput * hardware.planned_utilisation))
+
+
+def running_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+    """Hosting and energy in an hour of one busy reference GPU, (G,) USD/hour, spread over the planned utilisation.
+
+    electricity : float, USD/kWh
+    """
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
-    return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+    return np.asarray((hardware.hosting / HOURS_PER_MONTH + energy) / (generations.throughput * busy))
 
 
 def energy_of_work(hardware: config.Hardware, generations: Roadmap) -> Floats:

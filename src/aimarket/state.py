@@ -93,6 +93,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     gpus_transferred: Floats  # installed ones handed over among providers
     orders_transferred: Floats
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
+    gpu_hour_costs: Floats  # (F, G) USD/hour of a busy reference GPU in the long run
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
     opportunity_cost: Floats  # (J,) USD/Mtok
@@ -101,7 +102,8 @@ class State(mesa.Model):  # type: ignore[type-arg]
     panel: Panel
     totals: demand.Totals
     work: Floats  # (S, R, J) reference GPUs wanted on average
-    capacity_used: Floats  # (F, R) reference GPUs installed while serving
+    installed: Floats  # (F, G, R) GPUs installed while serving
+    capacity_used: Floats  # (F, R) the same in reference GPUs
     rented: Floats  # (F,) reference GPUs kept at work on capacity of others
     let: Floats  # (F,) own reference GPUs kept at work for others
     merchants_let: float  # reference GPUs of merchants at work
@@ -138,7 +140,20 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def by_offer(self, values: Floats) -> Floats:
         """(S, R, J) summed to (J,)."""
-        return ordered_sum(ordered_sum(values, 0), 0)
+        return ordered_sum(values.reshape(-1, values.shape[-1]), 0)
+
+    def by_provider(self, values: Floats) -> Floats:
+        """(J,) summed to (F,) over the offers that each provider owns, in their order."""
+        return np.bincount(self.owner, values, len(self.providers))
+
+    def installed_gpus(self, delivered: bool = True) -> Floats:
+        """(F, G, R) GPUs that each provider has installed, or on order."""
+        rows = np.concatenate([p.fleet.rows for p in self.providers])
+        firm = np.repeat(np.arange(len(self.providers)), [len(p.fleet.rows) for p in self.providers])
+        cells = (len(self.providers), *self.gpu_shape)
+        index = np.ravel_multi_index((firm, rows["generation"], rows["region"]), cells)
+        counted = rows["delivered"] == delivered
+        return np.bincount(index[counted], rows["gpus"][counted], int(np.prod(cells))).reshape(cells)
 
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""

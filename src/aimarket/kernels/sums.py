@@ -17,13 +17,16 @@ def ordered_sum(values: Floats, axis: int = -1) -> Floats:
     values  : (..., N, ...) float
     returns : (..., ...) float, the axis gone; zeros if it is empty
     """
-    before = (slice(None),) * (axis % values.ndim)
-    terms = values.shape[axis]
-    if terms == 0:
+    if values.shape[axis] == 0:
         return np.zeros(np.delete(values.shape, axis))
     if values.size < _MANY or values.ndim == 1:
-        return np.asarray(np.add.accumulate(values, axis=axis)[(*before, -1)])
-    total = values[(*before, 0)].copy()
-    for i in range(1, terms):
-        total += values[(*before, i)]
+        return np.asarray(_term(np.add.accumulate(values, axis=axis), axis, -1))
+    total = _term(values, axis, 0).copy()
+    for i in range(1, values.shape[axis]):
+        total += _term(values, axis, i)
     return total
+
+
+def _term(values: Floats, axis: int, i: int) -> Floats:
+    index: tuple[slice | int, ...] = (*(slice(None),) * (axis % values.ndim), i)
+    return values[index]
