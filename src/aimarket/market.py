@@ -19,7 +19,6 @@ from aimarket import (
     terms,
 )
 from aimarket import settings as config
-from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import INCOME
 from aimarket.provider import Provider, energy_per_hour
@@ -40,7 +39,7 @@ class Market(World):
 
     def __init__(self, settings: config.Settings, replication: int = 0, pool: Executor | None = None) -> None:
         super().__init__(settings, replication, pool)
-        self.history = metrics.History(stocks=Stocks.of(self))
+        self.history = metrics.History.of(self)
         self.tables: metrics.Tables = {}
 
     def step(self) -> None:

@@ -34,9 +34,15 @@ class History:
     """What the next measurement is compared with."""
 
     stocks: Stocks
+    costs: Attribution
+    market_cost: MarketAttribution
     indices: Indices = field(default_factory=Indices)
-    costs: dict[str, Attribution] = field(default_factory=dict)
-    market_cost: MarketAttribution = field(default_factory=MarketAttribution)
+
+    @classmethod
+    def of(cls, market: "Market") -> "History":
+        """Before the first step."""
+        firms = len(market.providers)
+        return cls(Stocks.of(market), Attribution(firms), MarketAttribution(firms))
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
@@ -52,7 +58,7 @@ def measure(market: "Market", history: History) -> Tables:
     """
     before, history.stocks = history.stocks, audit(market, history.stocks)
     accounts = statements(market, before)
-    attribute(market, history.costs, history.market_cost)
+    attribute(market, history.stocks.gpus, history.costs, history.market_cost)
     offers = _offers(market, history.stocks.gpus)
     providers = _providers(market, history, accounts)
     segments = _segments(market)
@@ -170,18 +176,16 @@ def _offers(market: "Market", gpus: Floats) -> dict[str, Any]:
 def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
-    books = [market.ledger.books[p.name] for p in firms]
+    books = market.ledger.accounts()
     users = market.by_provider(market.by_offer(totals.users))
     wanted = market.by_provider(market.by_offer(totals.wanted))
     asked = market.by_provider(market.by_offer(totals.tokens))
     served = market.by_provider(market.by_offer(totals.tokens * service.served))
     cost = market.by_provider(market.by_offer(market.served) * market.marginal_cost)
-    revenue = np.array([b.moved("revenue") for b in books])
-    booked = np.array([b.spent(*SERVING_COST) for b in books])
+    revenue, booked = books.moved("revenue"), books.spent(*SERVING_COST)
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
     queued = market.by_provider(market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
-    attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],
         "archetype": [p.settings.archetype for p in firms],
@@ -211,11 +215,11 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "wait": ratio(queued, served),
         "training_gpu_hours": market.training_compute() / months,
         "inference_gpu_hours": (busy + market.rented) * HOURS_PER_MONTH,
-        "inference_cash": (revenue - np.array([b.spent(*_SERVING_CASH) for b in books])) / months,
+        "inference_cash": (revenue - books.spent(*_SERVING_CASH)) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
         **{name: accounts[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
-        **dict(zip(COLUMNS, attribution.T, strict=True)),
+        **dict(zip(COLUMNS, history.costs.total.T, strict=True)),
     }
 
 

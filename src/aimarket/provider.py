@@ -178,7 +178,7 @@ class Fleet:
             for region, gpus in enumerate(regions.tolist())
             if gpus > 0
         ]
-        self.rows = np.concatenate([self.rows, np.array(new, COHORT)])
+        self.rows = np.concatenate([self.rows, np.array(new, COHORT)], dtype=COHORT)
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
@@ -194,7 +194,7 @@ class Fleet:
         """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
         taken = other.rows.copy()
         taken["gpus"], taken["unit_cost"] = gpus, unit_cost
-        self.rows = np.concatenate([self.rows, taken[gpus > 0]])
+        self.rows = np.concatenate([self.rows, taken[gpus > 0]], dtype=COHORT)
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""

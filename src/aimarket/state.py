@@ -17,7 +17,7 @@ from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap
+from aimarket.provider import COHORT, Provider, Roadmap
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service
@@ -148,7 +148,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
 
     def installed_gpus(self, delivered: bool = True) -> Floats:
         """(F, G, R) GPUs that each provider has installed, or on order."""
-        rows = np.concatenate([p.fleet.rows for p in self.providers])
+        rows = np.concatenate([p.fleet.rows for p in self.providers], dtype=COHORT)
         firm = np.repeat(np.arange(len(self.providers)), [len(p.fleet.rows) for p in self.providers])
         cells = (len(self.providers), *self.gpu_shape)
         index = np.ravel_multi_index((firm, rows["generation"], rows["region"]), cells)

@@ -27,17 +27,15 @@ def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) ->
     consumer_surplus : USD a month; nan where users have no other choice, and then so is welfare
     raises           : IdentityBreach
     """
-    months, books = market.clock.months, market.ledger.books
-    owners = sum(
-        b.balance["retained"] - before.balance[name]["retained"] + b.spent("dividends") for name, b in books.items()
-    )
+    months, accounts = market.clock.months, market.ledger.accounts()
+    retained = accounts.balance["retained"] - before.balance["retained"]
+    owners = float(ordered_sum(retained + accounts.spent("dividends")))
     treasury = market.ledger.outside["treasury"] - before.treasury
-    used = sum(b.spent(*_USED_UP) for b in books.values())
-    paid = sum(b.moved(*INCOME) for b in books.values())  # what providers pay one another is in `used` as well
-    granted = sum(b.spent("tax") for b in books.values()) - treasury  # paid by the treasury, whatever for
+    used = float(ordered_sum(accounts.spent(*_USED_UP)))
+    paid = float(ordered_sum(accounts.moved(*INCOME)))  # what providers pay one another is in `used` as well
+    granted = float(ordered_sum(accounts.spent("tax"))) - treasury  # paid by the treasury, whatever for
     gain = 0.0 if math.isnan(consumer_surplus) else consumer_surplus * months
-    amounts = [abs(amount) for b in books.values() for amount in (b.largest, *b.flows.values())]
-    scale = max(abs(gain), abs(before.treasury), *amounts)
+    scale = max(abs(gain), abs(before.treasury), float(accounts.scale.max()))
     made = gain + paid - used - granted
     Identity("consumer surplus + profit + taxes = welfare", gain + owners + treasury, made, scale).check(market.steps)
     welfare = consumer_surplus + (owners + treasury) / months
