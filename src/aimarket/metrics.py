@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
+Sums = dict[str, Floats]
 
 _SERVING_CASH = tuple(account for account in SERVING_COST if account not in NON_CASH)
 _MARKET_ACCOUNTS = (  # of the statements, summed over providers
     *("training", "gross_profit", "net_income", "economic_profit"),
     *("capex", "subsidy", "borrowing", "equity_raised", "dividends"),
+)
+_SUMMED = (  # of the totals, by segment already
+    *("adopted", "reviews", "abandonments", "depth", "tenure", "switching_cost", "free", "routed", "contracted"),
+    *("task_elasticity", "thinking_elasticity"),
 )
 GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
 
@@ -47,8 +52,9 @@ class History:
 
 def ratio(numerator: Any, denominator: Any) -> Any:
     """Quotient, nan where there is nothing to divide by."""
-    top, bottom = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom != 0)[()]
+    bottom = np.asarray(denominator, float)
+    some = bottom != 0
+    return np.where(some, numerator / np.where(some, bottom, 1.0), np.nan)[()]
 
 
 def measure(market: "Market", history: History) -> Tables:
@@ -59,14 +65,14 @@ def measure(market: "Market", history: History) -> Tables:
     before, history.stocks = history.stocks, audit(market, history.stocks)
     accounts = statements(market, before)
     attribute(market, history.stocks.gpus, history.costs, history.market_cost)
-    offers = _offers(market, history.stocks.gpus)
-    providers = _providers(market, history, accounts)
-    segments = _segments(market)
+    by_segment, by_offer = _by_segment(market), _by_offer(market)
+    providers = _providers(market, history, accounts, by_offer)
+    segments = {"segment": list(market.segments.names), **_demand(by_segment, market.clock.months)}
     return {
-        "market": _market(market, history, before, segments, providers, accounts),
+        "market": _market(market, history, before, by_segment, by_offer, providers, accounts),
         "providers": providers,
         "statements": accounts,
-        "offers": offers,
+        "offers": _offers(market, by_offer, history.stocks.gpus),
         "segments": segments,
         "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
         "events": _columns(
@@ -82,68 +88,86 @@ def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
     return {name: [row[i] for row in table] for i, name in enumerate(names)}
 
 
-def _user_base(market: "Market", pick: Any) -> dict[str, Any]:
-    """Users by state; `pick` turns a column by segment into what the table wants: itself, or its sum."""
-    totals, months = market.totals, market.clock.months
+def _by_segment(market: "Market") -> Sums:
+    """Sums over users, (S,) each; flows are of the step."""
+    totals, served = market.totals, market.service.served
+    cubes = {
+        "attached": totals.users,
+        "tasks": totals.tasks,
+        "tasks_served": totals.tasks * served,
+        "tokens": totals.tokens,
+        "tokens_served": totals.tokens * served,
+        "wanted": totals.wanted,
+        "declined": totals.declined,
+        "payments": market.payments,
+        "shortfall": totals.shortfall,
+    }
+    stacked = np.stack(list(cubes.values()))
+    sums = dict(zip(cubes, ordered_sum(stacked.reshape(*stacked.shape[:2], -1)), strict=True))
     potential = np.where(market.segments.sample > 0, market.segments.population, 0.0)
-    attached = pick(ordered_sum(ordered_sum(totals.users)))
-    adopted = pick(totals.adopted)
-    switches = pick(ordered_sum(totals.leavers))
+    sums |= {"potential": potential, "attached_before": ordered_sum(totals.attached_before)}
+    return sums | {"leavers": ordered_sum(totals.leavers)} | {name: getattr(totals, name) for name in _SUMMED}
+
+
+def _demand(sums: Any, months: float) -> dict[str, Any]:
+    """Users by state, and their tasks, tokens and spend; tokens as users count them, so that mixes do not matter.
+
+    sums : see `_by_segment`, or the same over all segments
+    """
+    adopted, attached, asked = sums["adopted"], sums["attached"], sums["tokens"]
+    spend, switches = sums["payments"] / months, sums["leavers"]
     return {
-        "potential_users": pick(potential),
+        "potential_users": sums["potential"],
         "adopted_users": adopted,
         "attached_users": attached,
         "outside_share": ratio(adopted - attached, adopted),
-        "reviews": pick(totals.reviews) / months,
+        "reviews": sums["reviews"] / months,
         "switches": switches / months,
-        "churn": ratio(switches, pick(ordered_sum(totals.attached_before))) / months,
-        "depth": ratio(pick(totals.depth), attached),
-        "tenure": ratio(pick(totals.tenure), attached),
-        "switching_cost": ratio(pick(totals.switching_cost), attached),
-        "abandonments": pick(totals.abandonments) / months,
-        "free_share": ratio(pick(totals.free), attached),
-        "multihoming_share": ratio(pick(totals.routed), attached),
-        "contract_share": ratio(pick(totals.contracted), attached),
-    }
-
-
-def _use(market: "Market", pick: Any) -> dict[str, Any]:
-    """Tasks, tokens and spend; tokens as users count them, so that mixes do not matter."""
-    totals, months = market.totals, market.clock.months
-    by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
-    tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
-    asked = pick(ordered_sum(ordered_sum(totals.tokens)))
-    spend, done = by_segment(market.payments), by_segment(totals.tasks * market.service.served)
-    return {
-        "tasks": tasks,
-        "tokens_wanted": by_segment(totals.wanted),
-        "tokens_declined": by_segment(totals.declined),
-        "tokens_served": by_segment(totals.tokens * market.service.served),
-        "tokens_per_task": ratio(tokens, tasks),
-        "task_elasticity": ratio(pick(totals.task_elasticity), asked),
-        "thinking_elasticity": ratio(pick(totals.thinking_elasticity), asked),
+        "churn": ratio(switches, sums["attached_before"]) / months,
+        "depth": ratio(sums["depth"], attached),
+        "tenure": ratio(sums["tenure"], attached),
+        "switching_cost": ratio(sums["switching_cost"], attached),
+        "abandonments": sums["abandonments"] / months,
+        "free_share": ratio(sums["free"], attached),
+        "multihoming_share": ratio(sums["routed"], attached),
+        "contract_share": ratio(sums["contracted"], attached),
+        "tasks": sums["tasks"] / months,
+        "tokens_wanted": sums["wanted"] / months,
+        "tokens_declined": sums["declined"] / months,
+        "tokens_served": sums["tokens_served"] / months,
+        "tokens_per_task": ratio(asked, sums["tasks"]),
+        "task_elasticity": ratio(sums["task_elasticity"], asked),
+        "thinking_elasticity": ratio(sums["thinking_elasticity"], asked),
         "spend": spend,
-        "committed_spend": by_segment(totals.shortfall),
-        "cost_per_task": ratio(spend, done),
+        "committed_spend": sums["shortfall"] / months,
+        "cost_per_task": ratio(spend, sums["tasks_served"] / months),
     }
 
 
-def _segments(market: "Market") -> dict[str, Any]:
-    return {
-        "segment": list(market.segments.names),
-        **_user_base(market, lambda column: column),
-        **_use(market, lambda column: column),
+def _by_offer(market: "Market") -> Sums:
+    """Sums over segments and regions, (J,) each; flows are of the step."""
+    totals, service = market.totals, market.service
+    served = totals.tokens * service.served
+    cubes = {
+        "users": totals.users,
+        "latency": totals.users * service.latency,
+        "first_token": totals.users * service.first_token,
+        "tokens": totals.tokens,
+        "thinking": totals.thinking,
+        "wanted": totals.wanted,
+        "served": served,
+        "waited": served * service.wait[:, :, market.owner],
+        "mix_served": market.served,
     }
+    stacked = np.stack(list(cubes.values()))
+    return dict(zip(cubes, ordered_sum(stacked.reshape(len(cubes), -1, stacked.shape[-1]), 1), strict=True))
 
 
-def _offers(market: "Market", gpus: Floats) -> dict[str, Any]:
+def _offers(market: "Market", sums: Sums, gpus: Floats) -> dict[str, Any]:
     catalogue, totals, months = market.catalogue, market.totals, market.clock.months
     price, cost = market.price, market.marginal_cost
-    users = market.by_offer(totals.users)
+    users = sums["users"]
     relative = catalogue.prices / catalogue.list_price[:, None] * price[:, None]
-    mean_latency = ratio(market.by_offer(totals.users * market.service.latency), users)
-    first_token = ratio(market.by_offer(totals.users * market.service.first_token), users)
-    served = market.by_offer(totals.tokens * market.service.served)
     owners = [market.providers[f] for f in market.owner]
     return {
         "provider": [catalogue.providers[f] for f in catalogue.provider],
@@ -164,28 +188,26 @@ def _offers(market: "Market", gpus: Floats) -> dict[str, Any]:
         "quality": market.quality,
         "users": users,
         "user_share": ratio(users, float(ordered_sum(totals.adopted))),
-        "share": shares(served),
-        "tokens_wanted": market.by_offer(totals.wanted) / months,
-        "tokens_served": served / months,
+        "share": shares(sums["served"]),
+        "tokens_wanted": sums["wanted"] / months,
+        "tokens_served": sums["served"] / months,
         "revenue": market.revenue / months,
-        "latency": mean_latency,
-        "time_to_first_token": first_token,
+        "latency": ratio(sums["latency"], users),
+        "time_to_first_token": ratio(sums["first_token"], users),
     }
 
 
-def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
+def _providers(market: "Market", history: History, accounts: dict[str, Any], sums: Sums) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
     books = market.ledger.accounts()
-    users = market.by_provider(market.by_offer(totals.users))
-    wanted = market.by_provider(market.by_offer(totals.wanted))
-    asked = market.by_provider(market.by_offer(totals.tokens))
-    served = market.by_provider(market.by_offer(totals.tokens * service.served))
-    cost = market.by_provider(market.by_offer(market.served) * market.marginal_cost)
+    users, wanted, asked, served, queued = (
+        market.by_provider(sums[name]) for name in ("users", "wanted", "tokens", "served", "waited")
+    )
+    cost = market.by_provider(sums["mix_served"] * market.marginal_cost)
     revenue, booked = books.moved("revenue"), books.spent(*SERVING_COST)
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = market.by_provider(market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
     return {
         "provider": [p.name for p in firms],
         "archetype": [p.settings.archetype for p in firms],
@@ -227,35 +249,34 @@ def _market(
     market: "Market",
     history: History,
     before: Stocks,
-    segments: dict[str, Any],
+    by_segment: Sums,
+    by_offer: Sums,
     providers: dict[str, Any],
     accounts: dict[str, Any],
 ) -> dict[str, Any]:
-    totals, service, months = market.totals, market.service, market.clock.months
-    total = lambda name: float(ordered_sum(np.asarray((accounts | providers)[name], float)))  # noqa: E731
-    use = _use(market, lambda column: float(ordered_sum(column)))
-    spend, served, wanted = use["spend"], use["tokens_served"], use["tokens_wanted"]
-    quantity = market.by_offer(market.served) / months
+    service, months = market.service, market.clock.months
+    rows = accounts | providers
+    total = lambda name: float(ordered_sum(np.asarray(rows[name], float)))  # noqa: E731
+    demand = _demand({name: float(ordered_sum(column)) for name, column in by_segment.items()}, months)
+    spend, served, wanted = demand["spend"], demand["tokens_served"], demand["tokens_wanted"]
+    quantity = by_offer["mix_served"] / months
     cost = float(ordered_sum(quantity * market.marginal_cost))
     share = np.asarray(providers["share"])
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
     history.indices.advance(market, quantity * market.price)
-    unserved = wanted - use["tokens_declined"] - served
+    unserved = wanted - demand["tokens_declined"] - served
     surplus = consumer_surplus(market)
-    adopted = float(ordered_sum(totals.adopted))
+    adopted = demand["adopted_users"]
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
-    Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
-        market.steps
-    )
+    Identity("spend of segments = revenue of providers", spend, total("revenue")).check(market.steps)
     hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
     busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
     return {
-        **_user_base(market, lambda column: float(ordered_sum(column))),
-        **use,
+        **demand,
         "tokens_unserved": unserved,
-        "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
+        "thinking_share": ratio(ordered_sum(by_offer["thinking"]), ordered_sum(by_offer["tokens"])),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.indices.posted)),
         "quality_adjusted_index": float(np.exp(history.indices.adjusted)),
