@@ -9,6 +9,7 @@ from aimarket.identities import Identity
 from aimarket.innovation import DRIVERS
 from aimarket.kernels.cost import attribute_log_change, attribute_mean_change, shapley_log_change
 from aimarket.kernels.sums import ordered_sum
+from aimarket.ledger import Accounts
 from aimarket.population import Floats, Integers
 from aimarket.units import HOURS_PER_MONTH
 
@@ -53,7 +54,7 @@ class MarketAttribution:
         self.unit_cost = np.zeros(firms)  # USD/Mtok
 
 
-def factors(market: "Market", gpus: Floats) -> Factors:
+def factors(market: "Market", accounts: Accounts, gpus: Floats) -> Factors:
     """What unit cost was made of, for the providers that have GPUs and serve tokens.
 
     Divisors are hardware in reference GPUs a GPU, software, distillation and architecture in levels, common and
@@ -61,7 +62,7 @@ def factors(market: "Market", gpus: Floats) -> Factors:
 
     gpus : (F, G, R) GPUs installed at the end of the step
     """
-    hours, accounts = HOURS_PER_MONTH * market.clock.months, market.ledger.accounts()
+    hours = HOURS_PER_MONTH * market.clock.months
     gpu_hours = gpus.sum(axis=(1, 2)) * hours
     own = np.isnan(market.catalogue.wholesale)
     tokens = market.by_provider(market.by_offer(market.totals.tokens * market.service.served) * own)
@@ -78,13 +79,13 @@ def factors(market: "Market", gpus: Floats) -> Factors:
     return Factors(rows, costs[rows] / gpu_hours[:, None], divisors, tokens, cost[rows] / tokens)
 
 
-def attribute(market: "Market", gpus: Floats, firms: Attribution, whole: MarketAttribution) -> None:
+def attribute(market: "Market", accounts: Accounts, gpus: Floats, firms: Attribution, whole: MarketAttribution) -> None:
     """Add this step's contributions, and check that they sum to the change in log unit cost.
 
     gpus   : (F, G, R) GPUs installed at the end of the step
     raises : IdentityBreach
     """
-    now = factors(market, gpus)
+    now = factors(market, accounts, gpus)
     if len(now.rows):
         _of_market(market, whole, now, _of_providers(market, firms, now))
 

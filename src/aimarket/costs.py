@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket.build import electricity_price
+from aimarket.build import by_name, electricity_price
 from aimarket.experience import learning_level
 from aimarket.interventions import Interventions
 from aimarket.kernels.purchase import volume_effect
@@ -32,6 +32,12 @@ class Costs(Interventions):
         """(F,) log tokens per GPU-hour that each provider has from learning by doing."""
         settings, everybody = self.settings.technology, self.experience.log_growth
         return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
+
+    @cached_property
+    def site_shares(self) -> Floats:
+        """(F, R) share of each provider's GPUs that goes to its sites."""
+        names, weights = self.network.names, self.network.weights
+        return np.array([by_name(p.settings.fleet.regions, names, weights, p.name) for p in self.providers])
 
     @cached_property
     def electricity(self) -> Floats:

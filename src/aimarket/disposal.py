@@ -33,6 +33,8 @@ def scrap(market: "World", p: Provider) -> None:
     if not fleet.delivered.any():
         return
     condemned = market.condemned[p.index] = market.uneconomic(p)
+    if not condemned.any():
+        return
     installed = fleet.installed(*market.gpu_shape)
     if not (condemned & (installed > 0)).any():
         return

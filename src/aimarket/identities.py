@@ -59,21 +59,21 @@ class Stocks:
     treasury: float = 0.0  # USD received on balance since the start
 
     @classmethod
-    def of(cls, market: "Market") -> "Stocks":
+    def of(cls, market: "Market", accounts: Accounts) -> "Stocks":
         return cls(
             gpus=market.installed_gpus(),
             orders=market.installed_gpus(delivered=False),
-            balance=market.ledger.accounts().balance,
+            balance=accounts.balance,
             treasury=market.ledger.outside["treasury"],
         )
 
 
-def audit(market: "Market", before: Stocks) -> Stocks:
+def audit(market: "Market", accounts: Accounts, before: Stocks) -> Stocks:
     """Check every identity of the step; returns the stocks to hold the next step against.
 
     raises : IdentityBreach
     """
-    now, accounts = Stocks.of(market), market.ledger.accounts()
+    now = Stocks.of(market, accounts)
     for identities in (
         _money(market, accounts, before),
         _books(market, accounts, before),

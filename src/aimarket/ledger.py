@@ -23,7 +23,6 @@ FINANCING = ("borrowing", "capital", "dividends")  # between a provider and its 
 _BALANCE = {"capex": "orders", "subsidy": "orders", "resale": "fleet"}
 _BALANCE |= {"borrowing": "debt", "capital": "paid_in", "dividends": "retained"}
 _BALANCE |= dict.fromkeys(RESTRUCTURING, "paid_in") | dict.fromkeys(INCOME + EXPENSES, "retained")
-_COLUMN = {account: i for i, account in enumerate(_BALANCE)}
 ASSETS = ("cash", "orders", "fleet")
 CLAIMS = ("debt", "paid_in", "retained")
 
@@ -42,7 +41,11 @@ class Books:
 
     def moved(self, *accounts: str) -> float:
         """Net amount received in the step on some accounts; expenses are negative."""
-        return sum(amount for (account, _), amount in self.flows.items() if account in accounts)
+        total = 0.0
+        for (account, _), amount in self.flows.items():
+            if account in accounts:
+                total += amount
+        return total
 
     def spent(self, *accounts: str) -> float:
         """Net amount given in the step on some accounts; expenses are positive."""
@@ -78,11 +81,11 @@ class Accounts:
     def __init__(self, books: Iterable[Books]) -> None:
         every = list(books)
         self.balance = {name: np.array([b.balance[name] for b in every]) for name in ASSETS + CLAIMS}
-        flows = np.zeros((2, len(_COLUMN), len(every)))
+        paid, booked = ({account: [0.0] * len(every) for account in _BALANCE} for _ in range(2))
         for f, b in enumerate(every):
             for (account, counterparty), amount in b.flows.items():
-                flows[0 if counterparty else 1, _COLUMN[account], f] += amount
-        self.paid, self.booked = ({account: rows[i] for account, i in _COLUMN.items()} for rows in flows)
+                (paid if counterparty else booked)[account][f] += amount
+        self.paid, self.booked = ({name: np.array(row) for name, row in table.items()} for table in (paid, booked))
         self.scale = np.array([b.scale for b in every])
 
     def moved(self, *accounts: str) -> Floats:

@@ -10,7 +10,7 @@ from aimarket.identities import Identity, Stocks, audit
 from aimarket.indices import Indices, quality_premium
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
-from aimarket.ledger import INCOME, NON_CASH, SERVING_COST
+from aimarket.ledger import INCOME, NON_CASH, SERVING_COST, Accounts
 from aimarket.population import Floats
 from aimarket.statements import statements
 from aimarket.surplus import consumer_surplus, divide_surplus
@@ -47,7 +47,7 @@ class History:
     def of(cls, market: "Market") -> "History":
         """Before the first step."""
         firms = len(market.providers)
-        return cls(Stocks.of(market), Attribution(firms), MarketAttribution(firms))
+        return cls(Stocks.of(market, market.ledger.accounts()), Attribution(firms), MarketAttribution(firms))
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
@@ -62,16 +62,23 @@ def measure(market: "Market", history: History) -> Tables:
 
     raises : IdentityBreach
     """
-    before, history.stocks = history.stocks, audit(market, history.stocks)
-    accounts = statements(market, before)
-    attribute(market, history.stocks.gpus, history.costs, history.market_cost)
+    accounts = market.ledger.accounts()
+    before, history.stocks = history.stocks, audit(market, accounts, history.stocks)
+    stated = statements(market, accounts, before)
+    attribute(market, accounts, history.stocks.gpus, history.costs, history.market_cost)
     by_segment, by_offer = _by_segment(market), _by_offer(market)
-    providers = _providers(market, history, accounts, by_offer)
+    providers = _providers(market, history, accounts, stated, by_offer)
     segments = {"segment": list(market.segments.names), **_demand(by_segment, market.clock.months)}
+    surplus = consumer_surplus(market)
+    adopted = float(ordered_sum(by_segment["adopted"]))
+    market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
+    if np.isnan(market.first_surplus_per_user):
+        market.first_surplus_per_user = market.surplus_per_user
     return {
-        "market": _market(market, history, before, by_segment, by_offer, providers, accounts),
+        "market": _market(market, history, by_segment, by_offer, stated | providers, surplus)
+        | divide_surplus(market, accounts, before, surplus),
         "providers": providers,
-        "statements": accounts,
+        "statements": stated,
         "offers": _offers(market, by_offer, history.stocks.gpus),
         "segments": segments,
         "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
@@ -197,10 +204,11 @@ def _offers(market: "Market", sums: Sums, gpus: Floats) -> dict[str, Any]:
     }
 
 
-def _providers(market: "Market", history: History, accounts: dict[str, Any], sums: Sums) -> dict[str, Any]:
+def _providers(
+    market: "Market", history: History, books: Accounts, stated: dict[str, Any], sums: Sums
+) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
-    books = market.ledger.accounts()
     users, wanted, asked, served, queued = (
         market.by_provider(sums[name]) for name in ("users", "wanted", "tokens", "served", "waited")
     )
@@ -240,36 +248,24 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any], sum
         "inference_cash": (revenue - books.spent(*_SERVING_CASH)) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
-        **{name: accounts[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
+        **{name: stated[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
         **dict(zip(COLUMNS, history.costs.total.T, strict=True)),
     }
 
 
 def _market(
-    market: "Market",
-    history: History,
-    before: Stocks,
-    by_segment: Sums,
-    by_offer: Sums,
-    providers: dict[str, Any],
-    accounts: dict[str, Any],
+    market: "Market", history: History, by_segment: Sums, by_offer: Sums, rows: dict[str, Any], surplus: float
 ) -> dict[str, Any]:
     service, months = market.service, market.clock.months
-    rows = accounts | providers
     total = lambda name: float(ordered_sum(np.asarray(rows[name], float)))  # noqa: E731
     demand = _demand({name: float(ordered_sum(column)) for name, column in by_segment.items()}, months)
     spend, served, wanted = demand["spend"], demand["tokens_served"], demand["tokens_wanted"]
     quantity = by_offer["mix_served"] / months
     cost = float(ordered_sum(quantity * market.marginal_cost))
-    share = np.asarray(providers["share"])
+    share = np.asarray(rows["share"])
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
     history.indices.advance(market, quantity * market.price)
     unserved = wanted - demand["tokens_declined"] - served
-    surplus = consumer_surplus(market)
-    adopted = demand["adopted_users"]
-    market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
-    if np.isnan(market.first_surplus_per_user):
-        market.first_surplus_per_user = market.surplus_per_user
     Identity("spend of segments = revenue of providers", spend, total("revenue")).check(market.steps)
     hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
     busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
@@ -305,11 +301,10 @@ def _market(
         "let": total("let"),
         "training_gpu_hours": total("training_gpu_hours"),
         "inference_gpu_hours": total("inference_gpu_hours"),
-        "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
+        "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(rows["wait"])) * rows["tokens_served"]), served),
         "unserved_share": ratio(unserved, wanted),
         "consumer_surplus": surplus,
         "producer_surplus": sum(map(total, INCOME)) - sum(map(total, _SERVING_CASH)),
         **{name: total(name) for name in _MARKET_ACCOUNTS},
         **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
-        **divide_surplus(market, before, surplus),
     }

@@ -198,7 +198,11 @@ class Fleet:
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
-        rows = self.rows[self.delivered == delivered]
+        return self.count(self.delivered == delivered, generations, regions)
+
+    def count(self, which: NDArray[np.bool_], generations: int, regions: int) -> Floats:
+        """GPUs of some cohorts, (G, R)."""
+        rows = self.rows[which]
         index = rows["generation"] * regions + rows["region"]
         return np.bincount(index, rows["gpus"], minlength=generations * regions).reshape(generations, regions)
 

@@ -59,9 +59,9 @@ _of_thread = threading.local()
 
 def _generator(key: NDArray[np.uint64], counter: NDArray[np.uint64]) -> np.random.Generator:
     """The thread's generator, set to a key and a counter: a new one would first ask the system for entropy in vain."""
-    if not hasattr(_of_thread, "generator"):
-        _of_thread.generator = np.random.Generator(np.random.Philox(key=0))
-    generator: np.random.Generator = _of_thread.generator
+    generator: np.random.Generator | None = getattr(_of_thread, "generator", None)
+    if generator is None:
+        generator = _of_thread.generator = np.random.Generator(np.random.Philox(key=0))
     generator.bit_generator.state = {
         "bit_generator": "Philox",
         "state": {"counter": counter, "key": key},

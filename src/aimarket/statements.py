@@ -80,13 +80,14 @@ def economic_profit[Amount: (float, Floats)](
     return net_income + interest - charge
 
 
-def statements(market: "Market", before: Stocks) -> dict[str, Any]:
+def statements(market: "Market", accounts: Accounts, before: Stocks) -> dict[str, Any]:
     """Rows of the table of statements, one a provider: flows a month, stocks at the end of the step.
 
-    before : stocks at the end of the last step
-    raises : IdentityBreach if the statements contradict one another, or the ledger
+    accounts : the books at the end of the step
+    before   : stocks at the end of the last step
+    raises   : IdentityBreach if the statements contradict one another, or the ledger
     """
-    months, accounts, opening = market.clock.months, market.ledger.accounts(), before.balance
+    months, opening = market.clock.months, before.balance
     names = tuple(p.name for p in market.providers)
     income = income_statement(accounts)
     cash, balance = cash_flow_statement(accounts, opening["cash"]), balance_sheet(accounts)

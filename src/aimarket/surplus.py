@@ -9,7 +9,7 @@ from aimarket.identities import Identity, Stocks
 from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus as log_sum_surplus
-from aimarket.ledger import EXPENSES, INCOME
+from aimarket.ledger import EXPENSES, INCOME, Accounts
 
 if TYPE_CHECKING:
     from aimarket.market import Market
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 _USED_UP = tuple(account for account in EXPENSES if account != "tax")
 
 
-def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) -> dict[str, float]:
+def divide_surplus(market: "Market", accounts: Accounts, before: Stocks, consumer_surplus: float) -> dict[str, float]:
     """Welfare and who gets it; USD a month and shares of it, nan where there is none to share.
 
     What the three get is read off balances: owners' retained earnings and dividends, the treasury's cash. What there is
     to get is reckoned from flows: users' gain beyond what they pay, all they pay, less what is used up. The two agree.
 
+    accounts         : the books at the end of the step
     before           : stocks at the end of the last step
     consumer_surplus : USD a month; nan where users have no other choice, and then so is welfare
     raises           : IdentityBreach
     """
-    months, accounts = market.clock.months, market.ledger.accounts()
+    months = market.clock.months
     retained = accounts.balance["retained"] - before.balance["retained"]
     owners = float(ordered_sum(retained + accounts.spent("dividends")))
     treasury = market.ledger.outside["treasury"] - before.treasury
