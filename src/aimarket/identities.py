@@ -60,9 +60,10 @@ class Stocks:
 
     @classmethod
     def of(cls, market: "Market", accounts: Accounts) -> "Stocks":
+        gpus, orders = market.count_gpus()
         return cls(
-            gpus=market.installed_gpus(),
-            orders=market.installed_gpus(delivered=False),
+            gpus=gpus,
+            orders=orders,
             balance=accounts.balance,
             treasury=market.ledger.outside["treasury"],
         )
@@ -109,9 +110,8 @@ def _books(market: "Market", accounts: Accounts, before: Stocks) -> Iterator[Ide
     names, scale, balance = _names(market), accounts.scale, accounts.balance
     claims = balance["debt"] + accounts.equity
     yield Identity("assets = liabilities + equity", accounts.assets, claims, scale, names)
-    value = np.array([p.fleet.book_value(market.steps + 1, market.life) for p in market.providers])
+    value, ordered = market.book_values(market.steps + 1)
     yield Identity("book value = cost - depreciation", balance["fleet"], value, scale, names)
-    ordered = np.array([float((p.fleet.gpus * p.fleet.unit_cost)[~p.fleet.delivered].sum()) for p in market.providers])
     yield Identity("prepaid orders at cost", balance["orders"], ordered, scale, names)
     retained = balance["retained"] - before.balance["retained"]
     kept = accounts.net_income - accounts.spent("dividends")

@@ -112,7 +112,7 @@ class Market(World):
     def serve(self) -> None:
         """Load meets capacity: queues, rented capacity, outages, latency."""
         self.work = self.reckon_work()
-        self.installed = self.installed_gpus()
+        self.installed, _ = self.count_gpus()
         self.capacity_used = self.roadmap.throughput @ self.installed
         self.service = serving.serve(
             self.work,
@@ -138,9 +138,12 @@ class Market(World):
         self.payments = self.totals.spend * self.service.served + self.totals.shortfall
         self.revenue = self.by_offer(self.payments)
         wholesale = self.by_offer(self.served) * np.nan_to_num(self.wholesale_price)
-        running = np.stack([self.by_provider(self.revenue), self._energy_bills(), self.by_provider(wholesale)], axis=1)
+        hosting = self.installed.sum(axis=(1, 2)) * self.settings.hardware.hosting * self.clock.months
+        flows = (self.by_provider(self.revenue), self._energy_bills(), hosting, self.by_provider(wholesale))
+        left, _ = self.book_values(self.steps + 1)
+        running = np.stack([*flows, left], axis=1).tolist()
         for p in self.active_providers:
-            self._operate(p, *running[p.index].tolist())
+            self._operate(p, *running[p.index])
             months, books = self.clock.months, self.ledger.books[p.name]
             p.tax_losses = finance.pay_interest_and_tax(
                 self.ledger, p.name, p.settings.interest_rate, self.tax_rate, p.tax_losses, months
@@ -176,8 +179,7 @@ class Market(World):
         self.technology.advance(settings, self.streams, self.steps, years)
         own = self.revenue * np.isnan(self.catalogue.wholesale)  # who buys tokens has no technology to copy
         own = own * np.array([p.active for p in self.providers])[self.owner]
-        brands = [np.flatnonzero(self.catalogue.provider == p.index) for p in self.providers]
-        sales = np.array([float(ordered_sum(own[offers])) for offers in brands])
+        sales = np.bincount(self.catalogue.provider, own, len(self.providers))  # of brands, whoever owns them
         shocks = np.array([innovation.private_shocks(self.streams, self.steps, p.name) for p in self.providers])
         levels = np.array([p.private_technology for p in self.providers])
         levels = innovation.advance_private(levels, shocks, sales, settings, years)
@@ -259,10 +261,11 @@ class Market(World):
         cost = ((idling + working) * self.network.electricity).sum(axis=(1, 2))
         return np.asarray(cost * HOURS_PER_MONTH * self.clock.months)
 
-    def _operate(self, p: Provider, revenue: float, energy: float, wholesale: float) -> None:
-        """Revenue and the running costs of one provider, depreciation included."""
+    def _operate(
+        self, p: Provider, revenue: float, energy: float, hosting: float, wholesale: float, left: float
+    ) -> None:
+        """Revenue and the running costs of one provider, depreciation to what is left of its fleet's cost included."""
         ledger, months = self.ledger, self.clock.months
-        hosting = float(self.installed[p.index].sum()) * self.settings.hardware.hosting * months
         ledger.pay("users", p.name, revenue, "revenue")
         ledger.pay(p.name, "utilities", energy, "energy")
         if self.rental is not None:
@@ -272,5 +275,4 @@ class Market(World):
         ledger.pay(p.name, "landlords", hosting, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
         ledger.pay(p.name, "staff", p.overhead * months, "overhead")
-        left = p.fleet.book_value(self.steps + 1, self.life)
         ledger.depreciate(p.name, ledger.books[p.name].balance["fleet"] - left)

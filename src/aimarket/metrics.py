@@ -52,9 +52,10 @@ class History:
 
 def ratio(numerator: Any, denominator: Any) -> Any:
     """Quotient, nan where there is nothing to divide by."""
-    bottom = np.asarray(denominator, float)
-    some = bottom != 0
-    return np.where(some, numerator / np.where(some, bottom, 1.0), np.nan)[()]
+    if isinstance(denominator, float):
+        return numerator / denominator if denominator != 0 else np.nan * numerator
+    some = denominator != 0
+    return np.where(some, numerator / np.where(some, denominator, 1.0), np.nan)[()]
 
 
 def measure(market: "Market", history: History) -> Tables:
@@ -257,7 +258,8 @@ def _market(
     market: "Market", history: History, by_segment: Sums, by_offer: Sums, rows: dict[str, Any], surplus: float
 ) -> dict[str, Any]:
     service, months = market.service, market.clock.months
-    total = lambda name: float(ordered_sum(np.asarray(rows[name], float)))  # noqa: E731
+    numbers = {name: column for name, column in rows.items() if isinstance(column, np.ndarray)}
+    total = dict(zip(numbers, ordered_sum(np.array(list(numbers.values()))).tolist(), strict=True))
     demand = _demand({name: float(ordered_sum(column)) for name, column in by_segment.items()}, months)
     spend, served, wanted = demand["spend"], demand["tokens_served"], demand["tokens_wanted"]
     quantity = by_offer["mix_served"] / months
@@ -266,7 +268,7 @@ def _market(
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
     history.indices.advance(market, quantity * market.price)
     unserved = wanted - demand["tokens_declined"] - served
-    Identity("spend of segments = revenue of providers", spend, total("revenue")).check(market.steps)
+    Identity("spend of segments = revenue of providers", spend, total["revenue"]).check(market.steps)
     hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
     busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
     return {
@@ -277,7 +279,7 @@ def _market(
         "price_index": float(np.exp(history.indices.posted)),
         "quality_adjusted_index": float(np.exp(history.indices.adjusted)),
         "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * quality_premium(market)),
-        "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
+        "unit_cost": ratio(sum(total[name] for name in SERVING_COST), served),
         "marginal_cost": ratio(cost, served),
         "lerner": ratio(spend - cost, spend),
         "markup": ratio(spend - cost, cost),
@@ -288,23 +290,23 @@ def _market(
         "active_providers": float(len(market.active_providers)),
         "frontier_quality": float(market.quality[on_sale].max()) if on_sale.any() else np.nan,
         "mean_quality": quality,
-        "gpus": total("gpus"),
-        "gpus_on_order": total("gpus_on_order"),
+        "gpus": total["gpus"],
+        "gpus_on_order": total["gpus_on_order"],
         "gpu_supply": market.gpu_supply / months if np.isfinite(market.gpu_supply) else np.nan,
-        "gpus_wanted": total("gpus_wanted"),
-        "gpus_rationed": ratio(total("gpus_unmet"), total("gpus_wanted")),
-        "gpus_scrapped": total("gpus_scrapped"),
+        "gpus_wanted": total["gpus_wanted"],
+        "gpus_rationed": ratio(total["gpus_unmet"], total["gpus_wanted"]),
+        "gpus_scrapped": total["gpus_scrapped"],
         "utilisation": ratio(busy, capacity),
         "rental_price": np.nan if market.rental is None else market.rental.price,
         "scarcity": market.scarcity,
-        "rented": total("rented"),
-        "let": total("let"),
-        "training_gpu_hours": total("training_gpu_hours"),
-        "inference_gpu_hours": total("inference_gpu_hours"),
+        "rented": total["rented"],
+        "let": total["let"],
+        "training_gpu_hours": total["training_gpu_hours"],
+        "inference_gpu_hours": total["inference_gpu_hours"],
         "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(rows["wait"])) * rows["tokens_served"]), served),
         "unserved_share": ratio(unserved, wanted),
         "consumer_surplus": surplus,
-        "producer_surplus": sum(map(total, INCOME)) - sum(map(total, _SERVING_CASH)),
-        **{name: total(name) for name in _MARKET_ACCOUNTS},
+        "producer_surplus": sum(total[name] for name in INCOME) - sum(total[name] for name in _SERVING_CASH),
+        **{name: total[name] for name in _MARKET_ACCOUNTS},
         **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
     }

@@ -160,8 +160,8 @@ class Fleet:
     delivered: NDArray[np.bool_] = _column("delivered")
     new_site: NDArray[np.bool_] = _column("new_site")
 
-    def __init__(self) -> None:
-        self.rows = np.zeros(0, COHORT)
+    def __init__(self, rows: NDArray[np.void] | None = None) -> None:
+        self.rows = np.zeros(0, COHORT) if rows is None else rows
 
     def add(
         self,
@@ -202,6 +202,8 @@ class Fleet:
 
     def count(self, which: NDArray[np.bool_], generations: int, regions: int) -> Floats:
         """GPUs of some cohorts, (G, R)."""
+        if not which.any():
+            return np.zeros((generations, regions))
         rows = self.rows[which]
         index = rows["generation"] * regions + rows["region"]
         return np.bincount(index, rows["gpus"], minlength=generations * regions).reshape(generations, regions)
@@ -209,7 +211,7 @@ class Fleet:
     def remaining(self, step: int, life: int) -> Floats:
         """Share of each cohort's cost not yet depreciated when `step` starts, straight-line over `life` steps; (N,)."""
         age = np.where(self.delivered, step - self.arrival, 0)
-        return np.clip(1 - age / life, 0.0, 1.0)
+        return np.minimum(np.maximum(1 - age / life, 0.0), 1.0)
 
     def book_value(self, step: int, life: int) -> float:
         """Cost less accumulated depreciation of what is installed, USD."""

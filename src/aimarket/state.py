@@ -17,7 +17,7 @@ from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import COHORT, Provider, Roadmap
+from aimarket.provider import COHORT, Fleet, Provider, Roadmap
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service
@@ -146,14 +146,25 @@ class State(mesa.Model):  # type: ignore[type-arg]
         """(J,) summed to (F,) over the offers that each provider owns, in their order."""
         return np.bincount(self.owner, values, len(self.providers))
 
-    def installed_gpus(self, delivered: bool = True) -> Floats:
-        """(F, G, R) GPUs that each provider has installed, or on order."""
-        rows = np.concatenate([p.fleet.rows for p in self.providers], dtype=COHORT)
-        firm = np.repeat(np.arange(len(self.providers)), [len(p.fleet.rows) for p in self.providers])
-        cells = (len(self.providers), *self.gpu_shape)
-        index = np.ravel_multi_index((firm, rows["generation"], rows["region"]), cells)
-        counted = rows["delivered"] == delivered
-        return np.bincount(index[counted], rows["gpus"][counted], int(np.prod(cells))).reshape(cells)
+    def cohorts(self) -> tuple[Fleet, Integers]:
+        """The cohorts of all providers, one provider after another: (N,) rows, and whose each is, (N,) int."""
+        fleets = [p.fleet.rows for p in self.providers]
+        return Fleet(np.concatenate(fleets, dtype=COHORT)), np.repeat(np.arange(len(fleets)), [len(f) for f in fleets])
+
+    def count_gpus(self) -> tuple[Floats, Floats]:
+        """(F, G, R) each: GPUs that providers have installed, and on order."""
+        every, firm = self.cohorts()
+        shape = (2, len(self.providers), *self.gpu_shape)
+        cell = ((~every.delivered * shape[1] + firm) * shape[2] + every.generation) * shape[3] + every.region
+        installed, ordered = np.bincount(cell, every.gpus, int(np.prod(shape))).reshape(shape)
+        return installed, ordered
+
+    def book_values(self, step: int) -> tuple[Floats, Floats]:
+        """(F,) USD each: GPUs installed at cost less depreciation when `step` starts, and orders at cost."""
+        every, firm = self.cohorts()
+        cost, firms = every.gpus * every.unit_cost, len(self.providers)
+        left = np.where(every.delivered, cost * every.remaining(step, self.life), 0.0)
+        return np.bincount(firm, left, firms), np.bincount(firm, np.where(every.delivered, 0.0, cost), firms)
 
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""
