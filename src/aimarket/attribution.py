@@ -1,6 +1,6 @@
 """Which drivers moved the booked unit cost, of each provider and of the market, cumulated from step to step; exact."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,12 +9,12 @@ from aimarket.identities import Identity
 from aimarket.innovation import DRIVERS
 from aimarket.kernels.cost import attribute_log_change, attribute_mean_change, shapley_log_change
 from aimarket.kernels.sums import ordered_sum
-from aimarket.population import Floats
+from aimarket.ledger import Accounts
+from aimarket.population import Floats, Integers
 from aimarket.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aimarket.market import Market
-    from aimarket.provider import Provider
 
 # Accounts of each. Hosting stands with capital: a GPU-month of it costs what the settings say, and moves nothing alone.
 PARTS = {"capital": ("depreciation", "hosting"), "rental": ("rental",), "energy": ("energy",)}
@@ -25,116 +25,111 @@ MARKET_COLUMNS = (*COLUMNS, "cost_mix")
 
 @dataclass(frozen=True)
 class Factors:
-    """Unit cost of one provider in one step: sum(parts) / product(divisors)."""
+    """Unit cost of the N providers that served in a step: sum(parts) / product(divisors)."""
 
-    parts: Floats  # (3,) USD a GPU-hour installed
-    divisors: Floats  # (7,) see DIVISORS
-    tokens: float  # Mtok
-    unit_cost: float  # USD/Mtok, straight from the books
+    rows: Integers  # (N,) which providers
+    parts: Floats  # (N, 3) USD a GPU-hour installed
+    divisors: Floats  # (N, 7) see DIVISORS
+    tokens: Floats  # (N,) Mtok
+    unit_cost: Floats  # (N,) USD/Mtok, straight from the books
 
 
-@dataclass
 class Attribution:
-    """Cumulated contributions to the log of one provider's unit cost since it first served; nan before."""
+    """Cumulated contributions to the log of each of F providers' unit cost since it first served; nan before."""
 
-    total: Floats = field(default_factory=lambda: np.full(len(COLUMNS), np.nan))  # log points
-    first_unit_cost: float = np.nan  # USD/Mtok
-    before: Factors | None = None  # of the last step in which it served
+    def __init__(self, firms: int) -> None:
+        self.total = np.full((firms, len(COLUMNS)), np.nan)  # log points
+        self.first_unit_cost = np.full(firms, np.nan)  # USD/Mtok
+        self.parts = np.full((firms, len(PARTS)), np.nan)  # as in `Factors`, of the last step in which it served
+        self.divisors = np.full((firms, len(DIVISORS)), np.nan)
 
 
-@dataclass
 class MarketAttribution:
     """The same for the unit cost of all tokens served from the providers' own GPUs."""
 
-    total: Floats = field(default_factory=lambda: np.full(len(MARKET_COLUMNS), np.nan))  # log points
-    first_unit_cost: float = np.nan  # USD/Mtok
-    before: dict[str, tuple[float, float]] = field(default_factory=dict)  # provider: Mtok, USD/Mtok
+    def __init__(self, firms: int) -> None:
+        self.total = np.full(len(MARKET_COLUMNS), np.nan)  # log points
+        self.first_unit_cost = np.nan  # USD/Mtok
+        self.tokens = np.zeros(firms)  # Mtok, in the last step in which anybody served
+        self.unit_cost = np.zeros(firms)  # USD/Mtok
 
 
-def factors(market: "Market", p: "Provider") -> Factors | None:
-    """What a provider's unit cost was made of; None in a step without GPUs or tokens.
+def factors(market: "Market", accounts: Accounts, gpus: Floats) -> Factors:
+    """What unit cost was made of, for the providers that have GPUs and serve tokens.
 
     Divisors are hardware in reference GPUs a GPU, software, distillation and architecture in levels, common and
     private, learning likewise, quality as what is left of Mtok a reference-GPU-hour, and utilisation.
+
+    gpus : (F, G, R) GPUs installed at the end of the step
     """
     hours = HOURS_PER_MONTH * market.clock.months
-    gpu_hours = float(p.fleet.gpus[p.fleet.delivered].sum()) * hours
-    tokens = _tokens(market, p)
-    worked = (float(market.service.busy[p.index].sum()) + float(market.rented[p.index])) * hours  # reference-GPU-hours
-    books = market.ledger.books[p.name]
-    costs = np.array([books.spent(*accounts) for accounts in PARTS.values()])
-    capacity = float(market.capacity_used[p.index].sum()) * hours  # not of what it has bought since it served
-    if min(gpu_hours, capacity, tokens, worked, float(costs.sum())) <= 0:
-        return None
-    levels = np.exp([*(market.technology.common + p.private_technology), market.learning_levels()[p.index]])
-    per_hour = tokens / worked
-    divisors = np.array([capacity / gpu_hours, *levels, per_hour / levels.prod(), worked / capacity])
-    return Factors(costs / gpu_hours, divisors, tokens, float(costs.sum()) / tokens)
+    gpu_hours = gpus.sum(axis=(1, 2)) * hours
+    own = np.isnan(market.catalogue.wholesale)
+    tokens = market.by_provider(market.by_offer(market.totals.tokens * market.service.served) * own)
+    worked = (market.service.busy.sum(axis=1) + market.rented) * hours  # reference-GPU-hours
+    capacity = market.capacity_used.sum(axis=1) * hours  # not of what it has bought since it served
+    costs = np.stack([accounts.spent(*names) for names in PARTS.values()], axis=1)
+    cost = costs.sum(axis=1)
+    rows = np.flatnonzero(np.min([gpu_hours, capacity, tokens, worked, cost], axis=0) > 0)
+    gpu_hours, capacity, tokens, worked = gpu_hours[rows], capacity[rows], tokens[rows], worked[rows]
+    private = np.array([p.private_technology for p in market.providers])[rows]
+    levels = np.exp(np.column_stack([market.technology.common + private, market.learning_levels()[rows]]))
+    quality = tokens / worked / levels.prod(axis=1)
+    divisors = np.column_stack([capacity / gpu_hours, levels, quality, worked / capacity])
+    return Factors(rows, costs[rows] / gpu_hours[:, None], divisors, tokens, cost[rows] / tokens)
 
 
-def _tokens(market: "Market", p: "Provider") -> float:
-    """Tokens the provider served from its own GPUs in the step, as users count them, Mtok."""
-    own = np.isnan(market.catalogue.wholesale)[p.offers]
-    return float(ordered_sum(market.by_offer(market.totals.tokens * market.service.served)[p.offers] * own))
-
-
-def attribute(market: "Market", costs: dict[str, Attribution], whole: MarketAttribution) -> None:
+def attribute(market: "Market", accounts: Accounts, gpus: Floats, firms: Attribution, whole: MarketAttribution) -> None:
     """Add this step's contributions, and check that they sum to the change in log unit cost.
 
+    gpus   : (F, G, R) GPUs installed at the end of the step
     raises : IdentityBreach
     """
-    now, moved = {}, {}
-    for p in market.providers:
-        seen = factors(market, p)
-        if seen is not None:
-            now[p.name], moved[p.name] = seen, _of_provider(market, p, costs.setdefault(p.name, Attribution()), seen)
-        else:
-            costs.setdefault(p.name, Attribution())
-    if now:
-        _of_market(market, whole, now, moved)
+    now = factors(market, accounts, gpus)
+    if len(now.rows):
+        _of_market(market, whole, now, _of_providers(market, firms, now))
 
 
-def _of_provider(market: "Market", p: "Provider", so_far: Attribution, now: Factors) -> Floats:
-    """Contributions of the step to one provider's unit cost, (10,) log points."""
-    moved = np.zeros(len(COLUMNS))
-    if so_far.before is None:
-        so_far.total, so_far.first_unit_cost = moved, now.unit_cost
-    else:
-        before = so_far.before
-        method = shapley_log_change if market.settings.record.attribution == "shapley" else attribute_log_change
-        moved = np.concatenate(method(now.parts, before.parts, now.divisors, before.divisors))
-        so_far.total = so_far.total + moved
-    so_far.before = now
-    _check(f"cost drivers = change in log unit cost ({p.name})", so_far.total, so_far.first_unit_cost, now, market)
+def _of_providers(market: "Market", so_far: Attribution, now: Factors) -> Floats:
+    """Contributions of the step to the unit costs of those that served, (N, 10) log points."""
+    rows, moved = now.rows, np.zeros((len(now.rows), len(COLUMNS)))
+    known = ~np.isnan(so_far.first_unit_cost[rows])
+    was, new = rows[known], rows[~known]
+    method = shapley_log_change if market.settings.record.attribution == "shapley" else attribute_log_change
+    changes = method(now.parts[known], so_far.parts[was], now.divisors[known], so_far.divisors[was])
+    moved[known] = np.concatenate(changes, axis=1)
+    so_far.total[new], so_far.first_unit_cost[new] = 0.0, now.unit_cost[~known]
+    so_far.total[rows] += moved
+    so_far.parts[rows], so_far.divisors[rows] = now.parts, now.divisors
+    names = tuple(market.providers[f].name for f in rows)
+    total, change = so_far.total[rows], np.log(now.unit_cost / so_far.first_unit_cost[rows])
+    _agree("cost drivers = change in log unit cost", total, change, names).check(market.steps)
     return moved
 
 
-def _of_market(market: "Market", so_far: MarketAttribution, now: dict[str, Factors], moved: dict[str, Floats]) -> None:
-    """Contributions of the step to the unit cost of everybody's tokens together."""
-    tokens = float(ordered_sum(np.array([f.tokens for f in now.values()])))
-    cost = float(ordered_sum(np.array([f.tokens * f.unit_cost for f in now.values()])))
-    if not so_far.before:
-        so_far.total, so_far.first_unit_cost = np.zeros(len(MARKET_COLUMNS)), cost / tokens
+def _of_market(market: "Market", so_far: MarketAttribution, now: Factors, moved: Floats) -> None:
+    """Contributions of the step to the unit cost of everybody's tokens together.
+
+    moved : (N, 10) log points, contributions to the unit costs of those that served
+    """
+    tokens, unit_cost = np.zeros((2, len(so_far.tokens)))
+    tokens[now.rows], unit_cost[now.rows] = now.tokens, now.unit_cost
+    mean = float(ordered_sum(now.tokens * now.unit_cost) / ordered_sum(now.tokens))
+    if np.isnan(so_far.first_unit_cost):
+        so_far.total, so_far.first_unit_cost = np.zeros(len(MARKET_COLUMNS)), mean
     else:
-        names = [*so_far.before, *(name for name in now if name not in so_far.before)]
-        nothing = Factors(np.zeros(0), np.zeros(0), 0.0, 0.0)
-        after = [now.get(name, nothing) for name in names]
-        rows = [moved.get(name, np.zeros(len(COLUMNS))) for name in names]
-        before = np.array([so_far.before.get(name, (0.0, 0.0)) for name in names])
-        drivers, mix = attribute_mean_change(
-            np.array([f.tokens for f in after]),
-            np.array([f.unit_cost for f in after]),
-            before[:, 0],
-            before[:, 1],
-            np.array(rows),
+        drivers = np.zeros((len(tokens), len(COLUMNS)))
+        drivers[now.rows] = moved
+        some = (tokens > 0) | (so_far.tokens > 0)  # whom nobody wants leaves no trace, not even in the last digit
+        changes, mix = attribute_mean_change(
+            tokens[some], unit_cost[some], so_far.tokens[some], so_far.unit_cost[some], drivers[some]
         )
-        so_far.total = so_far.total + np.append(drivers, mix)
-    so_far.before = {name: (f.tokens, f.unit_cost) for name, f in now.items()}
-    everybody = Factors(np.zeros(0), np.zeros(0), tokens, cost / tokens)
-    _check("cost drivers and mix = change in log unit cost", so_far.total, so_far.first_unit_cost, everybody, market)
+        so_far.total = so_far.total + np.append(changes, mix)
+    so_far.tokens, so_far.unit_cost = tokens, unit_cost
+    change = np.log(mean / so_far.first_unit_cost)
+    _agree("cost drivers and mix = change in log unit cost", so_far.total, change).check(market.steps)
 
 
-def _check(name: str, total: Floats, first: float, now: Factors, market: "Market") -> None:
-    change = float(np.log(now.unit_cost / first))
-    scale = max(1.0, float(np.abs(total).max()))  # logs: rounding is of the order of one, not of the change
-    Identity(name, float(total.sum()), change, scale).check(market.steps)
+def _agree(name: str, total: Floats, change: Floats, of: tuple[str, ...] = ()) -> Identity:
+    """Contributions (..., columns) sum to a change; rounding in logs is of the order of one, not of the change."""
+    return Identity(name, total.sum(axis=-1), change, np.maximum(1.0, np.abs(total).max(axis=-1)), of)

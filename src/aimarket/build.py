@@ -155,14 +155,13 @@ def retire_and_deliver(fleet: Fleet, step: int, life: int, shape: tuple[int, int
 
     returns : GPUs retired (G, R), GPUs delivered (G, R), cost of what was delivered in USD
     """
-    old = fleet.delivered & (step - fleet.arrival >= life)
-    before = fleet.installed(*shape)
-    fleet.keep(~old)
-    kept = fleet.installed(*shape)
+    old = fleet.delivered & (fleet.arrival <= step - life)
     due = ~fleet.delivered & (fleet.arrival <= step)
+    retired, arrived = fleet.count(old, *shape), fleet.count(due, *shape)
     cost = float((fleet.gpus * fleet.unit_cost)[due].sum())
-    fleet.delivered |= due
-    return before - kept, fleet.installed(*shape) - kept, cost
+    fleet.delivered[due] = True
+    fleet.keep(~old)
+    return retired, arrived, cost
 
 
 def check_consistency(settings: config.Settings) -> None:

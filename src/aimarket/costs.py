@@ -6,12 +6,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket import settings as config
-from aimarket.build import electricity_price
+from aimarket.build import by_name, electricity_price
 from aimarket.experience import learning_level
 from aimarket.interventions import Interventions
 from aimarket.kernels.purchase import volume_effect
-from aimarket.provider import Provider, energy_of_work, gpu_hour_cost
+from aimarket.provider import Provider, capital_cost, energy_of_work, gpu_hour_cost, running_cost
 from aimarket.rental import RentalMarket
 from aimarket.units import HOURS_PER_MONTH
 
@@ -35,17 +34,40 @@ class Costs(Interventions):
         return np.array([learning_level(p.experience.log_growth, everybody, settings) for p in self.providers])
 
     @cached_property
-    def _always_busy(self) -> config.Hardware:
-        return replace(self.settings.hardware, planned_utilisation=1.0)
+    def site_shares(self) -> Floats:
+        """(F, R) share of each provider's GPUs that goes to its sites."""
+        names, weights = self.network.names, self.network.weights
+        return np.array([by_name(p.settings.fleet.regions, names, weights, p.name) for p in self.providers])
 
-    def training_compute(self, p: Provider) -> float:
-        """Reference-GPU-hours in which the step's outlay on training keeps GPUs fully busy, at long-run cost."""
-        outlay = p.training_outlay * self.settings.technology.training_compute
-        if outlay <= 0:
-            return 0.0
-        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-        hours = gpu_hour_cost(self._always_busy, self.roadmap, electricity)
-        return float(outlay / hours[self.roadmap.on_sale(self.months_so_far)].min())
+    @cached_property
+    def electricity(self) -> Floats:
+        """(F,) USD/kWh that each provider pays on average over its sites."""
+        prices = [electricity_price(p.settings, self.network, f"providers.{p.name}") for p in self.providers]
+        return np.array(prices)
+
+    @cached_property
+    def work_energy(self) -> Floats:
+        """(G,) kWh that an hour of work of a reference GPU takes beyond idling."""
+        return energy_of_work(self.settings.hardware, self.roadmap)
+
+    @cached_property
+    def _cost_parts(self) -> tuple[Floats, Floats]:
+        """(F, G) each, USD an hour of a busy reference GPU: capital at list prices, and what it takes to run it."""
+        hardware, generations = self.settings.hardware, self.roadmap
+        capital = [capital_cost(hardware, generations, p.settings.cost_of_capital) for p in self.providers]
+        return np.array(capital), np.array([running_cost(hardware, generations, price) for price in self.electricity])
+
+    @cached_property
+    def _training_costs(self) -> Floats:
+        """(F, G) USD an hour of a reference GPU that is always busy, at list prices and the common cost of capital."""
+        hardware = replace(self.settings.hardware, planned_utilisation=1.0)
+        return np.array([gpu_hour_cost(hardware, self.roadmap, price) for price in self.electricity])
+
+    def training_compute(self) -> Floats:
+        """(F,) reference-GPU-hours in which outlays on training keep GPUs fully busy in the step, at long-run cost."""
+        outlays = np.array([p.training_outlay for p in self.providers]) * self.settings.technology.training_compute
+        on_sale = self.roadmap.on_sale(self.months_so_far)
+        return np.asarray(outlays / self._training_costs[:, on_sale].min(axis=1))
 
     def reckon_work(self) -> Floats:
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
@@ -58,35 +80,28 @@ class Costs(Interventions):
     def long_run_costs(self) -> tuple[Integers, Floats]:
         """Best generation to buy and long-run marginal cost: (F,) int, (J,) USD/Mtok of the reference mix."""
         on_sale = self.roadmap.on_sale(self.months_so_far)
-        best, hour = [], []
-        for p in self.providers:
-            cost = self.gpu_hour_costs(p)[on_sale]
-            best.append(on_sale[cost.argmin()])
-            hour.append(cost.min())
-        own = self.hours_per_mtok * np.array(hour)[self.owner]
-        return np.array(best), np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
+        hour = self.gpu_hour_costs[:, on_sale]
+        own = self.hours_per_mtok * hour.min(axis=1)[self.owner]
+        return on_sale[hour.argmin(axis=1)], np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
-    def gpu_hour_costs(self, p: Provider) -> Floats:
-        """Long-run cost of an hour of one busy reference GPU on each generation: (G,) USD/hour.
+    def reckon_gpu_hour_costs(self) -> Floats:
+        """Long-run cost of an hour of one busy reference GPU on each generation: (F, G) USD/hour.
 
-        At the price that `p` pays after subsidy and the discount on what it buys to keep a fleet of its size.
+        At the price that each provider pays after subsidy and the discount on what it buys to keep a fleet of its size.
         """
-        hardware = self.settings.hardware
-        a_month = float(p.fleet.gpus[p.fleet.delivered].sum()) / hardware.service_life
-        discount = hardware.volume_discount * volume_effect(a_month, hardware.volume_scale)
-        price = self.roadmap.price * (1 - discount) * (1 - self.compute_subsidy)
-        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-        return gpu_hour_cost(hardware, replace(self.roadmap, price=price), electricity, p.settings.cost_of_capital)
+        hardware, (capital, running) = self.settings.hardware, self._cost_parts
+        gpus = np.array([float(p.fleet.gpus[p.fleet.delivered].sum()) for p in self.providers])
+        discount = hardware.volume_discount * volume_effect(gpus / hardware.service_life, hardware.volume_scale)
+        return np.asarray(capital * ((1 - discount) * (1 - self.compute_subsidy))[:, None] + running)
 
     def owning_and_working_cost(self, p: Provider) -> tuple[float, float]:
         """An hour of a reference GPU of the best generation to buy, idle, and what work adds; USD each.
 
         At the planned utilisation u, owning/u + working is its long-run cost.
         """
-        hardware, g = self.settings.hardware, self.generation[p.index]
-        electricity = electricity_price(p.settings, self.network, f"providers.{p.name}")
-        working = float(energy_of_work(hardware, self.roadmap)[g] * electricity)
-        return float(self.gpu_hour_costs(p)[g] - working) * hardware.planned_utilisation, working
+        g = self.generation[p.index]
+        working = float(self.work_energy[g] * self.electricity[p.index])
+        return (float(self.gpu_hour_costs[p.index, g]) - working) * self.settings.hardware.planned_utilisation, working
 
     def supply_mix(self, costs: Floats) -> Floats:
         """Where the industry could take one more GPU from: cheapest generations first, as far as they ramped.
@@ -114,15 +129,18 @@ class Costs(Interventions):
         """What a busy hour of one reference GPU is worth to `p`: the rental price, else what the industry asks; USD."""
         if self.rental is not None:
             return self.rental.price
-        costs = self.gpu_hour_costs(p)
+        costs = self.gpu_hour_costs[p.index]
         return float(self.supply_mix(costs) @ costs)
 
     def merchant_cost(self) -> float:
         """Long-run cost of an hour of a reference GPU where electricity costs what users' regions pay on average."""
+        return float(self._merchant_costs[self.roadmap.on_sale(self.months_so_far)].min())
+
+    @cached_property
+    def _merchant_costs(self) -> Floats:
         network = self.network
         electricity = float(network.electricity @ network.weights / network.weights.sum())
-        costs = gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)
-        return float(costs[self.roadmap.on_sale(self.months_so_far)].min())
+        return gpu_hour_cost(self.settings.hardware, self.roadmap, electricity)
 
     def open_rental_market(self) -> RentalMarket | None:
         """The rental market on the eve of the first step, at long-run cost; None if the settings have none."""

@@ -33,6 +33,8 @@ def scrap(market: "World", p: Provider) -> None:
     if not fleet.delivered.any():
         return
     condemned = market.condemned[p.index] = market.uneconomic(p)
+    if not condemned.any():
+        return
     installed = fleet.installed(*market.gpu_shape)
     if not (condemned & (installed > 0)).any():
         return
@@ -52,7 +54,7 @@ def scrap(market: "World", p: Provider) -> None:
         return
     book = fleet.book_value(market.steps, market.life)
     stay = np.where(fleet.delivered, 1.0 - going[fleet.generation, fleet.region], 1.0)
-    fleet.gpus = fleet.gpus * stay
+    fleet.gpus[:] *= stay
     fleet.keep(stay > 0)
     lost = installed - fleet.installed(*market.gpu_shape)
     market.gpus_scrapped[p.index] += lost
@@ -111,7 +113,7 @@ def _used_value(market: "World", p: Provider) -> Floats:
     fleet, roadmap = p.fleet, market.roadmap
     price = roadmap.price * (1 - market.compute_subsidy)
     new = np.minimum(
-        market.supply_mix(market.gpu_hour_costs(p)) @ (price / roadmap.throughput) * roadmap.throughput, price
+        market.supply_mix(market.gpu_hour_costs[p.index]) @ (price / roadmap.throughput) * roadmap.throughput, price
     )
     life = fleet.remaining(market.steps + 1, market.life)
     pays = ~market.uneconomic(p)[fleet.generation, fleet.region]

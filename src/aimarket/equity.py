@@ -1,6 +1,6 @@
 """Owners' money: equity rounds when cash runs short, dividends when there is more of it than growth needs."""
 
-import numpy as np
+import math
 
 from aimarket import settings as config
 from aimarket.finance import credit
@@ -26,7 +26,7 @@ def learn(memory: Memory, books: Books, equity: config.Equity | None, months: fl
     memory : "contribution", "sales" and "capex" in USD a month, "growth" in log points a month
     """
     capex = books.spent("capex") / months
-    weight = -np.expm1(-months / _SPENDING_MEMORY)
+    weight = -math.expm1(-months / _SPENDING_MEMORY)
     memory["capex"] = memory.get("capex", capex) + weight * (capex - memory.get("capex", capex))
     if equity is None:
         return
@@ -35,7 +35,7 @@ def learn(memory: Memory, books: Books, equity: config.Equity | None, months: fl
     memory["contribution"] = memory.get("contribution", now) + weight * (now - memory.get("contribution", now))
     sales, before = books.moved(*INCOME) / months, memory.get("sales", 0.0)
     limit = equity.growth_limit
-    seen = float(np.clip(np.log(sales / before) / months, -limit, limit)) if sales > 0 and before > 0 else 0.0
+    seen = min(max(math.log(sales / before) / months, -limit), limit) if sales > 0 and before > 0 else 0.0
     memory["growth"] = memory.get("growth", 0.0) + weight * (seen - memory.get("growth", 0.0))
     memory["sales"] = sales
 

@@ -1,8 +1,7 @@
 """Learning by doing: what has been produced makes producing cheaper."""
 
+import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from aimarket import settings as config
 
@@ -28,7 +27,7 @@ class Experience:
     @property
     def log_growth(self) -> float:
         """Log of all that was ever produced over what had been when the run, or the firm, started."""
-        return float(np.log1p(self.served / self.before)) if self.before > 0 else 0.0
+        return math.log1p(self.served / self.before) if self.before > 0 else 0.0
 
 
 def learning_level(own: float, industry: float, settings: config.Technology) -> float:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aimarket.kernels.sums import ordered_sum
-from aimarket.ledger import CLAIMS
+from aimarket.ledger import Accounts
 from aimarket.population import Floats
 from aimarket.units import HOURS_PER_MONTH
 
@@ -23,22 +22,31 @@ class IdentityBreach(ArithmeticError):  # noqa: N818 - a breach is what the book
 
 @dataclass(frozen=True)
 class Identity:
-    """Two ways to reckon the same thing.
+    """Two ways to reckon the same thing, or the same of many.
 
-    scale : the largest amount that was added up, by which rounding is judged
+    left, right : float, or (N,)
+    scale       : float, or (N,), the largest amount that was added up, by which rounding is judged
+    of          : (N,) names of those many; empty for one thing
     """
 
     name: str
-    left: float
-    right: float
-    scale: float = 0.0
+    left: float | Floats
+    right: float | Floats
+    scale: float | Floats = 0.0
+    of: tuple[str, ...] = ()
 
     def check(self, step: int) -> None:
-        """Raise IdentityBreach with name, step and amount unless both sides agree."""
-        gap = self.left - self.right
-        size = max(abs(self.left), abs(self.right), abs(self.scale))
-        if not (np.isfinite(gap) and abs(gap) <= TOLERANCE * size):
-            raise IdentityBreach(f"{self.name}: {self.left!r} against {self.right!r}, {gap:.6g} apart, in step {step}")
+        """Raise IdentityBreach with name, step and amount unless both sides agree; the first of many that do not."""
+        left, right = np.asarray(self.left, float), np.asarray(self.right, float)
+        gap = left - right
+        size = np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(self.scale))
+        agree = np.isfinite(gap) & (np.abs(gap) <= TOLERANCE * size)
+        if agree.all():
+            return
+        n = int(np.argmin(agree))
+        name = f"{self.name} ({self.of[n]})" if self.of else self.name
+        found, expected, apart = (float(np.broadcast_to(x, agree.shape).flat[n]) for x in (left, right, gap))
+        raise IdentityBreach(f"{name}: {found!r} against {expected!r}, {apart:.6g} apart, in step {step}")
 
 
 @dataclass
@@ -47,29 +55,29 @@ class Stocks:
 
     gpus: Floats = field(default_factory=lambda: np.zeros(0))  # (F, G, R)
     orders: Floats = field(default_factory=lambda: np.zeros(0))
-    balance: dict[str, dict[str, float]] = field(default_factory=dict)
+    balance: dict[str, Floats] = field(default_factory=dict)  # (F,) USD each
     treasury: float = 0.0  # USD received on balance since the start
 
     @classmethod
-    def of(cls, market: "Market") -> "Stocks":
-        shape = market.gpu_shape
+    def of(cls, market: "Market", accounts: Accounts) -> "Stocks":
+        gpus, orders = market.count_gpus()
         return cls(
-            gpus=np.array([p.fleet.installed(*shape) for p in market.providers]),
-            orders=np.array([p.fleet.installed(*shape, delivered=False) for p in market.providers]),
-            balance={name: dict(books.balance) for name, books in market.ledger.books.items()},
+            gpus=gpus,
+            orders=orders,
+            balance=accounts.balance,
             treasury=market.ledger.outside["treasury"],
         )
 
 
-def audit(market: "Market", before: Stocks) -> Stocks:
+def audit(market: "Market", accounts: Accounts, before: Stocks) -> Stocks:
     """Check every identity of the step; returns the stocks to hold the next step against.
 
     raises : IdentityBreach
     """
-    now = Stocks.of(market)
+    now = Stocks.of(market, accounts)
     for identities in (
-        _money(market, before),
-        _books(market),
+        _money(market, accounts, before),
+        _books(market, accounts, before),
         _gpus(market, before, now),
         _tokens(market),
         _users(market),
@@ -79,36 +87,35 @@ def audit(market: "Market", before: Stocks) -> Stocks:
     return now
 
 
-def _money(market: "Market", before: Stocks) -> Iterator[Identity]:
+def _names(market: "Market") -> tuple[str, ...]:
+    return tuple(p.name for p in market.providers)
+
+
+def _money(market: "Market", accounts: Accounts, before: Stocks) -> Iterator[Identity]:
     """What the books say moved against what users and everybody else say."""
-    books = market.ledger.books
-    received = sum(b.moved("revenue") for b in books.values())
     bills = market.totals.spend * (1 - market.outage) + market.totals.shortfall
     asked = float((market.totals.spend + market.totals.shortfall).sum())
+    received = float(accounts.moved("revenue").sum())
     yield Identity("user payments = provider revenue", float(bills.sum()), received, asked)
-    everybody = [b.balance["cash"] for b in books.values()] + list(market.ledger.outside.values())
+    cash, was = accounts.balance["cash"], before.balance["cash"]
+    everybody = [*cash.tolist(), *market.ledger.outside.values()]
     yield Identity("money is neither made nor lost", sum(everybody), 0.0, max(map(abs, everybody), default=0.0))
-    for name, b in books.items():
-        flows = [amount for (_, counterparty), amount in b.flows.items() if counterparty]
-        scale = max([abs(x) for x in flows] + [b.balance["cash"], before.balance[name]["cash"]])
-        change = b.balance["cash"] - before.balance[name]["cash"]
-        yield Identity(f"change in cash = flows ({name})", change, sum(flows), scale)
+    paid = np.array(list(accounts.paid.values()))  # (accounts, F)
+    scale = np.maximum(np.abs(paid).max(axis=0), np.maximum(cash, was))
+    yield Identity("change in cash = flows", cash - was, paid.sum(axis=0), scale, _names(market))
 
 
-def _books(market: "Market") -> Iterator[Identity]:
+def _books(market: "Market", accounts: Accounts, before: Stocks) -> Iterator[Identity]:
     """Balance sheets balance, profits are retained, and the fleet's book value is what its GPUs cost less their age."""
-    for p in market.providers:
-        b = market.ledger.books[p.name]
-        scale = max(b.largest, *map(abs, b.balance.values()), *map(abs, b.flows.values()))
-        claims = sum(b.balance[name] for name in CLAIMS)
-        yield Identity(f"assets = liabilities + equity ({p.name})", b.assets, claims, scale)
-        value = p.fleet.book_value(market.steps + 1, market.life)
-        yield Identity(f"book value = cost - depreciation ({p.name})", b.balance["fleet"], value, scale)
-        ordered = float((p.fleet.gpus * p.fleet.unit_cost)[~p.fleet.delivered].sum())
-        yield Identity(f"prepaid orders at cost ({p.name})", b.balance["orders"], ordered, scale)
-        retained = b.balance["retained"] - market.history.stocks.balance[p.name]["retained"]
-        kept = b.net_income - b.spent("dividends")
-        yield Identity(f"change in retained earnings = net income - dividends ({p.name})", retained, kept, scale)
+    names, scale, balance = _names(market), accounts.scale, accounts.balance
+    claims = balance["debt"] + accounts.equity
+    yield Identity("assets = liabilities + equity", accounts.assets, claims, scale, names)
+    value, ordered = market.book_values(market.steps + 1)
+    yield Identity("book value = cost - depreciation", balance["fleet"], value, scale, names)
+    yield Identity("prepaid orders at cost", balance["orders"], ordered, scale, names)
+    retained = balance["retained"] - before.balance["retained"]
+    kept = accounts.net_income - accounts.spent("dividends")
+    yield Identity("change in retained earnings = net income - dividends", retained, kept, scale, names)
 
 
 def _gpus(market: "Market", before: Stocks, now: Stocks) -> Iterator[Identity]:
@@ -136,16 +143,14 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     yield Identity("tokens wanted = served + unserved + declined", wanted, met)
     rented, let = float(market.rented.sum()), float(market.let.sum())
     yield Identity("GPU-hours rented = GPU-hours let", rented + market.world_rented, let + market.merchants_let)
-    used = market.by_offer(market.served) * market.hours_per_mtok
-    wanted_work = market.by_offer(market.work) * hours  # where next to nothing is served, that is a small part of much
-    for p in market.providers:
-        busy, capacity = market.service.busy[p.index], market.capacity_used[p.index]
-        worked = float(ordered_sum(used[p.offers]))
-        own_and_rented = (float(busy.sum()) + float(market.rented[p.index])) * hours
-        scale = float(ordered_sum(wanted_work[p.offers]))
-        yield Identity(f"GPU-hours of tokens served = GPU-hours worked ({p.name})", worked, own_and_rented, scale)
-        over = np.maximum(busy - capacity, 0.0)
-        yield Identity(f"served <= capacity ({p.name})", float(over.max()), 0.0, float(capacity.max()))
+    used = market.by_provider(market.by_offer(market.served) * market.hours_per_mtok)
+    busy, capacity = market.service.busy, market.capacity_used
+    # Where next to nothing is served, that is a small part of much.
+    scale, names = market.by_provider(market.by_offer(market.work)) * hours, _names(market)
+    worked = (busy.sum(axis=1) + market.rented) * hours
+    yield Identity("GPU-hours of tokens served = GPU-hours worked", used, worked, scale, names)
+    over = np.maximum(busy - capacity, 0.0).max(axis=1)
+    yield Identity("served <= capacity", over, 0.0, capacity.max(axis=1), names)
 
 
 def _users(market: "Market") -> Iterator[Identity]:

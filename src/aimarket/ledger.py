@@ -1,8 +1,13 @@
 """Money: one function moves it, both sides at once; statements are sums of what moved."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
 
 # Each account of a provider changes one balance besides cash. Income and expense change retained earnings,
 # and so do dividends, which are neither.
@@ -36,7 +41,11 @@ class Books:
 
     def moved(self, *accounts: str) -> float:
         """Net amount received in the step on some accounts; expenses are negative."""
-        return sum(amount for (account, _), amount in self.flows.items() if account in accounts)
+        total = 0.0
+        for (account, _), amount in self.flows.items():
+            if account in accounts:
+                total += amount
+        return total
 
     def spent(self, *accounts: str) -> float:
         """Net amount given in the step on some accounts; expenses are positive."""
@@ -54,6 +63,51 @@ class Books:
     def equity(self) -> float:
         return self.balance["paid_in"] + self.balance["retained"]
 
+    @property
+    def scale(self) -> float:
+        """The largest amount in the books, now or in a balance at the end of a step so far."""
+        return max(self.largest, *map(abs, self.balance.values()), *map(abs, self.flows.values()))
+
+
+class Accounts:
+    """The books of every provider side by side, as they stand when this is made; (F,) USD each.
+
+    balance : of each name in ASSETS and CLAIMS
+    paid    : what moved in cash in the step, by account
+    booked  : what moved without cash, by account
+    scale   : the largest amount in a provider's books, by which rounding is judged
+    """
+
+    def __init__(self, books: Iterable[Books]) -> None:
+        every = list(books)
+        self.balance = {name: np.array([b.balance[name] for b in every]) for name in ASSETS + CLAIMS}
+        paid, booked = ({account: [0.0] * len(every) for account in _BALANCE} for _ in range(2))
+        for f, b in enumerate(every):
+            for (account, counterparty), amount in b.flows.items():
+                (paid if counterparty else booked)[account][f] += amount
+        self.paid, self.booked = ({name: np.array(row) for name, row in table.items()} for table in (paid, booked))
+        self.scale = np.array([b.scale for b in every])
+
+    def moved(self, *accounts: str) -> Floats:
+        """Net amounts received in the step on some accounts; expenses are negative."""
+        return sum((self.paid[name] + self.booked[name] for name in accounts), np.zeros_like(self.scale))
+
+    def spent(self, *accounts: str) -> Floats:
+        """Net amounts given in the step on some accounts; expenses are positive."""
+        return 0.0 - self.moved(*accounts)
+
+    @property
+    def net_income(self) -> Floats:
+        return self.moved(*INCOME, *EXPENSES)
+
+    @property
+    def assets(self) -> Floats:
+        return sum((self.balance[name] for name in ASSETS), np.zeros_like(self.scale))
+
+    @property
+    def equity(self) -> Floats:
+        return self.balance["paid_in"] + self.balance["retained"]
+
 
 class Ledger:
     """The books of every provider, and the cash of everybody else (users, vendors, lenders, the treasury, ...)."""
@@ -61,6 +115,10 @@ class Ledger:
     def __init__(self) -> None:
         self.books: dict[str, Books] = {}
         self.outside: dict[str, float] = defaultdict(float)  # USD received on balance since the start
+
+    def accounts(self) -> Accounts:
+        """The books side by side, in the order in which they were first opened: that of the roster."""
+        return Accounts(self.books.values())
 
     def open(self, provider: str, cash: float, debt: float, fleet: float) -> None:
         """Open a provider's books with cash, debt and a fleet at book value, USD.

@@ -19,11 +19,10 @@ from aimarket import (
     terms,
 )
 from aimarket import settings as config
-from aimarket.identities import Stocks
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import INCOME
-from aimarket.provider import Provider, energy_of_work, energy_per_hour
-from aimarket.state import Event
+from aimarket.provider import Provider, energy_per_hour
+from aimarket.state import Event, Floats
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
 from aimarket.views import PricingRule, TrainingRule, View
 from aimarket.world import World
@@ -40,7 +39,7 @@ class Market(World):
 
     def __init__(self, settings: config.Settings, replication: int = 0, pool: Executor | None = None) -> None:
         super().__init__(settings, replication, pool)
-        self.history = metrics.History(stocks=Stocks.of(self))
+        self.history = metrics.History.of(self)
         self.tables: metrics.Tables = {}
 
     def step(self) -> None:
@@ -70,10 +69,13 @@ class Market(World):
             delivered = procurement.deliver(self, p)
             if delivered > 0:
                 self.events.append(Event("delivery", p.name, "", delivered))
+        self.gpu_hour_costs = self.reckon_gpu_hour_costs()
+        for p in self.providers:
             disposal.scrap(self, p)
 
     def research(self) -> None:
         """Costs are reckoned, and market research asks its panel about the offers posted."""
+        self.gpu_hour_costs = self.reckon_gpu_hour_costs()
         self.generation, self.marginal_cost = self.long_run_costs()
         self.opportunity_cost = self.opportunity_costs()
         self.adoption = self.adoption_probability()
@@ -111,7 +113,8 @@ class Market(World):
     def serve(self) -> None:
         """Load meets capacity: queues, rented capacity, outages, latency."""
         self.work = self.reckon_work()
-        self.capacity_used = np.array([self.capacity(p) for p in self.providers])
+        self.installed, _ = self.count_gpus()
+        self.capacity_used = self.roadmap.throughput @ self.installed
         self.service = serving.serve(
             self.work,
             self.capacity_used,
@@ -125,20 +128,23 @@ class Market(World):
         self._clear_rental_market()
         self.served = self.totals.mix_tokens * self.service.served
         self.latency, self.outage = self.service.latency, 1 - self.service.served
-        wanted, lost = self.by_offer(self.work), self.by_offer(self.work * self.outage)
+        wanted, lost = (self.by_provider(self.by_offer(work)) for work in (self.work, self.work * self.outage))
         for p in self.active_providers:
-            share = lost[p.offers].sum() / max(wanted[p.offers].sum(), 1e-300)
+            share = lost[p.index] / max(wanted[p.index], 1e-300)
             if share > _NOTABLE_OUTAGE:
                 self.events.append(Event("outage", p.name, "", float(share)))
 
     def settle(self) -> None:
         """Users pay; providers pay for energy, hosting, capacity, staff, interest and tax, and square their cash."""
-        quantity = self.by_offer(self.served)
         self.payments = self.totals.spend * self.service.served + self.totals.shortfall
         self.revenue = self.by_offer(self.payments)
-        wholesale = quantity * np.nan_to_num(self.wholesale_price)
+        wholesale = self.by_offer(self.served) * np.nan_to_num(self.wholesale_price)
+        hosting = self.installed.sum(axis=(1, 2)) * self.settings.hardware.hosting * self.clock.months
+        flows = (self.by_provider(self.revenue), self._energy_bills(), hosting, self.by_provider(wholesale))
+        left, _ = self.book_values(self.steps + 1)
+        running = np.stack([*flows, left], axis=1).tolist()
         for p in self.active_providers:
-            self._operate(p, float(self.revenue[p.offers].sum()), float(wholesale[p.offers].sum()))
+            self._operate(p, *running[p.index])
             months, books = self.clock.months, self.ledger.books[p.name]
             p.tax_losses = finance.pay_interest_and_tax(
                 self.ledger, p.name, p.settings.interest_rate, self.tax_rate, p.tax_losses, months
@@ -174,8 +180,7 @@ class Market(World):
         self.technology.advance(settings, self.streams, self.steps, years)
         own = self.revenue * np.isnan(self.catalogue.wholesale)  # who buys tokens has no technology to copy
         own = own * np.array([p.active for p in self.providers])[self.owner]
-        brands = [np.flatnonzero(self.catalogue.provider == p.index) for p in self.providers]
-        sales = np.array([float(ordered_sum(own[offers])) for offers in brands])
+        sales = np.bincount(self.catalogue.provider, own, len(self.providers))  # of brands, whoever owns them
         shocks = np.array([innovation.private_shocks(self.streams, self.steps, p.name) for p in self.providers])
         levels = np.array([p.private_technology for p in self.providers])
         levels = innovation.advance_private(levels, shocks, sales, settings, years)
@@ -228,14 +233,11 @@ class Market(World):
         hardware, shock = self.settings.hardware, self.settings.shock
         supply = shock.gpu_supply / shock.lead_time if self.shocked else 1.0
         rental.build(self.rental, hardware, self.merchant_cost(), self.clock.years, supply)
-        lost = self.by_offer(self.work * (1 - self.service.served))
-        overflow, worth, idle, energy = np.zeros((4, len(self.providers)))
-        for p in self.active_providers:
-            overflow[p.index] = ordered_sum(lost[p.offers])
-            worth[p.index] = self.worth_of_work(p)
-            usable = float(self.capacity_used[p.index].sum()) * hardware.maximum_utilisation
-            idle[p.index] = max(0.0, usable - float(self.service.busy[p.index].sum()))
-            energy[p.index] = self.marginal_energy(p)
+        active = np.array([p.active for p in self.providers])
+        usable = self.capacity_used.sum(axis=1) * hardware.maximum_utilisation
+        overflow = active * self.by_provider(self.by_offer(self.work * (1 - self.service.served)))
+        idle = active * np.maximum(0.0, usable - self.service.busy.sum(axis=1))
+        worth, energy = active * self.worth_of_work(), active * self.marginal_energy(self.installed)
         outlays = np.array([p.training_outlay for p in self.providers]) * self.settings.technology.training_compute
         training = float(ordered_sum(outlays)) / self.rental.first_price / (HOURS_PER_MONTH * self.clock.months)
         cleared = rental.clear(self.rental, hardware, overflow, worth, idle, energy, training, self.years)
@@ -253,21 +255,25 @@ class Market(World):
         p.training_effort += spent
         p.months_in_training += self.clock.months
 
-    def _operate(self, p: Provider, revenue: float, wholesale: float) -> None:
-        """Revenue and the running costs of one provider, depreciation included."""
-        ledger, hardware, months = self.ledger, self.settings.hardware, self.clock.months
-        gpus = p.fleet.installed(*self.gpu_shape)  # (G, R)
-        hours = HOURS_PER_MONTH * months
-        idling = energy_per_hour(hardware, self.roadmap.power, 0.0)[:, None] * gpus
-        working = energy_of_work(hardware, self.roadmap)[:, None] * self.merit_order(p)
-        energy = float(((idling + working) @ self.network.electricity).sum()) * hours
+    def _energy_bills(self) -> Floats:
+        """(F,) USD that the electricity of the step costs: GPUs that are there idle or work."""
+        idling = energy_per_hour(self.settings.hardware, self.roadmap.power, 0.0)[:, None] * self.installed
+        working = self.work_energy[:, None] * self.merit_order(self.installed)
+        cost = ((idling + working) * self.network.electricity).sum(axis=(1, 2))
+        return np.asarray(cost * HOURS_PER_MONTH * self.clock.months)
+
+    def _operate(
+        self, p: Provider, revenue: float, energy: float, hosting: float, wholesale: float, left: float
+    ) -> None:
+        """Revenue and the running costs of one provider, depreciation to what is left of its fleet's cost included."""
+        ledger, months = self.ledger, self.clock.months
         ledger.pay("users", p.name, revenue, "revenue")
         ledger.pay(p.name, "utilities", energy, "energy")
         if self.rental is not None:
-            ledger.pay(p.name, "merchants", float(self.rented[p.index]) * self.rental.price * hours, "rental")
-            ledger.pay("merchants", p.name, float(self.let[p.index]) * self.rental.price * hours, "rental_income")
-        ledger.pay(p.name, "landlords", float(gpus.sum()) * hardware.hosting * months, "hosting")
+            price = self.rental.price * HOURS_PER_MONTH * months
+            ledger.pay(p.name, "merchants", float(self.rented[p.index]) * price, "rental")
+            ledger.pay("merchants", p.name, float(self.let[p.index]) * price, "rental_income")
+        ledger.pay(p.name, "landlords", hosting, "hosting")
         ledger.pay(p.name, "wholesalers", wholesale, "wholesale")
         ledger.pay(p.name, "staff", p.overhead * months, "overhead")
-        left = p.fleet.book_value(self.steps + 1, self.life)
         ledger.depreciate(p.name, ledger.books[p.name].balance["fleet"] - left)

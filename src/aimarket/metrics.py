@@ -10,7 +10,7 @@ from aimarket.identities import Identity, Stocks, audit
 from aimarket.indices import Indices, quality_premium
 from aimarket.kernels.concentration import concentration_ratio, herfindahl, shares
 from aimarket.kernels.sums import ordered_sum
-from aimarket.ledger import INCOME, NON_CASH, SERVING_COST
+from aimarket.ledger import INCOME, NON_CASH, SERVING_COST, Accounts
 from aimarket.population import Floats
 from aimarket.statements import statements
 from aimarket.surplus import consumer_surplus, divide_surplus
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
+Sums = dict[str, Floats]
 
 _SERVING_CASH = tuple(account for account in SERVING_COST if account not in NON_CASH)
 _MARKET_ACCOUNTS = (  # of the statements, summed over providers
     *("training", "gross_profit", "net_income", "economic_profit"),
     *("capex", "subsidy", "borrowing", "equity_raised", "dividends"),
+)
+_SUMMED = (  # of the totals, by segment already
+    *("adopted", "reviews", "abandonments", "depth", "tenure", "switching_cost", "free", "routed", "contracted"),
+    *("task_elasticity", "thinking_elasticity"),
 )
 GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
 
@@ -34,15 +39,23 @@ class History:
     """What the next measurement is compared with."""
 
     stocks: Stocks
+    costs: Attribution
+    market_cost: MarketAttribution
     indices: Indices = field(default_factory=Indices)
-    costs: dict[str, Attribution] = field(default_factory=dict)
-    market_cost: MarketAttribution = field(default_factory=MarketAttribution)
+
+    @classmethod
+    def of(cls, market: "Market") -> "History":
+        """Before the first step."""
+        firms = len(market.providers)
+        return cls(Stocks.of(market, market.ledger.accounts()), Attribution(firms), MarketAttribution(firms))
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
     """Quotient, nan where there is nothing to divide by."""
-    top, bottom = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    return np.divide(top, bottom, out=np.full(bottom.shape, np.nan), where=bottom != 0)[()]
+    if isinstance(denominator, float):
+        return numerator / denominator if denominator != 0 else np.nan * numerator
+    some = denominator != 0
+    return np.where(some, numerator / np.where(some, denominator, 1.0), np.nan)[()]
 
 
 def measure(market: "Market", history: History) -> Tables:
@@ -50,17 +63,24 @@ def measure(market: "Market", history: History) -> Tables:
 
     raises : IdentityBreach
     """
-    before, history.stocks = history.stocks, audit(market, history.stocks)
-    accounts = statements(market, before)
-    attribute(market, history.costs, history.market_cost)
-    offers = _offers(market)
-    providers = _providers(market, history, accounts)
-    segments = _segments(market)
+    accounts = market.ledger.accounts()
+    before, history.stocks = history.stocks, audit(market, accounts, history.stocks)
+    stated = statements(market, accounts, before)
+    attribute(market, accounts, history.stocks.gpus, history.costs, history.market_cost)
+    by_segment, by_offer = _by_segment(market), _by_offer(market)
+    providers = _providers(market, history, accounts, stated, by_offer)
+    segments = {"segment": list(market.segments.names), **_demand(by_segment, market.clock.months)}
+    surplus = consumer_surplus(market)
+    adopted = float(ordered_sum(by_segment["adopted"]))
+    market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
+    if np.isnan(market.first_surplus_per_user):
+        market.first_surplus_per_user = market.surplus_per_user
     return {
-        "market": _market(market, history, before, segments, providers, accounts),
+        "market": _market(market, history, by_segment, by_offer, stated | providers, surplus)
+        | divide_surplus(market, accounts, before, surplus),
         "providers": providers,
-        "statements": accounts,
-        "offers": offers,
+        "statements": stated,
+        "offers": _offers(market, by_offer, history.stocks.gpus),
         "segments": segments,
         "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
         "events": _columns(
@@ -76,68 +96,86 @@ def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
     return {name: [row[i] for row in table] for i, name in enumerate(names)}
 
 
-def _user_base(market: "Market", pick: Any) -> dict[str, Any]:
-    """Users by state; `pick` turns a column by segment into what the table wants: itself, or its sum."""
-    totals, months = market.totals, market.clock.months
+def _by_segment(market: "Market") -> Sums:
+    """Sums over users, (S,) each; flows are of the step."""
+    totals, served = market.totals, market.service.served
+    cubes = {
+        "attached": totals.users,
+        "tasks": totals.tasks,
+        "tasks_served": totals.tasks * served,
+        "tokens": totals.tokens,
+        "tokens_served": totals.tokens * served,
+        "wanted": totals.wanted,
+        "declined": totals.declined,
+        "payments": market.payments,
+        "shortfall": totals.shortfall,
+    }
+    stacked = np.stack(list(cubes.values()))
+    sums = dict(zip(cubes, ordered_sum(stacked.reshape(*stacked.shape[:2], -1)), strict=True))
     potential = np.where(market.segments.sample > 0, market.segments.population, 0.0)
-    attached = pick(ordered_sum(ordered_sum(totals.users)))
-    adopted = pick(totals.adopted)
-    switches = pick(ordered_sum(totals.leavers))
+    sums |= {"potential": potential, "attached_before": ordered_sum(totals.attached_before)}
+    return sums | {"leavers": ordered_sum(totals.leavers)} | {name: getattr(totals, name) for name in _SUMMED}
+
+
+def _demand(sums: Any, months: float) -> dict[str, Any]:
+    """Users by state, and their tasks, tokens and spend; tokens as users count them, so that mixes do not matter.
+
+    sums : see `_by_segment`, or the same over all segments
+    """
+    adopted, attached, asked = sums["adopted"], sums["attached"], sums["tokens"]
+    spend, switches = sums["payments"] / months, sums["leavers"]
     return {
-        "potential_users": pick(potential),
+        "potential_users": sums["potential"],
         "adopted_users": adopted,
         "attached_users": attached,
         "outside_share": ratio(adopted - attached, adopted),
-        "reviews": pick(totals.reviews) / months,
+        "reviews": sums["reviews"] / months,
         "switches": switches / months,
-        "churn": ratio(switches, pick(ordered_sum(totals.attached_before))) / months,
-        "depth": ratio(pick(totals.depth), attached),
-        "tenure": ratio(pick(totals.tenure), attached),
-        "switching_cost": ratio(pick(totals.switching_cost), attached),
-        "abandonments": pick(totals.abandonments) / months,
-        "free_share": ratio(pick(totals.free), attached),
-        "multihoming_share": ratio(pick(totals.routed), attached),
-        "contract_share": ratio(pick(totals.contracted), attached),
-    }
-
-
-def _use(market: "Market", pick: Any) -> dict[str, Any]:
-    """Tasks, tokens and spend; tokens as users count them, so that mixes do not matter."""
-    totals, months = market.totals, market.clock.months
-    by_segment = lambda cube: pick(ordered_sum(ordered_sum(cube))) / months  # noqa: E731
-    tasks, tokens = by_segment(totals.tasks), by_segment(totals.tokens)
-    asked = pick(ordered_sum(ordered_sum(totals.tokens)))
-    spend, done = by_segment(market.payments), by_segment(totals.tasks * market.service.served)
-    return {
-        "tasks": tasks,
-        "tokens_wanted": by_segment(totals.wanted),
-        "tokens_declined": by_segment(totals.declined),
-        "tokens_served": by_segment(totals.tokens * market.service.served),
-        "tokens_per_task": ratio(tokens, tasks),
-        "task_elasticity": ratio(pick(totals.task_elasticity), asked),
-        "thinking_elasticity": ratio(pick(totals.thinking_elasticity), asked),
+        "churn": ratio(switches, sums["attached_before"]) / months,
+        "depth": ratio(sums["depth"], attached),
+        "tenure": ratio(sums["tenure"], attached),
+        "switching_cost": ratio(sums["switching_cost"], attached),
+        "abandonments": sums["abandonments"] / months,
+        "free_share": ratio(sums["free"], attached),
+        "multihoming_share": ratio(sums["routed"], attached),
+        "contract_share": ratio(sums["contracted"], attached),
+        "tasks": sums["tasks"] / months,
+        "tokens_wanted": sums["wanted"] / months,
+        "tokens_declined": sums["declined"] / months,
+        "tokens_served": sums["tokens_served"] / months,
+        "tokens_per_task": ratio(asked, sums["tasks"]),
+        "task_elasticity": ratio(sums["task_elasticity"], asked),
+        "thinking_elasticity": ratio(sums["thinking_elasticity"], asked),
         "spend": spend,
-        "committed_spend": by_segment(totals.shortfall),
-        "cost_per_task": ratio(spend, done),
+        "committed_spend": sums["shortfall"] / months,
+        "cost_per_task": ratio(spend, sums["tasks_served"] / months),
     }
 
 
-def _segments(market: "Market") -> dict[str, Any]:
-    return {
-        "segment": list(market.segments.names),
-        **_user_base(market, lambda column: column),
-        **_use(market, lambda column: column),
+def _by_offer(market: "Market") -> Sums:
+    """Sums over segments and regions, (J,) each; flows are of the step."""
+    totals, service = market.totals, market.service
+    served = totals.tokens * service.served
+    cubes = {
+        "users": totals.users,
+        "latency": totals.users * service.latency,
+        "first_token": totals.users * service.first_token,
+        "tokens": totals.tokens,
+        "thinking": totals.thinking,
+        "wanted": totals.wanted,
+        "served": served,
+        "waited": served * service.wait[:, :, market.owner],
+        "mix_served": market.served,
     }
+    stacked = np.stack(list(cubes.values()))
+    return dict(zip(cubes, ordered_sum(stacked.reshape(len(cubes), -1, stacked.shape[-1]), 1), strict=True))
 
 
-def _offers(market: "Market") -> dict[str, Any]:
+def _offers(market: "Market", sums: Sums, gpus: Floats) -> dict[str, Any]:
     catalogue, totals, months = market.catalogue, market.totals, market.clock.months
     price, cost = market.price, market.marginal_cost
-    users = market.by_offer(totals.users)
+    users = sums["users"]
     relative = catalogue.prices / catalogue.list_price[:, None] * price[:, None]
-    mean_latency = ratio(market.by_offer(totals.users * market.service.latency), users)
-    first_token = ratio(market.by_offer(totals.users * market.service.first_token), users)
-    served = market.by_offer(totals.tokens * market.service.served)
     owners = [market.providers[f] for f in market.owner]
     return {
         "provider": [catalogue.providers[f] for f in catalogue.provider],
@@ -152,41 +190,33 @@ def _offers(market: "Market") -> dict[str, Any]:
         "newcomer_price": market.newcomer_price,
         "marginal_cost": cost,
         "opportunity_cost": market.opportunity_cost,
-        "short_run_cost": market.short_run_costs(),
+        "short_run_cost": market.short_run_costs(gpus),
         "lerner": 1 - cost / price,
         "markup": ratio(price - cost, cost),
         "quality": market.quality,
         "users": users,
         "user_share": ratio(users, float(ordered_sum(totals.adopted))),
-        "share": shares(served),
-        "tokens_wanted": market.by_offer(totals.wanted) / months,
-        "tokens_served": served / months,
+        "share": shares(sums["served"]),
+        "tokens_wanted": sums["wanted"] / months,
+        "tokens_served": sums["served"] / months,
         "revenue": market.revenue / months,
-        "latency": mean_latency,
-        "time_to_first_token": first_token,
+        "latency": ratio(sums["latency"], users),
+        "time_to_first_token": ratio(sums["first_token"], users),
     }
 
 
-def _by_provider(market: "Market", values: Floats) -> Floats:
-    """(J,) summed to (F,)."""
-    return np.array([float(ordered_sum(values[p.offers])) for p in market.providers])
-
-
-def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> dict[str, Any]:
+def _providers(
+    market: "Market", history: History, books: Accounts, stated: dict[str, Any], sums: Sums
+) -> dict[str, Any]:
     totals, service, months = market.totals, market.service, market.clock.months
     firms = market.providers
-    books = [market.ledger.books[p.name] for p in firms]
-    users = _by_provider(market, market.by_offer(totals.users))
-    wanted = _by_provider(market, market.by_offer(totals.wanted))
-    asked = _by_provider(market, market.by_offer(totals.tokens))
-    served = _by_provider(market, market.by_offer(totals.tokens * service.served))
-    cost = _by_provider(market, market.by_offer(market.served) * market.marginal_cost)
-    revenue = np.array([b.moved("revenue") for b in books])
-    booked = np.array([b.spent(*SERVING_COST) for b in books])
+    users, wanted, asked, served, queued = (
+        market.by_provider(sums[name]) for name in ("users", "wanted", "tokens", "served", "waited")
+    )
+    cost = market.by_provider(sums["mix_served"] * market.marginal_cost)
+    revenue, booked = books.moved("revenue"), books.spent(*SERVING_COST)
     busy, capacity = service.busy.sum(axis=1), market.capacity_used.sum(axis=1)
     before, left = ordered_sum(totals.attached_before, 0), ordered_sum(totals.leavers, 0)
-    queued = _by_provider(market, market.by_offer(totals.tokens * service.served * service.wait[:, :, market.owner]))
-    attribution = np.array([history.costs[p.name].total for p in firms]).reshape(len(firms), -1)
     return {
         "provider": [p.name for p in firms],
         "archetype": [p.settings.archetype for p in firms],
@@ -214,54 +244,42 @@ def _providers(market: "Market", history: History, accounts: dict[str, Any]) -> 
         "rented": market.rented,
         "let": market.let,
         "wait": ratio(queued, served),
-        "training_gpu_hours": np.array([market.training_compute(p) for p in firms]) / months,
+        "training_gpu_hours": market.training_compute() / months,
         "inference_gpu_hours": (busy + market.rented) * HOURS_PER_MONTH,
-        "inference_cash": (revenue - np.array([b.spent(*_SERVING_CASH) for b in books])) / months,
+        "inference_cash": (revenue - books.spent(*_SERVING_CASH)) / months,
         "retention": (1 - ratio(left, before)) ** (1 / months),
         "continuation_value": [p.memory["pricing"].get("continuation_value", 0.0) for p in firms],
-        **{name: accounts[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
-        **dict(zip(COLUMNS, attribution.T, strict=True)),
+        **{name: stated[name] for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity")},
+        **dict(zip(COLUMNS, history.costs.total.T, strict=True)),
     }
 
 
 def _market(
-    market: "Market",
-    history: History,
-    before: Stocks,
-    segments: dict[str, Any],
-    providers: dict[str, Any],
-    accounts: dict[str, Any],
+    market: "Market", history: History, by_segment: Sums, by_offer: Sums, rows: dict[str, Any], surplus: float
 ) -> dict[str, Any]:
-    totals, service, months = market.totals, market.service, market.clock.months
-    total = lambda name: float(ordered_sum(np.asarray((accounts | providers)[name], float)))  # noqa: E731
-    use = _use(market, lambda column: float(ordered_sum(column)))
-    spend, served, wanted = use["spend"], use["tokens_served"], use["tokens_wanted"]
-    quantity = market.by_offer(market.served) / months
+    service, months = market.service, market.clock.months
+    numbers = {name: column for name, column in rows.items() if isinstance(column, np.ndarray)}
+    total = dict(zip(numbers, ordered_sum(np.array(list(numbers.values()))).tolist(), strict=True))
+    demand = _demand({name: float(ordered_sum(column)) for name, column in by_segment.items()}, months)
+    spend, served, wanted = demand["spend"], demand["tokens_served"], demand["tokens_wanted"]
+    quantity = by_offer["mix_served"] / months
     cost = float(ordered_sum(quantity * market.marginal_cost))
-    share = np.asarray(providers["share"])
+    share = np.asarray(rows["share"])
     quality = float(ratio(ordered_sum(quantity * market.quality), ordered_sum(quantity)))
     history.indices.advance(market, quantity * market.price)
-    unserved = wanted - use["tokens_declined"] - served
-    surplus = consumer_surplus(market)
-    adopted = float(ordered_sum(totals.adopted))
-    market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
-    if np.isnan(market.first_surplus_per_user):
-        market.first_surplus_per_user = market.surplus_per_user
-    Identity("spend of segments = revenue of providers", float(np.sum(segments["spend"])), total("revenue")).check(
-        market.steps
-    )
+    unserved = wanted - demand["tokens_declined"] - served
+    Identity("spend of segments = revenue of providers", spend, total["revenue"]).check(market.steps)
     hhi, on_sale = herfindahl(share), market.panel_menu.on_sale
     busy, capacity = (float(ordered_sum(ordered_sum(gpus, 0))) for gpus in (service.busy, market.capacity_used))
     return {
-        **_user_base(market, lambda column: float(ordered_sum(column))),
-        **use,
+        **demand,
         "tokens_unserved": unserved,
-        "thinking_share": ratio(*(ordered_sum(market.by_offer(cube)) for cube in (totals.thinking, totals.tokens))),
+        "thinking_share": ratio(ordered_sum(by_offer["thinking"]), ordered_sum(by_offer["tokens"])),
         "price": ratio(spend, served),
         "price_index": float(np.exp(history.indices.posted)),
         "quality_adjusted_index": float(np.exp(history.indices.adjusted)),
         "quality_adjusted_price": ratio(spend, served) * np.exp(-quality * quality_premium(market)),
-        "unit_cost": ratio(sum(total(name) for name in SERVING_COST), served),
+        "unit_cost": ratio(sum(total[name] for name in SERVING_COST), served),
         "marginal_cost": ratio(cost, served),
         "lerner": ratio(spend - cost, spend),
         "markup": ratio(spend - cost, cost),
@@ -272,24 +290,23 @@ def _market(
         "active_providers": float(len(market.active_providers)),
         "frontier_quality": float(market.quality[on_sale].max()) if on_sale.any() else np.nan,
         "mean_quality": quality,
-        "gpus": total("gpus"),
-        "gpus_on_order": total("gpus_on_order"),
+        "gpus": total["gpus"],
+        "gpus_on_order": total["gpus_on_order"],
         "gpu_supply": market.gpu_supply / months if np.isfinite(market.gpu_supply) else np.nan,
-        "gpus_wanted": total("gpus_wanted"),
-        "gpus_rationed": ratio(total("gpus_unmet"), total("gpus_wanted")),
-        "gpus_scrapped": total("gpus_scrapped"),
+        "gpus_wanted": total["gpus_wanted"],
+        "gpus_rationed": ratio(total["gpus_unmet"], total["gpus_wanted"]),
+        "gpus_scrapped": total["gpus_scrapped"],
         "utilisation": ratio(busy, capacity),
         "rental_price": np.nan if market.rental is None else market.rental.price,
         "scarcity": market.scarcity,
-        "rented": total("rented"),
-        "let": total("let"),
-        "training_gpu_hours": total("training_gpu_hours"),
-        "inference_gpu_hours": total("inference_gpu_hours"),
-        "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(providers["wait"])) * providers["tokens_served"]), served),
+        "rented": total["rented"],
+        "let": total["let"],
+        "training_gpu_hours": total["training_gpu_hours"],
+        "inference_gpu_hours": total["inference_gpu_hours"],
+        "wait": ratio(ordered_sum(np.nan_to_num(np.asarray(rows["wait"])) * rows["tokens_served"]), served),
         "unserved_share": ratio(unserved, wanted),
         "consumer_surplus": surplus,
-        "producer_surplus": sum(map(total, INCOME)) - sum(map(total, _SERVING_CASH)),
-        **{name: total(name) for name in _MARKET_ACCOUNTS},
+        "producer_surplus": sum(total[name] for name in INCOME) - sum(total[name] for name in _SERVING_CASH),
+        **{name: total[name] for name in _MARKET_ACCOUNTS},
         **dict(zip(MARKET_COLUMNS, history.market_cost.total, strict=True)),
-        **divide_surplus(market, before, surplus),
     }

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import finance
-from aimarket.build import by_name, retire_and_deliver
+from aimarket.build import retire_and_deliver
 from aimarket.kernels.purchase import affordable_quantity, order_cost, volume_effect
 from aimarket.kernels.rationing import share_out
 from aimarket.kernels.sums import ordered_sum
@@ -64,8 +64,10 @@ def _room_left(market: "World", p: Provider) -> Floats:
 
 def _sites(market: "World", p: Provider) -> Floats:
     """(R,) shares in which new GPUs go to a provider's sites; zeros if none of them may get any."""
-    sites = by_name(p.settings.fleet.regions, market.network.names, market.network.weights, p.name)
-    sites = np.where(market.barred_regions, 0.0, sites)
+    sites, barred = market.site_shares[p.index], market.barred_regions
+    if not barred.any():
+        return sites
+    sites = np.where(barred, 0.0, sites)
     return np.divide(sites, sites.sum(), out=np.zeros_like(sites), where=sites.sum() > 0)
 
 
@@ -73,8 +75,9 @@ def deliver(market: "World", p: Provider) -> float:
     """GPUs at the end of their life go, orders that are due arrive, sites built for them open; GPUs delivered."""
     fleet = p.fleet
     opening = fleet.new_site & (fleet.arrival <= market.steps)
-    p.room = p.room + _with_headroom(market, _drawn(market, p, opening))
-    fleet.new_site &= ~opening
+    if opening.any():
+        p.room = p.room + _with_headroom(market, _drawn(market, p, opening))
+        fleet.new_site[opening] = False
     retired, delivered, cost = retire_and_deliver(fleet, market.steps, market.life, market.gpu_shape)
     market.gpus_retired[p.index], market.gpus_delivered[p.index] = retired, delivered
     market.ledger.transfer(p.name, "orders", "fleet", cost)
@@ -83,8 +86,10 @@ def deliver(market: "World", p: Provider) -> float:
 
 def redirect_orders(market: "World", p: Provider) -> None:
     """What is on order for a region under an export limit goes to the provider's other sites, or is paid back."""
-    fleet = p.fleet
-    stopped = ~fleet.delivered & market.barred_regions[fleet.region]
+    fleet, barred = p.fleet, market.barred_regions
+    if not barred.any():
+        return
+    stopped = ~fleet.delivered & barred[fleet.region]
     if not stopped.any():
         return
     before = fleet.installed(*market.gpu_shape, delivered=False)
@@ -119,7 +124,7 @@ def order_gpus(market: "World", views: Mapping[Provider, "View"]) -> None:
         rule: CapacityRule = p.settings.capacity
         wanted = rule.order(view, p.memory["capacity"], market.streams)
         missing[p.index] = wanted * view.gpu_throughput if _sites(market, p).any() else 0.0
-    costs = {p: market.gpu_hour_costs(p) for p in views if missing[p.index] > 0}
+    costs = {p: market.gpu_hour_costs[p.index] for p in views if missing[p.index] > 0}
     on_sale = market.roadmap.on_sale(market.months_so_far)
     terms = market.settings.hardware.rental
     if market.rental is not None and terms is not None and terms.lease_or_buy:

@@ -79,8 +79,19 @@ def gpu_hour_cost(
 ) -> Floats:
     """Long-run cost of an hour of one busy reference GPU on each generation, bought new: (G,) USD/hour.
 
-    Rental of capital, hosting and energy, spread over the planned utilisation. What a GPU earns is expected to fall
-    with obsolescence, so its rental when new is that of an annuity discounted by both.
+    Capital, hosting and energy, see `capital_cost` and `running_cost`.
+
+    electricity     : float, USD/kWh
+    cost_of_capital : float, 1/year; None: the discount rate common to all
+    """
+    return capital_cost(hardware, generations, cost_of_capital) + running_cost(hardware, generations, electricity)
+
+
+def capital_cost(hardware: config.Hardware, generations: Roadmap, cost_of_capital: float | None = None) -> Floats:
+    """Rental of the capital in an hour of one busy reference GPU, (G,) USD/hour, spread over the planned utilisation.
+
+    What a GPU earns is expected to fall with obsolescence, so its rental when new is that of an annuity discounted by
+    both.
 
     cost_of_capital : float, 1/year; None: the discount rate common to all
     """
@@ -88,9 +99,17 @@ def gpu_hour_cost(
     rate = hardware.discount_rate if cost_of_capital is None else cost_of_capital
     discount = (1 + rate) * np.exp(hardware.obsolescence) - 1
     rental = generations.price * capital_recovery(discount, years) / MONTHS_PER_YEAR
+    return np.asarray(rental / HOURS_PER_MONTH / (generations.throughput * hardware.planned_utilisation))
+
+
+def running_cost(hardware: config.Hardware, generations: Roadmap, electricity: float) -> Floats:
+    """Hosting and energy in an hour of one busy reference GPU, (G,) USD/hour, spread over the planned utilisation.
+
+    electricity : float, USD/kWh
+    """
     busy = hardware.planned_utilisation
     energy = energy_per_hour(hardware, generations.power, busy) * electricity
-    return ((rental + hardware.hosting) / HOURS_PER_MONTH + energy) / (generations.throughput * busy)
+    return np.asarray((hardware.hosting / HOURS_PER_MONTH + energy) / (generations.throughput * busy))
 
 
 def energy_of_work(hardware: config.Hardware, generations: Roadmap) -> Floats:
@@ -104,22 +123,41 @@ def energy_per_hour(hardware: config.Hardware, power: Floats, utilisation: Float
     return power * hardware.power_usage_effectiveness * (utilisation + (1 - utilisation) * hardware.idle_power)
 
 
+COHORT = np.dtype(
+    [
+        ("generation", np.int64),
+        ("region", np.int64),
+        ("gpus", np.float64),
+        ("arrival", np.int64),  # step of delivery, negative for cohorts older than the run
+        ("unit_cost", np.float64),  # USD/GPU
+        ("delivered", np.bool_),  # else on order
+        ("new_site", np.bool_),  # on order for a site that is being built
+    ],
+    align=True,
+)
+
+
+def _column(name: str) -> Any:
+    """A column of a fleet's cohorts, (N,): a view, so that what is written into it stays."""
+    return property(lambda fleet: fleet.rows[name])
+
+
 class Fleet:
     """GPUs by cohort: what was bought together, for one region. A cohort on order has not arrived yet.
 
-    (N,) each; `arrival` is the step of delivery, negative for cohorts older than the run.
+    rows : (N,) of COHORT
     """
 
-    COLUMNS = ("generation", "region", "gpus", "arrival", "unit_cost", "delivered", "new_site")
+    generation: Integers = _column("generation")
+    region: Integers = _column("region")
+    gpus: Floats = _column("gpus")
+    arrival: Integers = _column("arrival")
+    unit_cost: Floats = _column("unit_cost")
+    delivered: NDArray[np.bool_] = _column("delivered")
+    new_site: NDArray[np.bool_] = _column("new_site")
 
-    def __init__(self) -> None:
-        self.generation = np.zeros(0, dtype=np.int64)
-        self.region = np.zeros(0, dtype=np.int64)
-        self.gpus = np.zeros(0)
-        self.arrival = np.zeros(0, dtype=np.int64)
-        self.unit_cost = np.zeros(0)  # USD/GPU
-        self.delivered = np.zeros(0, dtype=bool)
-        self.new_site = np.zeros(0, dtype=bool)  # on order for a site that is being built
+    def __init__(self, rows: NDArray[np.void] | None = None) -> None:
+        self.rows = np.zeros(0, COHORT) if rows is None else rows
 
     def add(
         self,
@@ -131,44 +169,45 @@ class Fleet:
         new_site: bool = False,
     ) -> None:
         """Add a cohort in each region that gets any; regions : (R,) GPUs."""
-        where = np.flatnonzero(regions > 0)
-        count = len(where)
-        self.generation = np.append(self.generation, np.full(count, generation))
-        self.region = np.append(self.region, where)
-        self.gpus = np.append(self.gpus, regions[where])
-        self.arrival = np.append(self.arrival, np.full(count, arrival))
-        self.unit_cost = np.append(self.unit_cost, np.full(count, unit_cost))
-        self.delivered = np.append(self.delivered, np.full(count, delivered))
-        self.new_site = np.append(self.new_site, np.full(count, new_site))
+        new = [
+            (generation, region, gpus, arrival, unit_cost, delivered, new_site)
+            for region, gpus in enumerate(regions.tolist())
+            if gpus > 0
+        ]
+        self.rows = np.concatenate([self.rows, np.array(new, COHORT)], dtype=COHORT)
 
     def keep(self, which: NDArray[np.bool_]) -> None:
         """Forget the other cohorts."""
-        for name in self.COLUMNS:
-            setattr(self, name, getattr(self, name)[which])
+        self.rows = self.rows[which]
 
     def hand_over(self, share: float, to: "Fleet") -> None:
         """Hand a share of every cohort over, orders included."""
         to.take_over(self, share * self.gpus, self.unit_cost)
-        self.gpus = self.gpus * (1 - share)
+        self.gpus[:] *= 1 - share
         self.keep(self.gpus > 0)
 
     def take_over(self, other: "Fleet", gpus: Floats, unit_cost: Floats) -> None:
         """Add some GPUs of each cohort of another fleet, (N,), at another cost; they keep their age and place."""
-        some = gpus > 0
-        for name, column in {name: getattr(other, name) for name in self.COLUMNS}.items():
-            column = {"gpus": gpus, "unit_cost": unit_cost}.get(name, column)
-            setattr(self, name, np.append(getattr(self, name), column[some]))
+        taken = other.rows.copy()
+        taken["gpus"], taken["unit_cost"] = gpus, unit_cost
+        self.rows = np.concatenate([self.rows, taken[gpus > 0]], dtype=COHORT)
 
     def installed(self, generations: int, regions: int, delivered: bool = True) -> Floats:
         """GPUs installed, or on order, (G, R)."""
-        rows = self.delivered if delivered else ~self.delivered
-        index = self.generation[rows] * regions + self.region[rows]
-        return np.bincount(index, self.gpus[rows], minlength=generations * regions).reshape(generations, regions)
+        return self.count(self.delivered == delivered, generations, regions)
+
+    def count(self, which: NDArray[np.bool_], generations: int, regions: int) -> Floats:
+        """GPUs of some cohorts, (G, R)."""
+        if not which.any():
+            return np.zeros((generations, regions))
+        rows = self.rows[which]
+        index = rows["generation"] * regions + rows["region"]
+        return np.bincount(index, rows["gpus"], minlength=generations * regions).reshape(generations, regions)
 
     def remaining(self, step: int, life: int) -> Floats:
         """Share of each cohort's cost not yet depreciated when `step` starts, straight-line over `life` steps; (N,)."""
         age = np.where(self.delivered, step - self.arrival, 0)
-        return np.clip(1 - age / life, 0.0, 1.0)
+        return np.minimum(np.maximum(1 - age / life, 0.0), 1.0)
 
     def book_value(self, step: int, life: int) -> float:
         """Cost less accumulated depreciation of what is installed, USD."""

@@ -32,11 +32,11 @@ MANIFEST_KEYS = ("settings", "overrides", "seed", "replications", "versions", "s
 
 
 class RunWriter:
-    """Writes one run into a study folder, one row group a replication, and publishes all of it or nothing.
+    """Writes one run into a study folder, one row group a part of a replication, and publishes all of it or nothing.
 
         with RunWriter(folder, run_id, configuration) as writer:
-            for recording in replications:          # ascending
-                writer.write_replication(recording)
+            for recording in parts:                 # ascending, see `Recorder.take`
+                writer.write_part(recording)
             writer.complete(manifest)
 
     Leaving the block without `complete`, by an exception or not, publishes nothing. `fail` may be called inside
@@ -49,7 +49,7 @@ class RunWriter:
         self._stack = ExitStack()
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = dict.fromkeys(TABLES, 0)
-        self._written: list[int] = []
+        self._written: list[tuple[int, int]] = []  # replication and part
         self._published = False
 
     def __enter__(self) -> Self:
@@ -64,14 +64,14 @@ class RunWriter:
         self._stack.close()
         self._writers = {}
 
-    def write_replication(self, recording: Recording) -> None:
-        """Append the recording of one replication, in ascending order: bytes do not depend on which finished first."""
+    def write_part(self, recording: Recording) -> None:
+        """Append one part of one replication, in ascending order: bytes do not depend on which was finished first."""
         self._check_open()
         if recording.run_id != self.run_id:
             raise RecordError(f"recording of run {recording.run_id} given to the writer of run {self.run_id}")
-        found = recording.replications()
+        found = recording.parts()
         if len(found) != 1 or (self._written and found[0] <= self._written[-1]):
-            raise RecordError(f"one replication after {self._written[-1:]} expected, got {found}")
+            raise RecordError(f"one (replication, part) after {self._written[-1:]} expected, got {found}")
         for table, writer in self._writers.items():
             rows = recording.tables[table]
             if rows.num_rows:
@@ -83,9 +83,10 @@ class RunWriter:
         """Publish the tables and then the manifest (MANIFEST_KEYS); returns the path of the manifest."""
         self._check_open()
         missing = [key for key in MANIFEST_KEYS if key not in manifest]
-        if missing or manifest["replications"] != len(self._written):
+        written = len({replication for replication, _ in self._written})
+        if missing or manifest["replications"] != written:
             what = f"lacks {missing}" if missing else f"says {manifest['replications']} replications"
-            raise RecordError(f"run {self.run_id}: the manifest {what}; {len(self._written)} replications were written")
+            raise RecordError(f"run {self.run_id}: the manifest {what}; {written} replications were written")
         files = {}
         for table, writer in self._writers.items():
             writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
@@ -137,12 +138,12 @@ class RunWriter:
 def write(
     recordings: Recording | Iterable[Recording], folder: Path, manifest: Mapping[str, Any], configuration: str
 ) -> Path:
-    """Write a whole run, from one recording or a stream of one a replication; the bytes are the same either way."""
+    """Write a whole run, from one recording or a stream of its parts; the bytes are the same either way."""
     if isinstance(recordings, Recording):
-        recordings = [recordings.only(replication) for replication in recordings.replications()]
+        recordings = [recordings.only(*part) for part in recordings.parts()]
     with RunWriter(folder, str(manifest["run_id"]), configuration) as writer:
         for recording in recordings:
-            writer.write_replication(recording)
+            writer.write_part(recording)
         return writer.complete(manifest)
 
 

@@ -1,4 +1,7 @@
-"""Rows in memory: the recorder checks what the market measures against the schema and turns it into Arrow tables."""
+"""Rows in memory: the recorder checks what the market measures against the schema and turns it into Arrow tables.
+
+It hands them over in parts of at most `STEPS_IN_PART` steps, so that memory does not grow with the horizon.
+"""
 
 import re
 from abc import ABC, abstractmethod
@@ -18,9 +21,15 @@ if TYPE_CHECKING:
     import pandas as pd  # half a second, for those who want frames
 
 KEYS = ("run_id", "replication", "step", "year")
+STEPS_IN_PART = 600  # fifty years of months; a part is a row group on disk, which is slow to read if small
 
 _DTYPES: dict[str, Any] = {"int32": np.int32, "float64": np.float64, "bool": np.bool_, "string": np.object_}
 _ACCEPTED = {"int32": "iu", "float64": "iuf", "bool": "b", "string": "O"}  # numpy dtype kinds that lose nothing
+
+
+def part_of(step: int) -> int:
+    """The part, counted from 0, that a step is recorded in; steps count from 1."""
+    return (step - 1) // STEPS_IN_PART
 
 
 def checked_run_id(run_id: str) -> str:
@@ -74,13 +83,17 @@ class Recording(Frames):
             raise RecordError(f"recordings of one run expected, got run ids {sorted(ids)}")
         return cls(ids.pop(), {name: pa.concat_tables([part.tables[name] for part in parts]) for name in TABLES})
 
-    def replications(self) -> list[int]:
-        """The replications that hold rows, in ascending order."""
-        return sorted({r for table in self.tables.values() for r in table["replication"].unique().to_pylist()})
+    def parts(self) -> list[tuple[int, int]]:
+        """The replications, and the parts of them, that hold rows; in ascending order. See `part_of`."""
+        keys = ["replication", "step"]
+        found = [table.group_by(keys).aggregate([]).select(keys).to_pylist() for table in self.tables.values()]
+        return sorted({(row["replication"], part_of(row["step"])) for rows in found for row in rows})
 
-    def only(self, replication: int) -> "Recording":
-        """The rows of one replication."""
-        wanted = pc.field("replication") == replication
+    def only(self, replication: int, part: int) -> "Recording":
+        """The rows of one part of one replication."""
+        step = pc.field("step")
+        wanted = (step > part * STEPS_IN_PART) & (step <= (part + 1) * STEPS_IN_PART)
+        wanted &= pc.field("replication") == replication
         return Recording(self.run_id, {name: table.filter(wanted) for name, table in self.tables.items()})
 
     def frame(self, table: str) -> "pd.DataFrame":
@@ -108,9 +121,12 @@ class Recorder:
             raise RecordError(f"{table}: replication {replication}, step {step}, year {year} out of range")
         self._blocks[table].append(_block(table, (replication, step, year), columns))
 
-    def recording(self) -> Recording:
-        """Everything added so far."""
-        return Recording(self.run_id, {table: _arrow(table, self.run_id, b) for table, b in self._blocks.items()})
+    def take(self) -> Recording:
+        """Everything added since it was last taken; the recorder keeps none of it."""
+        taken = {table: _arrow(table, self.run_id, blocks) for table, blocks in self._blocks.items()}
+        for blocks in self._blocks.values():
+            blocks.clear()
+        return Recording(self.run_id, taken)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ a sweep share their shocks.
 """
 
 import hashlib
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 _WORDS_PER_COUNT = 4  # a Philox count yields four 64-bit words, one draw each
+_EMPTY = np.zeros(_WORDS_PER_COUNT, dtype=np.uint64)
 _SMALLEST = 2.0**-54  # keeps logarithms and normal quantiles finite
 
 
@@ -37,8 +39,7 @@ class Draws:
         """Uniform on (0, 1)."""
         skip = start % _WORDS_PER_COUNT
         counter = np.array([start // _WORDS_PER_COUNT, 0, self._step, 0], dtype=np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=self._key, counter=counter))
-        return np.maximum(generator.random(stop - start + skip)[skip:], _SMALLEST)
+        return np.maximum(_generator(self._key, counter).random(stop - start + skip)[skip:], _SMALLEST)
 
     def normal(self, start: int, stop: int) -> Floats:
         """Standard normal, by inversion so that one agent uses one word."""
@@ -51,6 +52,25 @@ class Draws:
     def one_normal(self) -> float:
         """One standard normal for a stream with a single owner."""
         return float(self.normal(0, 1)[0])
+
+
+_of_thread = threading.local()
+
+
+def _generator(key: NDArray[np.uint64], counter: NDArray[np.uint64]) -> np.random.Generator:
+    """The thread's generator, set to a key and a counter: a new one would first ask the system for entropy in vain."""
+    generator: np.random.Generator | None = getattr(_of_thread, "generator", None)
+    if generator is None:
+        generator = _of_thread.generator = np.random.Generator(np.random.Philox(key=0))
+    generator.bit_generator.state = {
+        "bit_generator": "Philox",
+        "state": {"counter": counter, "key": key},
+        "buffer": _EMPTY,
+        "buffer_pos": _WORDS_PER_COUNT,
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return generator
 
 
 def gumbel(uniform: Floats) -> Floats:

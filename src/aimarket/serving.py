@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
-from aimarket.kernels.balancing import balance_load, slowdown
-from aimarket.kernels.queueing import mean_wait
-from aimarket.kernels.rationing import Placement, place_load
+from aimarket.kernels.queueing import mean_wait, slowdown
+from aimarket.kernels.rationing import place_load
 from aimarket.kernels.sums import ordered_sum
 from aimarket.units import EARTH_RADIUS_KM, HOURS_PER_DAY
 
@@ -85,38 +84,25 @@ def _mean_time(work: Floats, time: Floats, provider: Integers, firms: int) -> Fl
 
     time : (S, J) float, s
     """
-    weight, by_segment = np.zeros(firms), ordered_sum(work, 1)
-    total = np.zeros(firms)
-    for offer, firm in enumerate(provider):
-        weight[firm] += ordered_sum(by_segment[:, offer])
-        total[firm] += ordered_sum(by_segment[:, offer] * time[:, offer])
+    by_segment = ordered_sum(work, 1)
+    weight = np.bincount(provider, ordered_sum(by_segment, 0), firms)
+    total = np.bincount(provider, ordered_sum(by_segment * time, 0), firms)
     return np.divide(total, weight, out=np.zeros(firms), where=weight > 0)
 
 
-def _balance(
-    placed: Placement,
-    load: Floats,
-    capacity: Floats,
-    prefilling: Floats,
-    generating: Floats,
-    network: Network,
-    hardware: config.Hardware,
-) -> Placement:
-    """Send load where travel, queue and generation together take least; `prefilling`, `generating` : (F, 1) s."""
-    # The wait by Sakasegawa's approximation (1977, Annals of the Institute of Statistical Mathematics 29), close to
-    # Erlang's at any load and far cheaper: good enough to choose a region by. Where there are no GPUs nothing is sent.
-    planned, concurrency, batch = hardware.planned_utilisation, hardware.concurrency, hardware.batch_half
-    room = np.where(capacity > 0, capacity, 1.0)[:, :, None]
-    servers = room * concurrency
-    power = np.sqrt(2 * (servers + 1)) - 1
+def _hourly_load(work: Floats, provider: Integers, firms: int, network: Network) -> Floats:
+    """(F, R, H) reference GPUs wanted of each provider."""
+    segments, regions, _ = work.shape
+    cell = np.arange(segments * regions)[:, None] * firms + provider
+    by_firm = np.bincount(cell.ravel(), work.ravel(), segments * regions * firms).reshape(segments, regions, firms)
+    hourly = (by_firm[..., None] * network.profile[:, :, None, :]).sum(axis=0)
+    return np.ascontiguousarray(hourly.transpose(1, 0, 2))
 
-    def answer_time(busy: Floats, regions: list[int]) -> Floats:
-        utilisation = np.maximum(busy, 0.0) / room[:, regions]
-        time = generating[:, None] * slowdown(utilisation, planned, concurrency, batch)
-        queue = utilisation ** power[:, regions] / (servers[:, regions] * (1 - utilisation))
-        return time + (prefilling[:, None] + time) * queue
 
-    return balance_load(placed, load, hardware.maximum_utilisation * capacity, network.delay, answer_time)
+def _over_the_day(hourly: Floats, network: Network) -> Floats:
+    """(S, R, F) means over a day's requests of what is (F, R, H)."""
+    by_hour = network.profile / HOURS_PER_DAY
+    return np.asarray((by_hour[:, :, None, :] * hourly.transpose(1, 0, 2)).sum(axis=3))
 
 
 def serve(
@@ -141,41 +127,37 @@ def serve(
     bought = np.zeros(len(provider), dtype=bool) if bought is None else bought
     firms = len(capacity)
     capacity = np.where(capacity > _CRUMB * capacity.sum(axis=1, keepdims=True), capacity, 0.0)
-    load = np.zeros((firms, len(network.names), HOURS_PER_DAY))
-    hourly = work[..., None] * network.profile[:, :, None, :]  # (S, R, J, H)
-    for offer, firm in enumerate(provider):
-        for segment in hourly[:, :, offer]:
-            load[firm] += segment
+    load = _hourly_load(work, provider, firms, network)
     usable = hardware.maximum_utilisation * capacity
-    generating = _mean_time(work, answer_time, provider, firms)[:, None]
-    prefilling = _mean_time(work, np.broadcast_to(prefill, answer_time.shape), provider, firms)[:, None]
+    batch_half = np.inf if hardware.batch_half is None else hardware.batch_half
+    planned, concurrency = hardware.planned_utilisation, hardware.concurrency
+    generating = _mean_time(work, answer_time, provider, firms)
+    prefilling = _mean_time(work, np.broadcast_to(prefill, answer_time.shape), provider, firms)
     placed = place_load(load, usable)
     if hardware.load_balancing:
-        placed = _balance(placed, load, capacity, prefilling, generating, network, hardware)
-    utilisation = np.divide(
-        placed.busy, capacity[:, :, None], out=np.zeros_like(placed.busy), where=capacity[:, :, None] > 0
-    )
-    slower = slowdown(utilisation, hardware.planned_utilisation, hardware.concurrency, hardware.batch_half)
-    wait = mean_wait(
-        capacity[:, :, None] * hardware.concurrency,
-        placed.busy * hardware.concurrency,
-        prefilling[:, None] + generating[:, None] * slower,
-    )
-    by_hour = network.profile / HOURS_PER_DAY
-    queue, travel, served, slowed = (np.zeros((*network.profile.shape[:2], firms)) for _ in range(4))
-    for firm in range(firms):
-        abroad = placed.abroad[firm]
-        home = 1 - abroad.sum(axis=1)
-        queued = home * wait[firm] + (abroad * wait[firm]).sum(axis=1)
-        travelled = home * network.delay.diagonal()[:, None] + (abroad * network.delay[:, :, None]).sum(axis=1)
-        took = home * slower[firm] + (abroad * slower[firm]).sum(axis=1)
-        for hours, target in ((queued, queue), (travelled, travel), (placed.served[firm], served), (took, slowed)):
-            target[:, :, firm] = (by_hour * hours).sum(axis=2)
+        from aimarket.kernels.balancing import Pools, balance_load  # compiled: only who runs a market waits for that
+
+        pools = Pools(capacity, concurrency, prefilling, generating, planned, batch_half)
+        placed = balance_load(placed, load, usable, network.delay, pools)
+    there = capacity[:, :, None]
+    utilisation = np.divide(placed.busy, there, out=np.zeros_like(placed.busy), where=there > 0)
+    slower = slowdown(utilisation, planned, concurrency, batch_half)
+    service_time = prefilling[:, None, None] + generating[:, None, None] * slower
+    wait = mean_wait(there * concurrency, placed.busy * concurrency, service_time)
+    home, local = 1 - placed.abroad.sum(axis=2), network.delay.diagonal()[:, None]
+
+    def met(at_home: Floats, elsewhere: Floats) -> Floats:
+        """Means over the day of what requests meet at home, (F, R, H), and where they go, (F, from R, to R, H)."""
+        return _over_the_day(home * at_home + (placed.abroad * elsewhere).sum(axis=2), network)
+
+    queue, slowed = met(wait, wait[:, None]), met(slower, slower[:, None])
+    travel = met(local, network.delay[:, :, None])
+    served = _over_the_day(placed.served, network)
     full = (placed.served < 1 - 1e-12).any(axis=1)  # (F, H)
     by_firm = load.sum(axis=1)
     total = by_firm.sum(axis=1)
     # Tokens bought elsewhere come from the region of the user, and neither wait here nor slow down with what is here.
-    here = np.where(bought, network.delay.diagonal()[:, None], (travel + queue)[:, :, provider])
+    here = np.where(bought, local, (travel + queue)[:, :, provider])
     first_token = here + prefill
     return Service(
         served=np.where(work > 0, np.minimum(served[:, :, provider], 1.0), 1.0),

@@ -14,7 +14,7 @@ from typing import Any
 from aimarket.configuration import run_id, settings_dict
 from aimarket.market import Market
 from aimarket.recorder import RunWriter
-from aimarket.recording import Recorder, Recording
+from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
@@ -31,10 +31,8 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
     returns  : frames `.market`, `.providers`, `.offers`, `.segments`, `.ledger`, `.events`; see the data dictionary
     raises   : IdentityBreach if the books do not balance
     """
-    seconds: dict[str, float] = defaultdict(float)
     with _pool(settings.run) as pool:
-        replications = range(settings.run.replications)
-        return Recording.join(_replicate(settings, r, pool, seconds, advance) for r in replications)
+        return Recording.join(_parts(settings, pool, Stopwatch(), advance))
 
 
 def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | None = None) -> Path:
@@ -43,47 +41,74 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
     Nothing looks complete before all of it is on disk. A run that fails leaves a manifest with its traceback.
     """
     folder = Path(settings.outputs) / settings.study
-    seconds: dict[str, float] = defaultdict(float)
+    watch = Stopwatch()
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
     with RunWriter(folder, run_id(settings), configuration) as writer, _pool(settings.run) as pool:
         try:
-            for replication in range(settings.run.replications):
-                writer.write_replication(_replicate(settings, replication, pool, seconds, advance))
-            return writer.complete(_manifest(settings, overrides, seconds))
+            for part in _parts(settings, pool, watch, advance):
+                with watch.on("record"):
+                    writer.write_part(part)
+            return writer.complete(_manifest(settings, overrides, watch.seconds))
         except Exception as error:
-            writer.fail(_manifest(settings, overrides, seconds), error)
+            writer.fail(_manifest(settings, overrides, watch.seconds), error)
             raise
 
 
-def _replicate(
-    settings: Settings,
-    replication: int,
-    pool: ThreadPoolExecutor | None,
-    seconds: dict[str, float],
-    advance: Advance | None,
-) -> Recording:
-    """One replication from its first step to its last."""
-    started = time.perf_counter()
-    recorder, market = Recorder(run_id(settings)), Market(settings, replication, pool)
-    seconds["build"] += time.perf_counter() - started
-    _time_phases(market, seconds)
-    for step in range(1, settings.run.steps + 1):
-        market.step()
-        for table in settings.record.tables:
-            recorder.add(table, replication, market.steps, market.years, market.tables[table])
-        if advance:
-            advance(step, replication)
-    return recorder.recording()
+def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.process_time) -> dict[str, float]:
+    """What a run in memory costs: seconds by phase of the step, for recording ("record") and for building the market.
+
+    clock : see the module `time`; CPU time of the process by default, whoever else uses the machine
+    """
+    watch = Stopwatch(clock)
+    with _pool(settings.run) as pool:
+        for _ in _parts(settings, pool, watch, None):
+            pass
+    return dict(watch.seconds)
 
 
-def _time_phases(market: Market, seconds: dict[str, float]) -> None:
-    """Let every phase of the market add the time it takes to `seconds`."""
+class Stopwatch:
+    """Adds up the seconds that things take, by name."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self._clock = clock
+
+    @contextmanager
+    def on(self, name: str) -> Iterator[None]:
+        """Time the block."""
+        started = self._clock()
+        yield
+        self.seconds[name] += self._clock() - started
+
+
+def _parts(
+    settings: Settings, pool: ThreadPoolExecutor | None, watch: Stopwatch, advance: Advance | None
+) -> Iterator[Recording]:
+    """Every replication from its first step to its last, as it is recorded part by part."""
+    for replication in range(settings.run.replications):
+        with watch.on("build"):
+            recorder, market = Recorder(run_id(settings)), Market(settings, replication, pool)
+        _time_phases(market, watch)
+        for step in range(1, settings.run.steps + 1):
+            market.step()
+            with watch.on("record"):
+                for table in settings.record.tables:
+                    recorder.add(table, replication, market.steps, market.years, market.tables[table])
+            if advance:
+                advance(step, replication)
+            if step == settings.run.steps or part_of(step + 1) > part_of(step):
+                with watch.on("record"):
+                    recorded = recorder.take()
+                yield recorded
+
+
+def _time_phases(market: Market, watch: Stopwatch) -> None:
+    """Let the watch run in every phase of the market."""
 
     def timed(name: str, phase: Callable[[], None]) -> Callable[[], None]:
         def run_phase() -> None:
-            started = time.perf_counter()
-            phase()
-            seconds[name] += time.perf_counter() - started
+            with watch.on(name):
+                phase()
 
         return run_phase
 

@@ -16,7 +16,7 @@ from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
 from aimarket.population import Menu, Segments, Users
-from aimarket.provider import Provider, Roadmap
+from aimarket.provider import COHORT, Fleet, Provider, Roadmap
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
 from aimarket.serving import Network, Service
@@ -93,6 +93,7 @@ class State:
     gpus_transferred: Floats  # installed ones handed over among providers
     orders_transferred: Floats
     hours_per_mtok: Floats  # (J,) reference-GPU-hours
+    gpu_hour_costs: Floats  # (F, G) USD/hour of a busy reference GPU in the long run
     generation: Integers  # (F,) best to buy
     marginal_cost: Floats  # (J,) USD/Mtok
     opportunity_cost: Floats  # (J,) USD/Mtok
@@ -101,7 +102,8 @@ class State:
     panel: Panel
     totals: demand.Totals
     work: Floats  # (S, R, J) reference GPUs wanted on average
-    capacity_used: Floats  # (F, R) reference GPUs installed while serving
+    installed: Floats  # (F, G, R) GPUs installed while serving
+    capacity_used: Floats  # (F, R) the same in reference GPUs
     rented: Floats  # (F,) reference GPUs kept at work on capacity of others
     let: Floats  # (F,) own reference GPUs kept at work for others
     merchants_let: float  # reference GPUs of merchants at work
@@ -138,7 +140,31 @@ class State:
 
     def by_offer(self, values: Floats) -> Floats:
         """(S, R, J) summed to (J,)."""
-        return ordered_sum(ordered_sum(values, 0), 0)
+        return ordered_sum(values.reshape(-1, values.shape[-1]), 0)
+
+    def by_provider(self, values: Floats) -> Floats:
+        """(J,) summed to (F,) over the offers that each provider owns, in their order."""
+        return np.bincount(self.owner, values, len(self.providers))
+
+    def cohorts(self) -> tuple[Fleet, Integers]:
+        """The cohorts of all providers, one provider after another: (N,) rows, and whose each is, (N,) int."""
+        fleets = [p.fleet.rows for p in self.providers]
+        return Fleet(np.concatenate(fleets, dtype=COHORT)), np.repeat(np.arange(len(fleets)), [len(f) for f in fleets])
+
+    def count_gpus(self) -> tuple[Floats, Floats]:
+        """(F, G, R) each: GPUs that providers have installed, and on order."""
+        every, firm = self.cohorts()
+        shape = (2, len(self.providers), *self.gpu_shape)
+        cell = ((~every.delivered * shape[1] + firm) * shape[2] + every.generation) * shape[3] + every.region
+        installed, ordered = np.bincount(cell, every.gpus, int(np.prod(shape))).reshape(shape)
+        return installed, ordered
+
+    def book_values(self, step: int) -> tuple[Floats, Floats]:
+        """(F,) USD each: GPUs installed at cost less depreciation when `step` starts, and orders at cost."""
+        every, firm = self.cohorts()
+        cost, firms = every.gpus * every.unit_cost, len(self.providers)
+        left = np.where(every.delivered, cost * every.remaining(step, self.life), 0.0)
+        return np.bincount(firm, left, firms), np.bincount(firm, np.where(every.delivered, 0.0, cost), firms)
 
     def adoption_probability(self) -> Floats:
         """(S,) of adopting in this step, for those who have not: Bass, faster when users gain more than at first."""

@@ -4,118 +4,117 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aimarket.identities import Identity, Stocks
-from aimarket.ledger import EXPENSES, FINANCING, INCOME, NON_CASH, SERVING_COST, Books
+from aimarket.ledger import EXPENSES, FINANCING, INCOME, NON_CASH, SERVING_COST, Accounts
 from aimarket.units import MONTHS_PER_YEAR
 
 if TYPE_CHECKING:
     from aimarket.market import Market
 
+Floats = NDArray[np.float64]
+Lines = dict[str, Floats]  # (F,) each
+
 HEADINGS = ("operating", "investing", "financing")
 _BELOW_OPERATIONS = ("interest", "write_off", "tax")
-Line = dict[str, float]
 
 
-def income_statement(books: Books) -> Line:
+def income_statement(accounts: Accounts) -> Lines:
     """From what users paid to what is left for the owners; USD in the step."""
-    lines = {name: books.moved(name) for name in INCOME} | {name: books.spent(name) for name in EXPENSES}
-    gross = books.moved(*INCOME) - books.spent(*SERVING_COST)
+    lines = {name: accounts.moved(name) for name in INCOME} | {name: accounts.spent(name) for name in EXPENSES}
+    gross = accounts.moved(*INCOME) - accounts.spent(*SERVING_COST)
     other = [name for name in EXPENSES if name not in SERVING_COST + _BELOW_OPERATIONS]
-    operating = gross - books.spent(*other)
+    operating = gross - accounts.spent(*other)
     return lines | {
         "gross_profit": gross,
-        "profit_after_training": gross - books.spent("training"),
+        "profit_after_training": gross - accounts.spent("training"),
         "operating_profit": operating,
-        "net_income": operating - books.spent(*_BELOW_OPERATIONS),
+        "net_income": operating - accounts.spent(*_BELOW_OPERATIONS),
     }
 
 
-def cash_flow_statement(books: Books, before: float) -> Line:
+def cash_flow_statement(accounts: Accounts, before: Floats) -> Lines:
     """Where cash came from and went to; USD in the step.
 
     Interest and tax count with operations, and whatever is neither income, nor expense, nor financing is investment.
 
-    before : float, USD of cash at the end of the last step
+    before : (F,) float, USD of cash at the end of the last step
     source : direct method and headings of FASB ASC 230
     """
-    sums = {f"{heading}_cash_flow": 0.0 for heading in HEADINGS}
-    for (account, counterparty), amount in books.flows.items():
-        if counterparty:
-            operating, financing = account in INCOME + EXPENSES, account in FINANCING
-            heading = "operating" if operating else "financing" if financing else "investing"
-            sums[f"{heading}_cash_flow"] += amount
+    sums = {f"{heading}_cash_flow": np.zeros_like(before) for heading in HEADINGS}
+    for account, amount in accounts.paid.items():
+        operating, financing = account in INCOME + EXPENSES, account in FINANCING
+        heading = "operating" if operating else "financing" if financing else "investing"
+        sums[f"{heading}_cash_flow"] += amount
     return sums | {
-        "capex": books.spent("capex"),
-        "subsidy": books.moved("subsidy"),
-        "resale": books.moved("resale"),
-        "borrowing": books.moved("borrowing"),
-        "equity_raised": books.moved("capital"),
-        "dividends": books.spent("dividends"),
-        "change_in_cash": books.balance["cash"] - before,
+        "capex": accounts.spent("capex"),
+        "subsidy": accounts.moved("subsidy"),
+        "resale": accounts.moved("resale"),
+        "borrowing": accounts.moved("borrowing"),
+        "equity_raised": accounts.moved("capital"),
+        "dividends": accounts.spent("dividends"),
+        "change_in_cash": accounts.balance["cash"] - before,
     }
 
 
-def balance_sheet(books: Books) -> Line:
+def balance_sheet(accounts: Accounts) -> Lines:
     """What the provider has, and whose it is; USD at the end of the step."""
-    balance = books.balance
-    return dict(balance) | {
-        "assets": books.assets,
-        "equity": books.equity,
-        "claims": balance["debt"] + books.equity,
+    return accounts.balance | {
+        "assets": accounts.assets,
+        "equity": accounts.equity,
+        "claims": accounts.balance["debt"] + accounts.equity,
     }
 
 
-def economic_profit(net_income: float, interest: float, capital: float, cost_of_capital: float, months: float) -> float:
+def economic_profit[Amount: (float, Floats)](
+    net_income: Amount, interest: Amount, capital: Amount, cost_of_capital: Amount, months: float
+) -> Amount:
     """Net income after a charge for all capital employed, whoever gave it; USD in the step.
 
-    capital         : float, USD of GPUs and orders at book value when the step started
-    cost_of_capital : float, 1/year
+    capital         : (...) float, USD of GPUs and orders at book value when the step started
+    cost_of_capital : (...) float, 1/year
     source          : residual income, Preinreich (1937), Accounting Review 12(2)
     """
     charge = capital * np.expm1(np.log1p(cost_of_capital) * months / MONTHS_PER_YEAR)
-    return float(net_income + interest - charge)
+    return net_income + interest - charge
 
 
-def statements(market: "Market", before: Stocks) -> dict[str, Any]:
+def statements(market: "Market", accounts: Accounts, before: Stocks) -> dict[str, Any]:
     """Rows of the table of statements, one a provider: flows a month, stocks at the end of the step.
 
-    before : stocks at the end of the last step
-    raises : IdentityBreach if the statements contradict one another, or the ledger
+    accounts : the books at the end of the step
+    before   : stocks at the end of the last step
+    raises   : IdentityBreach if the statements contradict one another, or the ledger
     """
-    months, rows = market.clock.months, []
-    for p in market.providers:
-        books, opening = market.ledger.books[p.name], before.balance[p.name]
-        income = income_statement(books)
-        cash, balance = cash_flow_statement(books, opening["cash"]), balance_sheet(books)
-        retained = balance["retained"] - opening["retained"]
-        scale = max(books.largest, *map(abs, books.balance.values()), *map(abs, books.flows.values()))
-        for identity in _agreements(income, cash, balance, retained, scale, p.name):
-            identity.check(market.steps)
-        rate = market.settings.hardware.discount_rate
-        rate = rate if p.settings.cost_of_capital is None else p.settings.cost_of_capital
-        employed = opening["fleet"] + opening["orders"]
-        profit = economic_profit(income["net_income"], income["interest"], employed, rate, months)
-        flows = income | cash | {"economic_profit": profit}
-        rows.append({name: amount / months for name, amount in flows.items()} | balance)
-    names = [p.name for p in market.providers]
-    return {"provider": names} | {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    months, opening = market.clock.months, before.balance
+    names = tuple(p.name for p in market.providers)
+    income = income_statement(accounts)
+    cash, balance = cash_flow_statement(accounts, opening["cash"]), balance_sheet(accounts)
+    retained = balance["retained"] - opening["retained"]
+    for identity in _agreements(income, cash, balance, retained, accounts.scale, names):
+        identity.check(market.steps)
+    common = market.settings.hardware.discount_rate
+    own = [p.settings.cost_of_capital for p in market.providers]
+    rates = np.array([common if rate is None else rate for rate in own])
+    employed = opening["fleet"] + opening["orders"]
+    profit = economic_profit(income["net_income"], income["interest"], employed, rates, months)
+    flows = income | cash | {"economic_profit": profit}
+    return {"provider": list(names)} | {name: amount / months for name, amount in flows.items()} | balance
 
 
 def _agreements(
-    income: Line, cash: Line, balance: Line, retained: float, scale: float, name: str
+    income: Lines, cash: Lines, balance: Lines, retained: Floats, scale: Floats, names: tuple[str, ...]
 ) -> Iterator[Identity]:
     """The three statements tell one story.
 
-    retained : USD, change in retained earnings since the last balance sheet
-    scale    : USD, largest amount in the books
+    retained : (F,) USD, change in retained earnings since the last balance sheet
+    scale    : (F,) USD, largest amount in the books
     """
-    sections = sum(cash[f"{heading}_cash_flow"] for heading in HEADINGS)
-    yield Identity(f"cash-flow statement = change in cash ({name})", sections, cash["change_in_cash"], scale)
+    sections = sum((cash[f"{heading}_cash_flow"] for heading in HEADINGS), np.zeros_like(scale))
+    yield Identity("cash-flow statement = change in cash", sections, cash["change_in_cash"], scale, names)
     kept = income["net_income"] - cash["dividends"]
-    yield Identity(f"income statement - dividends = change in retained earnings ({name})", kept, retained, scale)
-    paid = cash["operating_cash_flow"] - sum(income[account] for account in NON_CASH)
-    yield Identity(
-        f"operating cash flow - what no cash paid for = net income ({name})", paid, income["net_income"], scale
-    )
-    yield Identity(f"balance sheet balances ({name})", balance["assets"], balance["claims"], scale)
+    yield Identity("income statement - dividends = change in retained earnings", kept, retained, scale, names)
+    paid = cash["operating_cash_flow"] - sum((income[account] for account in NON_CASH), np.zeros_like(scale))
+    yield Identity("operating cash flow - what no cash paid for = net income", paid, income["net_income"], scale, names)
+    yield Identity("balance sheet balances", balance["assets"], balance["claims"], scale, names)

@@ -9,7 +9,7 @@ from aimarket.identities import Identity, Stocks
 from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.sums import ordered_sum
 from aimarket.kernels.welfare import consumer_surplus as log_sum_surplus
-from aimarket.ledger import EXPENSES, INCOME
+from aimarket.ledger import EXPENSES, INCOME, Accounts
 
 if TYPE_CHECKING:
     from aimarket.market import Market
@@ -17,27 +17,26 @@ if TYPE_CHECKING:
 _USED_UP = tuple(account for account in EXPENSES if account != "tax")
 
 
-def divide_surplus(market: "Market", before: Stocks, consumer_surplus: float) -> dict[str, float]:
+def divide_surplus(market: "Market", accounts: Accounts, before: Stocks, consumer_surplus: float) -> dict[str, float]:
     """Welfare and who gets it; USD a month and shares of it, nan where there is none to share.
 
     What the three get is read off balances: owners' retained earnings and dividends, the treasury's cash. What there is
     to get is reckoned from flows: users' gain beyond what they pay, all they pay, less what is used up. The two agree.
 
+    accounts         : the books at the end of the step
     before           : stocks at the end of the last step
     consumer_surplus : USD a month; nan where users have no other choice, and then so is welfare
     raises           : IdentityBreach
     """
-    months, books = market.clock.months, market.ledger.books
-    owners = sum(
-        b.balance["retained"] - before.balance[name]["retained"] + b.spent("dividends") for name, b in books.items()
-    )
+    months = market.clock.months
+    retained = accounts.balance["retained"] - before.balance["retained"]
+    owners = float(ordered_sum(retained + accounts.spent("dividends")))
     treasury = market.ledger.outside["treasury"] - before.treasury
-    used = sum(b.spent(*_USED_UP) for b in books.values())
-    paid = sum(b.moved(*INCOME) for b in books.values())  # what providers pay one another is in `used` as well
-    granted = sum(b.spent("tax") for b in books.values()) - treasury  # paid by the treasury, whatever for
+    used = float(ordered_sum(accounts.spent(*_USED_UP)))
+    paid = float(ordered_sum(accounts.moved(*INCOME)))  # what providers pay one another is in `used` as well
+    granted = float(ordered_sum(accounts.spent("tax"))) - treasury  # paid by the treasury, whatever for
     gain = 0.0 if math.isnan(consumer_surplus) else consumer_surplus * months
-    amounts = [abs(amount) for b in books.values() for amount in (b.largest, *b.flows.values())]
-    scale = max(abs(gain), abs(before.treasury), *amounts)
+    scale = max(abs(gain), abs(before.treasury), float(accounts.scale.max()))
     made = gain + paid - used - granted
     Identity("consumer surplus + profit + taxes = welfare", gain + owners + treasury, made, scale).check(market.steps)
     welfare = consumer_surplus + (owners + treasury) / months

@@ -5,11 +5,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket.build import electricity_price
 from aimarket.costs import Costs
 from aimarket.kernels.rationing import merit_order
-from aimarket.kernels.sums import ordered_sum
-from aimarket.provider import Provider, energy_of_work, energy_per_hour
+from aimarket.provider import Provider, energy_per_hour
 from aimarket.serving import peak_over_mean
 from aimarket.units import HOURS_PER_MONTH
 
@@ -20,47 +18,51 @@ Integers = NDArray[np.int64]
 class Work(Costs):
     """What the GPUs that are there do, earn and cost."""
 
-    def merit_order(self, p: Provider) -> Floats:
-        """(G, R) reference GPUs of each generation at work on average, own load and what is let; the cheapest first."""
-        capacity = self.roadmap.throughput[:, None] * p.fleet.installed(*self.gpu_shape)
-        busy, installed = self.service.busy[p.index], capacity.sum(axis=0)
-        idle = np.maximum(installed - busy, 0.0)
-        share = self.let[p.index] / idle.sum() if idle.sum() > 0 else 0.0
-        return merit_order(busy + share * idle, capacity, energy_of_work(self.settings.hardware, self.roadmap))
+    def merit_order(self, installed: Floats) -> Floats:
+        """Reference GPUs of each generation at work on average, own load and what is let; the cheapest first.
 
-    def marginal_energy(self, p: Provider) -> float:
-        """USD an hour of work on the dearest generation at work takes; of the cheapest one installed if none works."""
-        energy = energy_of_work(self.settings.hardware, self.roadmap)
-        working = (self.merit_order(p) > 0).any(axis=1)
-        installed = p.fleet.installed(*self.gpu_shape).any(axis=1)
-        used = working if working.any() else installed
-        if not used.any():
-            return 0.0
-        hour = energy[used].max() if working.any() else energy[used].min()
-        return float(hour * electricity_price(p.settings, self.network, f"providers.{p.name}"))
+        installed : (F, G, R) GPUs
+        returns   : (F, G, R)
+        """
+        capacity = self.roadmap.throughput[:, None] * installed
+        idle = np.maximum(capacity.sum(axis=1) - self.service.busy, 0.0)
+        whole = idle.sum(axis=1)
+        share = np.divide(self.let, whole, out=np.zeros(len(whole)), where=whole > 0)
+        return merit_order(self.service.busy + share[:, None] * idle, capacity, self.work_energy)
 
-    def short_run_costs(self) -> Floats:
+    def marginal_energy(self, installed: Floats) -> Floats:
+        """USD an hour of work on the dearest generation at work takes; of the cheapest one installed if none works.
+
+        installed : (F, G, R) GPUs
+        returns   : (F,), 0 without GPUs
+        """
+        works, there = ((gpus > 0).any(axis=2) for gpus in (self.merit_order(installed), installed))
+        dearest = np.where(works, self.work_energy, 0.0).max(axis=1)
+        cheapest = np.where(there, self.work_energy, np.inf).min(axis=1)
+        idle = np.where(there.any(axis=1), cheapest, 0.0)
+        return np.where(works.any(axis=1), dearest, idle) * self.electricity
+
+    def short_run_costs(self, installed: Floats) -> Floats:
         """(J,) USD/Mtok: energy on the marginal generation plus the shadow price of capacity, or the wholesale price.
 
         In hours when it is full a firm gives up the rental price for an hour more of work, or what the work turned away
         would have brought if there is no rental market.
-        """
-        hour = np.zeros(len(self.providers))
-        for p in self.providers:
-            energy, tight = self.marginal_energy(p), self.service.tight[p.index]
-            scarce = self.worth_of_work(p) if self.rental is None else self.rental.price
-            hour[p.index] = energy + tight * max(0.0, scarce - energy)
-        own = self.hours_per_mtok * hour[self.owner]
-        return np.where(np.isnan(self.catalogue.wholesale), own, self.wholesale_price)
 
-    def worth_of_work(self, p: Provider) -> float:
-        """USD an hour of a reference GPU brings at posted prices, over the work users want done; 0 without any."""
-        work = self.by_offer(self.work)[p.offers]
-        hours = self.hours_per_mtok[p.offers]
-        if not work.any():
-            return 0.0
-        per_hour = np.divide(self.price[p.offers], hours, out=np.zeros_like(hours), where=hours > 0)
-        return float(ordered_sum(work * per_hour) / ordered_sum(work))
+        installed : (F, G, R) GPUs
+        """
+        energy = self.marginal_energy(installed)
+        scarce = self.worth_of_work() if self.rental is None else self.rental.price
+        hour = energy + self.service.tight * np.maximum(0.0, scarce - energy)
+        return np.where(
+            np.isnan(self.catalogue.wholesale), self.hours_per_mtok * hour[self.owner], self.wholesale_price
+        )
+
+    def worth_of_work(self) -> Floats:
+        """(F,) USD an hour of a reference GPU brings at posted prices, over the work users want done; 0 without any."""
+        work, hours = self.by_offer(self.work), self.hours_per_mtok
+        per_hour = np.divide(self.price, hours, out=np.zeros(len(hours)), where=hours > 0)
+        worth, whole = self.by_provider(work * per_hour), self.by_provider(work)
+        return np.divide(worth, whole, out=np.zeros(len(whole)), where=whole > 0)
 
     def hour_earned(self, p: Provider) -> float:
         """The most that a busy hour of a reference GPU earns on one of `p`'s offers at posted prices, USD."""

@@ -241,6 +241,15 @@ def test_an_ordered_sum_runs_along_the_axis_asked_for(values, axis):
     assert ordered_sum(values, axis) == pytest.approx(values.sum(axis=axis), abs=1e-9)
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(0, 2))
+def test_large_arrays_are_summed_term_by_term_like_small_ones(seed, axis):
+    """Some of the rows alone make a small array, all of them a large one."""
+    values = np.random.default_rng(seed).normal(size=(40, 40, 40))
+    some = [slice(3) if i != axis else slice(None) for i in range(3)]
+    expected = ordered_sum(values[tuple(some)], axis)
+    assert (ordered_sum(values, axis)[:3, :3] == expected).all()
+
+
 @given(floats((6,), st.floats(0, 1e6)))
 def test_concentration_agrees_with_the_oracle(quantity):
     share = shares(quantity)

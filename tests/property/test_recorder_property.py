@@ -57,7 +57,7 @@ def test_what_is_recorded_comes_back_from_disk_and_its_bytes_do_not_depend_on_th
             length = next(len(v) for v in columns.values() if isinstance(v, list))
             for name, values in columns.items():
                 expected[name] += values if isinstance(values, list) else [values] * length
-        recordings.append(made.recording())
+        recordings.append(made.take())
     told = {"run_id": "run", "settings": {}, "overrides": [], "seed": 0, "versions": {}, "seconds": {}}
     with tempfile.TemporaryDirectory() as folder:
         outputs = Path(folder)
@@ -92,7 +92,7 @@ for replication in range(3):
     made = Recorder("run")
     for table, columns in TABLES.items():
         made.add(table, replication, 1, 0.1, {c.name: made_up[c.kind] for c in columns if c.name not in KEYS})
-    replications.append(made.recording())
+    replications.append(made.take())
 told = {"settings": {}, "overrides": [], "seed": 0, "versions": {}, "seconds": {}, "replications": 3, "run_id": "run"}
 
 for delay in sys.stdin:  # a fresh process for each kill, forked so that the imports are paid for once

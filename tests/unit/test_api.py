@@ -1,10 +1,16 @@
 """The package in a notebook, without Hydra's main."""
 
+import itertools
+import json
+
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import aimarket
+from aimarket import recording
+from aimarket.simulate import PHASES, run, seconds_by_phase
 
 SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=4"]
 
@@ -19,6 +25,25 @@ def test_load_and_simulate_give_frames_in_memory(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
     first, second = (frame.drop(columns="replication") for _, frame in results.market.groupby("replication"))
     assert not np.allclose(first["spend"], second["spend"], rtol=1e-9)  # replications differ
+
+
+def test_what_is_written_part_by_part_is_what_is_kept_in_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(recording, "STEPS_IN_PART", 3)
+    settings = aimarket.load([*SMALL, "run.steps=7", "run.replications=2", f"outputs={tmp_path}"])
+    kept = aimarket.simulate(settings)
+    path = run(settings)
+    for table, whole in kept.tables.items():
+        written = pq.ParquetFile(tmp_path / settings.study / table / f"{path.stem}.parquet")
+        assert written.read().equals(whole)
+        if table != "events":  # of which there may be none
+            assert written.num_row_groups == 2 * 3
+    assert json.loads(path.read_text())["seconds"].keys() == {"build", "record", *PHASES}
+
+
+def test_time_is_told_by_phase():
+    ticks = itertools.count()
+    seconds = seconds_by_phase(aimarket.load([*SMALL, "run.replications=2"]), clock=lambda: float(next(ticks)))
+    assert seconds == {"build": 2.0, "record": 2 * (4 + 1.0)} | dict.fromkeys(PHASES, 2 * 4.0)
 
 
 def test_settings_are_frozen():

@@ -43,7 +43,7 @@ def test_an_idle_hour_and_its_work_make_the_cost_of_a_busy_one(utilisation: floa
     running, other = market(**alike), market(**alike, hardware__planned_utilisation=utilisation)
     first = running.providers[0]
     idle, work = running.owning_and_working_cost(first)
-    cost = other.gpu_hour_costs(other.providers[0])[other.generation[0]]
+    cost = other.gpu_hour_costs[0, other.generation[0]]
     assert idle / utilisation + work == pytest.approx(cost, rel=1e-9)
     assert min(idle, work) > 0
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimarket import load
+from aimarket import Market, load
 from aimarket.build import Clock, retire_and_deliver, start_fleet
 from aimarket.provider import Fleet, energy_per_hour, gpu_hour_cost, roadmap
 from aimarket.serving import create_network
@@ -155,3 +155,29 @@ def test_later_generations_follow_at_the_cadence_and_improve_at_the_rate(setting
     assert (road.release <= 120).all()
     assert road.on_sale(float(road.release[2])).tolist() == [0, 1, 2]
     assert road.on_sale(-1e9).tolist() == [0]
+
+
+def test_all_fleets_at_once_are_each_fleet_by_itself():
+    market = Market(load(["roster=oligopoly", "users.size=400", "run.panel=50"]))
+    for _ in range(3):
+        market.step()
+    fleets, step = [p.fleet for p in market.providers], market.steps + 1
+    assert any((~fleet.delivered).any() for fleet in fleets)
+    for counted, delivered in zip(market.count_gpus(), (True, False), strict=True):
+        np.testing.assert_array_equal(counted, [f.installed(*market.gpu_shape, delivered=delivered) for f in fleets])
+    installed, ordered = market.book_values(step)
+    assert installed == pytest.approx([fleet.book_value(step, market.life) for fleet in fleets])
+    assert ordered == pytest.approx([market.ledger.books[p.name].balance["orders"] for p in market.providers])
+    assert ordered.any()
+
+
+def test_columns_of_a_fleet_are_written_in_place():
+    fleet = Fleet()
+    fleet.add(1, np.array([0.0, 2.0, 3.0]), arrival=4, unit_cost=5.0, delivered=False)
+    fleet.gpus[:] *= 2
+    fleet.delivered[0] = True
+    assert fleet.rows["gpus"].tolist() == [4, 6]
+    assert fleet.region.tolist() == [1, 2]
+    assert fleet.installed(2, 3)[1].tolist() == [0, 4, 0]
+    with pytest.raises(AttributeError):
+        fleet.gpus = np.zeros(2)

@@ -92,7 +92,7 @@ def forget_a_commitment(market: Market) -> None:
 
 
 def misattribute(market: Market) -> None:
-    market.history.costs["beta"].total[0] += 0.001
+    market.history.costs.total[1, 0] += 0.001  # beta
 
 
 CASES: list[tuple[Tampering, str]] = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimarket.ledger import ASSETS, CLAIMS, EXPENSES, Ledger
+from aimarket.ledger import ASSETS, CLAIMS, EXPENSES, FINANCING, INCOME, RESTRUCTURING, Ledger
 
 amounts = st.floats(0, 1e9)
 FIRMS = ("alpha", "beta")
@@ -80,6 +80,23 @@ def test_money_is_conserved_and_books_balance(moves):
             assert books.net_income == pytest.approx(change["retained"], **rounding)
             moved = sum(amount for (_, other), amount in books.flows.items() if other)
             assert moved == pytest.approx(change["cash"], **rounding)
+
+
+@given(st.lists(MOVES, max_size=30))
+def test_accounts_are_the_books_side_by_side(moves):
+    ledger = opened()
+    for move in moves:
+        apply(ledger, *move)
+    accounts, books = ledger.accounts(), list(ledger.books.values())
+    for each in (*INCOME, *EXPENSES, *FINANCING, *RESTRUCTURING, "capex", "subsidy", "resale"):
+        assert accounts.moved(each) == pytest.approx([b.moved(each) for b in books])
+        cash = [sum(x for (account, other), x in b.flows.items() if other and account == each) for b in books]
+        assert accounts.paid[each] == pytest.approx(cash)
+    for name in ("net_income", "assets", "equity"):
+        rounding = 1e-12 * max(b.scale for b in books)
+        assert getattr(accounts, name) == pytest.approx([getattr(b, name) for b in books], abs=rounding)
+    for name in (*ASSETS, *CLAIMS):
+        assert accounts.balance[name].tolist() == [b.balance[name] for b in books]
 
 
 def test_opening_books_by_hand():

@@ -91,7 +91,7 @@ def test_a_new_generation_comes_slowly_and_the_next_best_is_bought_if_it_pays():
     for p in m.active_providers:
         for g in np.flatnonzero(m.gpus_ordered[p.index].sum(axis=1)):
             assert (
-                g == m.generation[p.index] or m.gpu_hour_costs(p)[g] <= m.hour_earned(p) * 1.5
+                g == m.generation[p.index] or m.gpu_hour_costs[p.index, g] <= m.hour_earned(p) * 1.5
             )  # prices have moved on
 
 
@@ -355,7 +355,7 @@ def test_firms_buy_in_a_shortage_and_rent_in_a_glut(scarcity):
         here.research()
         here.rental.price *= scarcity
         on_sale = here.roadmap.on_sale(here.months_so_far)
-        shares = [share_bought(here.rental.price, here.gpu_hour_costs(p)[on_sale].min()) for p in here.providers]
+        shares = [share_bought(here.rental.price, here.gpu_hour_costs[p.index, on_sale].min()) for p in here.providers]
         here.invest()
         orders.append(here.gpus_wanted)
     assert orders[0].sum() > 0

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aimarket import recorder
+from aimarket import recorder, recording
 from aimarket.dictionary import markdown
 from aimarket.recorder import Recorder, RecordError, Recording, RunWriter, finished, write
 from aimarket.recording import KEYS
@@ -41,7 +41,7 @@ def record(run_id: str = "run", replication: int = 0, steps: int = 3, seed: int 
     for step in range(1, steps + 1):
         for table in TABLES:
             made.add(table, replication, step, step / 12, columns(table, 2, seed + step))
-    return made.recording()
+    return made.take()
 
 
 def manifest(run_id: str = "run", replications: int = 1, **other: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_columns_come_back_with_their_keys_types_units_and_meanings() -> None:
     made = Recorder("run")
     made.add("segments", 2, 7, 7 / 12, {**columns("segments", 2), "segment": ["consumer", "developer"], "churn": 0.25})
     made.add("segments", 2, 8, 8 / 12, {**columns("segments", 1), "segment": "enterprise"})
-    frame = made.recording().segments
+    frame = made.take().segments
     assert list(frame.columns) == [c.name for c in TABLES["segments"]]
     assert frame["segment"].tolist() == ["consumer", "developer", "enterprise"]
     assert frame["churn"].tolist()[:2] == [0.25, 0.25]
@@ -80,7 +80,7 @@ def test_scalars_alone_make_one_row_and_an_empty_array_none() -> None:
     made = Recorder("run")
     made.add("events", 0, 1, 0.1, {"kind": "exit", "provider": "alpha", "subject": "", "value": float("nan")})
     made.add("events", 0, 2, 0.2, {"kind": "exit", "provider": [], "subject": "", "value": 1})
-    frame = made.recording().events
+    frame = made.take().events
     assert len(frame) == 1
     assert np.isnan(frame["value"][0])
 
@@ -90,13 +90,13 @@ def test_rows_are_copies() -> None:
     made = Recorder("run")
     made.add("offers", 0, 1, 0.1, {**columns("offers", 2), "price": price})
     price[:] = 9
-    assert made.recording().offers["price"].tolist() == [1, 1]
+    assert made.take().offers["price"].tolist() == [1, 1]
 
 
 def test_a_recorder_without_rows_has_every_table_and_type() -> None:
-    recording = Recorder("run").recording()
-    assert recording.replications() == []
-    assert all(recording.tables[table].schema.equals(arrow_schema(table)) for table in TABLES)
+    empty = Recorder("run").take()
+    assert empty.parts() == []
+    assert all(empty.tables[table].schema.equals(arrow_schema(table)) for table in TABLES)
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_a_missing_column_an_unknown_table_and_a_wrong_key_are_refused_by_name()
 
 def test_recordings_of_one_run_join_and_of_two_do_not() -> None:
     joined = Recording.join([record(replication=0), record(replication=1)])
-    assert joined.replications() == [0, 1]
-    pd.testing.assert_frame_equal(joined.only(1).offers, record(replication=1).offers)
+    assert joined.parts() == [(0, 0), (1, 0)]
+    pd.testing.assert_frame_equal(joined.only(1, 0).offers, record(replication=1).offers)
     with pytest.raises(RecordError, match="one run"):
         Recording.join([record("a"), record("b")])
 
@@ -163,9 +163,24 @@ def test_a_run_leaves_its_tables_its_manifest_and_nothing_else(tmp_path: Path) -
     assert not finished(tmp_path, "other")
 
 
-def test_each_replication_is_a_row_group(tmp_path: Path) -> None:
-    write((record(replication=r) for r in range(3)), tmp_path, manifest(replications=3), "")
-    assert pq.read_metadata(tmp_path / "offers/run.parquet").num_row_groups == 3
+def test_each_part_of_a_replication_is_a_row_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recording, "STEPS_IN_PART", 2)
+    whole = Recording.join([record(replication=r, steps=5) for r in range(3)])
+    write(whole, tmp_path, manifest(replications=3), "")
+    groups = pq.ParquetFile(tmp_path / "offers/run.parquet")
+    assert whole.parts() == [(r, part) for r in range(3) for part in range(3)]
+    assert [groups.metadata.row_group(i).num_rows for i in range(groups.num_row_groups)] == [4, 4, 2] * 3
+    pd.testing.assert_frame_equal(groups.read().to_pandas(), whole.offers)
+
+
+def test_what_was_taken_is_not_kept() -> None:
+    made, kept = Recorder("run"), Recorder("run")
+    for step in (1, 2, 3):
+        for each in (made, kept):
+            each.add("offers", 0, step, step / 12, columns("offers", 2, step))
+        assert made.take().offers["step"].unique().tolist() == [step]
+    assert made.take().offers.empty
+    assert kept.take().offers["step"].unique().tolist() == [1, 2, 3]
 
 
 def test_the_same_rows_give_the_same_bytes_streamed_or_whole_wherever_and_whenever(tmp_path: Path) -> None:
@@ -192,7 +207,7 @@ def test_a_failed_run_leaves_its_traceback_and_takes_an_earlier_result_back(tmp_
     writer = RunWriter(tmp_path, "run", "")
     error = ZeroDivisionError("no price")
     with writer:
-        writer.write_replication(record())
+        writer.write_part(record())
         if inside:
             writer.fail(manifest(), error)
     if not inside:
@@ -207,7 +222,7 @@ def test_a_failed_run_leaves_its_traceback_and_takes_an_earlier_result_back(tmp_
 def test_what_goes_wrong_after_completion_does_not_take_the_run_back(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path, "run", "")
     with writer:
-        writer.write_replication(record())
+        writer.write_part(record())
         writer.complete(manifest())
         with pytest.raises(RecordError, match="inside its `with` block"):
             writer.complete(manifest())
@@ -216,14 +231,14 @@ def test_what_goes_wrong_after_completion_does_not_take_the_run_back(tmp_path: P
     assert finished(tmp_path, "run")
 
 
-def test_replications_out_of_order_or_of_another_run_are_refused(tmp_path: Path) -> None:
+def test_parts_out_of_order_or_of_another_run_are_refused(tmp_path: Path) -> None:
     with RunWriter(tmp_path, "run", "") as writer:
-        writer.write_replication(record(replication=1))
+        writer.write_part(record(replication=1))
         for wrong in (record(replication=1), record(replication=0), Recording.join([record(), record(replication=2)])):
-            with pytest.raises(RecordError, match="one replication after"):
-                writer.write_replication(wrong)
+            with pytest.raises(RecordError, match=r"one \(replication, part\) after"):
+                writer.write_part(wrong)
         with pytest.raises(RecordError, match="run other"):
-            writer.write_replication(record("other", replication=2))
+            writer.write_part(record("other", replication=2))
         with pytest.raises(RecordError, match="says 2 replications; 1 replications were written"):
             writer.complete(manifest(replications=2))
         with pytest.raises(RecordError, match="lacks \\['settings'\\]"):

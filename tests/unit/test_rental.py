@@ -128,7 +128,7 @@ def test_short_run_cost_holds_the_shadow_price_of_capacity() -> None:
     fleets = {"providers__alpha__fleet__gpus": 1e8, "providers__beta__fleet__gpus": 1.0}
     firms = Market(made("roster=duopoly", *SMALL, **fleets))
     firms.step()
-    short, hours = firms.short_run_costs(), firms.hours_per_mtok
+    short, hours = firms.short_run_costs(firms.installed), firms.hours_per_mtok
     ample, scarce = (firms.providers[f].offers for f in (0, 1))
-    assert short[ample] == pytest.approx(hours[ample] * firms.marginal_energy(firms.providers[0]), rel=1e-9)
+    assert short[ample] == pytest.approx(hours[ample] * firms.marginal_energy(firms.installed)[0], rel=1e-9)
     assert short[scarce] == pytest.approx(hours[scarce] * firms.rental.price, rel=1e-9)

@@ -34,7 +34,7 @@ def run(folder: Path, run_id: str, value: float = 1.0, replications: int = 1, **
         for table in TABLES:
             if table != "events":  # a table may be empty
                 made.add(table, replication, 1, 1 / 12, columns(table, value))
-        recordings.append(made.recording())
+        recordings.append(made.take())
     manifest = {"run_id": run_id, "settings": {"run": {"seed": 3}, **settings}, "overrides": [], "seed": 3}
     rest = {"versions": {}, "seconds": {"build": 0.5, "step": 1.0}, "replications": replications}
     return write(recordings, folder, {**manifest, **rest}, "")

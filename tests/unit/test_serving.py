@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from aimarket import load
-from aimarket.kernels.balancing import balance_load
+from aimarket.kernels.balancing import Pools, answer_time, balance_load
+from aimarket.kernels.queueing import mean_wait, slowdown
 from aimarket.kernels.rationing import place_load
 from aimarket.serving import Network, create_network, peak_over_mean, serve
 from aimarket.theory import queueing
@@ -209,14 +210,16 @@ def test_load_goes_abroad_before_home_is_full_if_the_answer_comes_sooner(hardwar
     ] == pytest.approx([4.0, 0.5])
 
 
-def answer_time(busy, regions):
-    return 1.0 + busy / 5.0
+def linear(regions):
+    """Pools of ten GPUs with so many servers that nobody queues: an answer takes 1 + busy/5 seconds."""
+    one = np.ones(1)
+    return Pools(np.full((1, regions), 10.0), 1e12, prefilling=one, generating=one, planned=0.0, batch_half=1e12 / 2)
 
 
 def test_two_regions_find_wardrops_equilibrium():
     """8 at home and 2 abroad, a fifth of a second for each more, .4 s apart: (8 - m) / 5 = (2 + m) / 5 + .4, m = 2."""
     load, capacity = np.array([[[8.0], [2.0]]]), np.array([[9.0, 9.0]])
-    placed = balance_load(place_load(load, capacity), load, capacity, np.array([[0.0, 0.4], [0.4, 0.0]]), answer_time)
+    placed = balance_load(place_load(load, capacity), load, capacity, np.array([[0.0, 0.4], [0.4, 0.0]]), linear(2))
     assert placed.busy[0, :, 0] == pytest.approx([6, 4])
     assert placed.abroad[0, 0, 1, 0] == pytest.approx(2 / 8)
 
@@ -225,18 +228,30 @@ def test_overflow_comes_home_when_others_have_gone_abroad():
     """What is far from home for want of room is no better off there than it would be at home."""
     load, capacity = np.array([[[8.0, 9.5], [2.0, 6.0], [1.0, 1.0]]]), np.array([[9.0, 9.0, 9.0]])
     delay = np.array([[0.0, 0.1, 0.2], [0.1, 0.0, 0.3], [0.2, 0.3, 0.0]])
-    placed = balance_load(place_load(load, capacity), load, capacity, delay, answer_time)
+    placed = balance_load(place_load(load, capacity), load, capacity, delay, linear(3))
     assert placed.busy.sum(axis=1) == pytest.approx(load.sum(axis=1))
     flow = load[:, :, None] * placed.abroad
     assert flow.sum(axis=1) + load * (1 - placed.abroad.sum(axis=2)) == pytest.approx(placed.busy)
     for i in range(3):
         for k in range(3):
             for hour in range(2):
-                here, there = answer_time(placed.busy[0, [i, k], hour], [i, k]) + delay[i, [i, k]]
+                here, there = 1 + placed.busy[0, [i, k], hour] / 5 + delay[i, [i, k]]
                 if placed.abroad[0, i].sum(axis=0)[hour] < 1 - 1e-9:  # some stay at home
                     assert here <= there + 0.15  # without moving, the gap is 1.5 s
                 if placed.abroad[0, i, k, hour] > 1e-6:
                     assert there <= here + 0.15
+
+
+@pytest.mark.parametrize("servers", [1, 4, 40, 1000])
+@pytest.mark.parametrize("load", [0.0, 0.3, 0.7, 0.95])
+def test_the_time_by_which_regions_are_chosen_is_close_to_the_time_an_answer_takes(servers, load):
+    """Erlang's wait and the slowdown of a fuller batch; the approximation is a few percent off the wait."""
+    batch_half, planned = 8.0, 0.6
+    batch = servers / 10 / batch_half
+    slower = float(slowdown(np.array(load), planned, servers / 10, batch_half))
+    wait = float(mean_wait(servers, load * servers, 0.5 + 2 * slower))
+    found = answer_time(10 * load, 10.0, servers / 10, 0.5, 2.0, batch, 1 + batch * planned)
+    assert found == pytest.approx(2 * slower + wait, rel=0.02, abs=1e-12)
 
 
 def test_service_times_of_a_firms_offers_are_weighted_by_work(hardware):

@@ -109,7 +109,7 @@ def lived() -> tuple[Market, Stocks]:
 
 def test_the_same_rows_again(lived):
     market, before = lived
-    again = statements(market, before)
+    again = statements(market, market.ledger.accounts(), before)
     for name, column in market.tables["statements"].items():
         assert list(again[name]) == list(column)
 
@@ -132,7 +132,7 @@ def test_statements_that_contradict_one_another_stop_the_run(lived, account, amo
     if flow is not None:
         books.flows[flow] -= 1e7
     with pytest.raises(IdentityBreach, match=says):
-        statements(market, before)
+        statements(market, market.ledger.accounts(), before)
 
 
 def test_an_expense_that_nobody_was_paid_for_must_say_so(lived):
@@ -142,7 +142,7 @@ def test_an_expense_that_nobody_was_paid_for_must_say_so(lived):
     books.balance["retained"] -= 1e7
     books.balance["fleet"] -= 1e7
     with pytest.raises(IdentityBreach, match="operating cash flow - what no cash paid for = net income"):
-        statements(market, before)
+        statements(market, market.ledger.accounts(), before)
 
 
 # --- surplus ----------------------------------------------------------------------------------------------------------
@@ -159,34 +159,34 @@ def test_shares_of_surplus_sum_to_one(recording):
 
 def test_taxes_move_surplus_and_make_none(lived):
     market, before = copy.deepcopy(lived)
-    was = divide_surplus(market, before, 1e9)
+    was = divide_surplus(market, market.ledger.accounts(), before, 1e9)
     market.ledger.pay("alpha", "treasury", 1e8, "tax")
-    now = divide_surplus(market, before, 1e9)
+    now = divide_surplus(market, market.ledger.accounts(), before, 1e9)
     assert now["welfare"] == pytest.approx(was["welfare"])
     assert now["taxes"] == pytest.approx(was["taxes"] + 1e8 / market.clock.months)
 
 
 def test_what_the_treasury_pays_for_gpus_is_used_up(lived):
     market, before = copy.deepcopy(lived)
-    was = divide_surplus(market, before, 1e9)
+    was = divide_surplus(market, market.ledger.accounts(), before, 1e9)
     market.ledger.pay("treasury", "alpha", 1e8, "capex")
-    now = divide_surplus(market, before, 1e9)
+    now = divide_surplus(market, market.ledger.accounts(), before, 1e9)
     assert now["welfare"] == pytest.approx(was["welfare"] - 1e8 / market.clock.months)
 
 
 def test_dividends_and_equity_rounds_make_no_surplus(lived):
     market, before = copy.deepcopy(lived)
-    was = divide_surplus(market, before, 1e9)
+    was = divide_surplus(market, market.ledger.accounts(), before, 1e9)
     market.ledger.pay("alpha", "investors", 1e8, "dividends")
     market.ledger.pay("investors", "beta", 1e8, "capital")
-    assert divide_surplus(market, before, 1e9) == pytest.approx(was)
+    assert divide_surplus(market, market.ledger.accounts(), before, 1e9) == pytest.approx(was)
 
 
 def test_profit_out_of_nowhere_stops_the_run(lived):
     market, before = copy.deepcopy(lived)
     market.ledger.books["alpha"].balance["retained"] += 1e7
     with pytest.raises(IdentityBreach, match=r"consumer surplus \+ profit \+ taxes = welfare"):
-        divide_surplus(market, before, 1e9)
+        divide_surplus(market, market.ledger.accounts(), before, 1e9)
 
 
 def test_a_task_costs_its_tokens_at_their_price(recording):

@@ -1,14 +1,15 @@
 """What the size of an order is worth, and how large an order a purse can pay."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 
-def volume_effect(quantity: float, scale: float) -> float:
+def volume_effect[Quantity: (float, NDArray[np.float64])](quantity: Quantity, scale: float) -> Quantity:
     """Share of the advantages of a very large order that an order has: 0 for none, 1/2 at `scale`, towards 1.
 
-    quantity : float, GPU/month, >= 0
+    quantity : (...) float, GPU/month, >= 0
     scale    : float, GPU/month, > 0
-    returns  : float, 1
+    returns  : (...) float, 1
     """
     return quantity / (quantity + scale)
 

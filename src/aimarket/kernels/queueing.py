@@ -39,3 +39,18 @@ def mean_wait(servers: ArrayLike, offered_load: ArrayLike, service_time: ArrayLi
     spare = np.where(load < servers, servers - load, np.nan)
     wait = erlang_c(servers, load) * time / spare
     return np.where(load <= 0, 0.0, np.where(load < servers, wait, np.inf))
+
+
+def slowdown(utilisation: Floats, planned: float, concurrency: float, batch_half: float) -> Floats:
+    """Time per output token over that at planned utilisation, when GPUs serve many requests at once.
+
+    Each step of decoding reads the weights once for the whole batch, and every request's own keys and values: its time
+    is proportional to 1 + B / B_half with B requests on a GPU. Speeds are quoted at the planned batch.
+
+    utilisation : (...) float, 1
+    batch_half  : float, requests at which each runs at half the speed it has alone; inf: load slows nobody
+    returns     : (...) float, 1
+    source      : roofline (Williams, Waterman and Patterson, 2009, CACM 52(4)); Patel et al. (2024), Splitwise, ISCA
+    """
+    batch = concurrency / batch_half
+    return np.asarray((1 + batch * utilisation) / (1 + batch * planned))

@@ -56,16 +56,17 @@ def place_load(load: Floats, capacity: Floats) -> Placement:
 def merit_order(load: Floats, capacity: Floats, cost: Floats) -> Floats:
     """Give work to the generations in the order of what an hour of them costs.
 
-    load     : (R,) float, GPU      work to be done in each region
-    capacity : (G, R) float, GPU    at most what is done; together no less than the load
+    load     : (..., R) float, GPU      work to be done in each region
+    capacity : (..., G, R) float, GPU   at most what is done; together no less than the load
     cost     : (G,) float, USD/hour of a reference GPU at work
-    returns  : (G, R) float, GPU
+    returns  : (..., G, R) float, GPU
     source   : merit-order dispatch; Stoft (2002), Power System Economics, ch. 1-6
     """
     order = np.argsort(cost, kind="stable")
-    before = np.cumsum(capacity[order], axis=0) - capacity[order]
+    ordered = capacity[..., order, :]
+    before = np.cumsum(ordered, axis=-2) - ordered
     work = np.empty_like(capacity)
-    work[order] = np.clip(load - before, 0.0, capacity[order])
+    work[..., order, :] = np.clip(load[..., None, :] - before, 0.0, ordered)
     return work
 
 
