@@ -18,3 +18,15 @@ def ordered_sum(values: Floats, axis: int = -1) -> Floats:
     if values.shape[axis] == 0:
         return np.zeros(np.delete(values.shape, axis))
     return np.asarray(np.take(np.add.accumulate(values, axis=axis), -1, axis=axis))
+
+
+def sums_without_each(values: Floats) -> Floats:
+    """Sum of all rows but one, for each row: ordered sums of the rows before and after it; nothing is subtracted.
+
+    values  : (N, K) float
+    returns : (N, K) float
+    """
+    before, after = np.zeros_like(values), np.zeros_like(values)
+    np.add.accumulate(values[:-1], axis=0, out=before[1:])
+    np.add.accumulate(values[:0:-1], axis=0, out=after[-2::-1])
+    return before + after
