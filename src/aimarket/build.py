@@ -108,7 +108,7 @@ def expected_work(panel: Panel, hours: Floats, months: float) -> Floats:
     hours : (J,) reference-GPU-hours per Mtok
     """
     share, _ = logit_shares(panel.utility_now, panel.outside_now)
-    tokens = ordered_sum((panel.weight * panel.review)[:, None] * share * panel.tokens, axis=0)
+    tokens = np.einsum("k,kj,kj->j", panel.weight * panel.review, share, panel.tokens)
     return np.asarray(tokens * hours / (HOURS_PER_MONTH * months))
 
 

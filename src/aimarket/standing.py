@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aimarket import terms
 from aimarket.kernels.choice import logit_shares, price_utility_slope
 from aimarket.kernels.effort import use, use_elasticities
-from aimarket.kernels.reaction import Rivalry
+from aimarket.kernels.rivalry import Rivalry
 from aimarket.kernels.sums import ordered_sum, sums_without_each
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Standing:
         return Steady(
             rows=rows,
             chance=np.ascontiguousarray(chance.T),
-            tokens=ordered_sum(chance * panel.tokens[rows], axis=0),
+            tokens=np.einsum("nj,nj->j", chance, panel.tokens[rows]),
             paid=np.bincount(panel.offer[bound], paid, len(self.menu.price)),
         )
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from aimarket import settings as config
 from aimarket import terms
 from aimarket.kernels.price_search import best_prices
-from aimarket.kernels.reaction import Rivalry
+from aimarket.kernels.rivalry import Rivalry
 from aimarket.kernels.sums import ordered_sum
 from aimarket.panel import Panel, survey
 from aimarket.population import Menu
@@ -93,18 +93,20 @@ class View:
         tokens = self.panel.tokens[held, offer]
         return np.bincount(offer, self.panel.weight[held] * tokens, len(self.menu.price)) * self.menu.price
 
-    @cached_property
-    def _movable(self) -> "tuple[Integers, Demand]":
-        """(N,) users whom prices can move, and their demand for own offers, everybody else's prices as posted."""
+    def _movable(self, recognising: bool) -> "tuple[Integers, Demand]":
+        """(N,) users whom prices can move, and their demand for own offers, everybody else's prices as posted.
+
+        recognising : whether newcomers are asked for other prices, and so are groups of their own
+        """
         from aimarket.kernels.profit import Demand
 
         panel, standing, own, settings = self.panel, self.panel.standing, self.offers, self.settings
-        newcomer = panel.provider != self.provider
-        users = standing.by_kind
-        group = 2 * panel.kind[users] + newcomer[users]
-        order = np.argsort(group, kind="stable")
-        users, group = users[order], group[order]
-        groups, first = np.unique(group, return_index=True)
+        users, newcomer = standing.by_kind, panel.provider != self.provider
+        if recognising:
+            users = users[np.argsort(2 * panel.kind[users] + newcomer[users], kind="stable")]
+        group = 2 * panel.kind[users] + (newcomer[users] & recognising)
+        first = np.flatnonzero(np.diff(group, prepend=-1))
+        groups = group[first]
         kind, segment = groups // 2, groups // 4
         column = np.full(len(self.menu.price) + 1, -1)  # the last for those without an offer
         column[own] = np.arange(len(own))
@@ -136,17 +138,17 @@ class View:
             price_cap=self.price_cap,
         )
 
-    def expected_value(self, user_value: Floats) -> "ExpectedValue":
+    def expected_value(self, user_value: Floats, recognising: bool = False) -> "ExpectedValue":
         """Expected margin of the step plus the future value of users had, as a function of own prices.
 
-        user_value : (K,) USD of having the user after this step
+        user_value  : (K,) USD of having the user after this step
+        recognising : whether prices are (2, M), for own customers and for newcomers
         """
         from aimarket.kernels.profit import ExpectedValue
 
-        users, demand = self._movable
+        users, demand = self._movable(recognising)
         steady, own = self.panel.standing.steady, self.offers
-        chance = ordered_sum(steady.chance[own], axis=0)
-        later = float(ordered_sum(chance * user_value[steady.rows]))
+        later = float((ordered_sum(steady.chance[own], axis=0) * user_value[steady.rows]).sum())
         now = float(ordered_sum(steady.paid[own] - steady.tokens[own] * self.costs))
         return ExpectedValue(demand, self.costs, user_value[users], now + later)
 
@@ -155,7 +157,7 @@ class View:
 
         prices : (M,) USD/Mtok, or (2, M) for own customers and for newcomers
         """
-        return self.expected_value(user_value)(prices)
+        return self.expected_value(user_value, prices.ndim > 1)(prices)
 
     def best_prices(self, start: Floats, user_value: Floats, span: float, grid: int) -> Floats:
         """Prices within a span of present ones that maximise the expected value; see `price_search.best_prices`.
@@ -164,14 +166,8 @@ class View:
         span  : log points
         grid  : common moves tried on either side of none
         """
-        value_of, flat = self.expected_value(user_value), start.ravel()
-
-        def objective(prices: Floats) -> tuple[float, Floats]:
-            value, slope = value_of(prices.reshape(start.shape))
-            return value, slope.ravel()
-
-        tried = np.linspace(-span, span, 2 * grid + 1)
-        return best_prices(objective, flat, flat * np.exp(-span), flat * np.exp(span), tried).reshape(start.shape)
+        value_of, tried = self.expected_value(user_value, start.ndim > 1), np.linspace(-span, span, 2 * grid + 1)
+        return best_prices(value_of, start, start * np.exp(-span), start * np.exp(span), tried)
 
     def retention_advantage(self) -> Floats:
         """How much likelier each panel user is ours after the next step if ours now than if a rival's.
@@ -207,10 +203,10 @@ class View:
         utility = panel.standing.utility[own]
         top = utility.max(axis=0)
         weight = np.exp(utility - np.where(np.isfinite(top), top, 0.0))
-        total = ordered_sum(weight, axis=0)
-        bill = (panel.tokens_by_kind[:, own] * self.prices * panel.paid[:, None]).T[:, panel.kind]  # (M, K)
-        spend = ordered_sum(weight * bill, axis=0) * panel.size * panel.pays_some_day
-        return np.divide(spend, total, out=np.zeros(len(total)), where=total > 0)
+        bill = (panel.tokens_by_kind[:, own] * self.prices * panel.paid[:, None]).T  # (M, 2 S)
+        spend = ordered_sum(weight * bill.take(panel.kind, axis=1), axis=0)
+        total = np.where(top > -np.inf, ordered_sum(weight, axis=0), 1.0)
+        return spend / total * (panel.size * panel.pays_some_day)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _At = Callable[[Vector], tuple[float, Vector]]
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
 _NO_SLOPE = 1e-10  # per log point, relative: as good as flat
-_NO_GAIN = 1e-16  # relative: a step that promises no more is the last
+_NO_GAIN = 1e-14  # relative: a step that promises no more is taken and is the last
 _LEAST_GAIN = 1e-4  # of what the slope promises, for a step to be taken
 _ROUNDING = 1e-14  # relative: by how much a value may seem to be lower than it is
 _STEPS = 40  # of the quasi-Newton search, at most
@@ -38,18 +38,22 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
     of its start, and crosses over only if there is more to be had there. At any other corner, such as that of capacity,
     the way up comes to no end: the corner is then looked for price by price.
 
-    objective      : (M,) prices -> value, (M,) gradient in log prices
-    start          : (M,) float, USD/Mtok
-    floor, ceiling : (M,) float, USD/Mtok
+    objective      : prices of the shape of `start` -> value, gradient in log prices of that shape
+    start          : float, USD/Mtok
+    floor, ceiling : likewise
     grid           : (G,) float, log points added to the start
-    returns        : (M,) float, USD/Mtok
+    returns        : float, USD/Mtok
     """
 
-    def at(moves: Vector) -> tuple[float, Vector]:  # in log points from the start, so that the unit of money is nothing
-        value, slope = objective(start * np.exp(moves))
-        return value, slope.tolist()
+    known: dict[tuple[float, ...], tuple[float, Vector]] = {}
 
-    low, high = np.log(floor / start).tolist(), np.log(ceiling / start).tolist()
+    def at(moves: Vector) -> tuple[float, Vector]:  # in log points from the start, so that the unit of money is nothing
+        if (where := tuple(moves)) not in known:
+            value, slope = objective(start * np.exp(moves).reshape(start.shape))
+            known[where] = value, slope.ravel().tolist()
+        return known[where]
+
+    low, high = np.log(floor / start).ravel().tolist(), np.log(ceiling / start).ravel().tolist()
     count = range(len(low))
     candidates = [_within(low, [move] * len(low), high) for move in grid.tolist()]
     values = [at(candidate)[0] for candidate in candidates]
@@ -70,7 +74,7 @@ def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Flo
             break
         up = [up[m] != crosses[m] for m in count]
     best = [0.0 if stays[m] and low[m] <= 0 <= high[m] else moves[m] for m in count]
-    return np.asarray(start * np.exp(best if value >= highest else first))
+    return np.asarray(start * np.exp(best if value >= highest else first).reshape(start.shape))
 
 
 def _within(low: Vector, moves: Vector, high: Vector) -> Vector:
@@ -96,19 +100,18 @@ def _polish(at: _At, moves: Vector, low: Vector, high: Vector, scale: float) -> 
         if _dot(slope, step) <= 0:  # the box has cut off what led upwards
             uphill = [slope[m] / max(abs(curvature[m][m]), _TINY) if free[m] else 0.0 for m in count]
             step = _step(uphill, moves, low, high)
+        if _dot(slope, step) <= _NO_GAIN * scale:
+            return [moves[m] + step[m] for m in count], value
         for _ in range(_HALVINGS):
             trial = [moves[m] + step[m] for m in count]
             reached, new_slope = at(trial)
-            promise = _dot(slope, step)
-            if reached - value >= _LEAST_GAIN * promise - _ROUNDING * scale:
+            if reached - value >= _LEAST_GAIN * _dot(slope, step) - _ROUNDING * scale:
                 break
             step = [part / 2 for part in step]
         else:
             break
         _learn(curvature, step, [new_slope[m] - slope[m] for m in count])
         moves, value, slope = trial, reached, new_slope
-        if promise <= _NO_GAIN * scale:
-            return moves, value
     return _corner(at, moves, value, low, high)
 
 

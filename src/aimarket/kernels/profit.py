@@ -90,7 +90,8 @@ class ExpectedValue:
         groups = (d.tokens_per_task, d.thinking, d.paid, d.foresight)
         self._groups = np.stack([d.mix, d.time_price, d.felt, *map(column, groups)])
         self._offers = np.stack([costs, d.hours, d.previous_prices])
-        of_use = (r.reference_price, r.elasticity, r.curvature, r.ceiling, r.difficulty)
+        everything = np.log(r.ceiling) / r.elasticity if r.elasticity > 0 else np.inf
+        of_use = (np.log(r.reference_price), r.elasticity, r.curvature, everything, r.difficulty)
         of_firm = (d.price_rise_review, d.capacity, d.price_cap, d.steady_hours, steady_value)
         self._numbers = np.array([*of_use, *of_firm, d.metric == "linear"], dtype=float)
         self._rest = d.first, d.newcomer, d.current, d.utility
@@ -124,19 +125,20 @@ def _tokens(price: float, time_price: float, plain: float, thinking: float, numb
     """Mtok for each task there is at the reference price, and their elasticity to price; as in `effort.use`.
 
     plain, thinking : Mtok a task without thinking, and of thinking at the reference price
-    numbers         : the fields of `effort.Response`
+    numbers         : log reference price, elasticity, curvature, log of the cheapness at which everything is done, and
+                      exponent of difficulty; see `effort.Response`
     """
-    reference_price, elasticity, curvature, ceiling, difficulty = numbers
-    cheapness = reference_price / price
-    everything = exp(log(ceiling) / elasticity) if elasticity > 0 else math.inf  # is done if it is so cheap
-    extensive = -elasticity if cheapness < everything else 0.0
-    thinking *= (reference_price / (price + time_price)) ** (1 / (1 + curvature))
+    log_reference, elasticity, curvature, log_everything, difficulty = numbers
+    log_cheap = log_reference - log(price)
+    many = log_cheap < log_everything  # there are tasks left to do
+    count, extensive = elasticity * (log_cheap if many else log_everything), -elasticity if many else 0.0
+    log_thinking = (log_reference - log(price + time_price)) / (1 + curvature)
     intensive = -price / (price + time_price) / (1 + curvature)
-    if difficulty != 0 and elasticity > 0:
-        thinking *= min(cheapness, everything) ** difficulty
-        intensive -= difficulty if extensive < 0 else 0.0
-    per_task = plain + thinking
-    return min(cheapness**elasticity, ceiling) * per_task, extensive + thinking / per_task * intensive
+    if elasticity > 0:  # or the same tasks are done at any price
+        log_thinking += difficulty * min(log_cheap, log_everything)
+        intensive -= difficulty if many else 0.0
+    thinking *= exp(log_thinking)
+    return exp(count) * (plain + thinking), extensive + thinking / (plain + thinking) * intensive
 
 
 @compiled
@@ -152,12 +154,14 @@ def _offer_terms(
     for m in range(len(posted)):
         mix, time_price, felt, plain, thinking, paid, foresight = group[:, m]
         cost, hours, _ = of_offers[:, m]
-        felt *= mix * posted[m] * (later[m] / posted[m]) ** foresight
+        felt *= mix * posted[m]
+        if later[m] != posted[m]:
+            felt *= exp(foresight * log(later[m] / posted[m]))
         paid *= posted[m]
         tokens, elasticity = _tokens(mix * paid, time_price, plain, thinking, numbers)
         tokens *= mix
         margin = tokens * (paid - cost)
-        terms[0, m], terms[1, m] = (-felt, -felt) if linear else (-log(felt / numbers[0]), -1.0)
+        terms[0, m], terms[1, m] = (-felt, -felt) if linear else (numbers[0] - log(felt), -1.0)
         terms[2, m], terms[3, m] = margin, tokens * paid + margin * elasticity
         terms[4, m], terms[5, m] = tokens * hours, tokens * hours * elasticity
 
@@ -194,10 +198,12 @@ def _choose(
         for k in range(count):
             row[k] = exp(row[k] - top[k])
             total[k] += row[k]
+    for k in range(count):
+        total[k] = 1 / total[k]
     for m in range(offers):
         row = share[m][:count]
         for k in range(count):
-            row[k] /= total[k]
+            row[k] *= total[k]
 
 
 @compiled

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+_FEW = 1024  # numbers up to which one call is faster than a loop over the terms
 
 
 def ordered_sum(values: Floats, axis: int = -1) -> Floats:
@@ -17,7 +18,12 @@ def ordered_sum(values: Floats, axis: int = -1) -> Floats:
     """
     if values.shape[axis] == 0:
         return np.zeros(np.delete(values.shape, axis))
-    return np.asarray(np.take(np.add.accumulate(values, axis=axis), -1, axis=axis))
+    if values.size < _FEW:
+        return np.asarray(np.add.accumulate(values, axis=axis).take(-1, axis=axis))
+    total = np.zeros(np.delete(values.shape, axis))
+    for term in np.moveaxis(values, axis, 0):
+        total += term
+    return total
 
 
 def sums_without_each(values: Floats) -> Floats:
@@ -27,6 +33,7 @@ def sums_without_each(values: Floats) -> Floats:
     returns : (N, K) float
     """
     before, after = np.zeros_like(values), np.zeros_like(values)
-    np.add.accumulate(values[:-1], axis=0, out=before[1:])
-    np.add.accumulate(values[:0:-1], axis=0, out=after[-2::-1])
+    for row in range(1, len(values)):
+        np.add(before[row - 1], values[row - 1], out=before[row])
+        np.add(after[-row], values[-row], out=after[-row - 1])
     return before + after

@@ -7,7 +7,6 @@ weighs more and the price rises, or does not.
 
 import numpy as np
 
-from aimarket.kernels.reaction import concession
 from aimarket.rng import Streams
 from aimarket.settings import Count, Months, NonNegative, Positive, PositiveShare, Real, Share, node
 from aimarket.units import MONTHS_PER_YEAR
@@ -96,6 +95,8 @@ class ForwardLooking:
         The bend that is looked for is the one that is seen if it is believed. Where retention is high, what is seen
         falls steeply in what is believed: belief moves by strides that halve when they overshoot.
         """
+        from aimarket.kernels.reaction import concession
+
         rivalry = view.rivalry(self.respondents)
         if rivalry is None:
             return 0.0
