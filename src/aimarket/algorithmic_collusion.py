@@ -20,7 +20,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from aimarket.complaints import SettingsError, describe, near, shown, words
 from aimarket.kernels.choice import logit_shares
-from aimarket.kernels.profit import Demand, best_prices, expected_value
+from aimarket.kernels.effort import Response
+from aimarket.kernels.price_search import best_prices
+from aimarket.kernels.profit import Demand, ExpectedValue
 from aimarket.rng import Streams
 from aimarket.settings import NonNegative, OpenShare, Positive, PositiveShare, node
 
@@ -163,29 +165,30 @@ def _best(of: Environment, products: int, rest: float, reach: float) -> Floats:
     one, none = np.ones(1), np.zeros((1, products))
     cost, start = np.full(products, of.cost), np.full(products, of.cost)
     demand = Demand(
+        first=np.array([0, 1]),
+        current=np.array([-1]),
         weight=one,
         review=one,
-        current=np.array([-1]),
         rest=np.array([rest]),
-        utility=none + of.quality / of.differentiation,
         sensitivity=one / of.differentiation,
+        size=one,
+        utility=none.T + of.quality / of.differentiation,
         mix=none + 1,
-        tasks_at_reference=one,
-        depth=one,
-        tokens_per_task=one,
-        thinking_reference=0 * one,
         time_price=none,
+        felt=none + 1,
+        tokens_per_task=one,
+        thinking=0 * one,
+        paid=one,
+        newcomer=np.array([False]),
+        foresight=0 * one,
+        response=Response(reference_price=1.0, elasticity=0.0, curvature=1.0),
         metric="linear",
-        reference_price=1.0,
-        usage_elasticity=0.0,
-        effort_curvature=1.0,
         price_rise_review=0.0,
         previous_prices=start,
         hours=np.zeros(products),
-        capacity=np.inf,
     )
     return best_prices(
-        lambda prices: expected_value(demand, prices, cost, np.zeros(1)),
+        ExpectedValue(demand, cost, np.zeros(1)),
         start=start,
         floor=start,
         ceiling=np.full(products, reach),

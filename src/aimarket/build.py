@@ -10,8 +10,7 @@ from aimarket import settings as config
 from aimarket.catalogue import Catalogue, create_catalogue
 from aimarket.data import list_prices
 from aimarket.kernels.choice import logit_shares
-from aimarket.kernels.sums import ordered_sum
-from aimarket.population import Menu, taste_factor
+from aimarket.population import taste_factor
 from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
 from aimarket.roster import check_roster
 from aimarket.serving import Network, create_network
@@ -102,19 +101,14 @@ def starting_hours(catalogue: Catalogue, settings: config.Settings, generations:
     return hours
 
 
-def expected_work(panel: Panel, menu: Menu, users: config.Users, hours: Floats, months: float) -> Floats:
+def expected_work(panel: Panel, hours: Floats, months: float) -> Floats:
     """Reference GPUs that adopted users would keep busy if all chose now, by offer; (J,).
 
     hours : (J,) reference-GPU-hours per Mtok
     """
-    utility = panel.utility_now(menu)
-    share, _ = logit_shares(utility, panel.outside_now)
-    tokens = panel.tokens(menu, users)
-    return (
-        ordered_sum((panel.weight * panel.review)[:, None] * share * tokens, axis=0)
-        * hours
-        / (HOURS_PER_MONTH * months)
-    )
+    share, _ = logit_shares(panel.utility_now, panel.outside_now)
+    tokens = np.einsum("k,kj,kj->j", panel.weight * panel.review, share, panel.tokens)
+    return np.asarray(tokens * hours / (HOURS_PER_MONTH * months))
 
 
 def start_fleet(

@@ -117,7 +117,7 @@ def look_ahead(market: World, p: Provider) -> Prospect:
         menu = _menu_with(market, p, prices)
         panel = _without_contracts(market.survey(menu, np.zeros(len(market.segments.names)), _all_choose(market)))
         asked = {"prices": prices, "newcomer_prices": prices}
-        prospect = Prospect(**same | asked | {"menu": menu, "panel": panel, "cash": p.settings.cash} | money)
+        prospect = Prospect(**same | asked | {"panel": panel, "cash": p.settings.cash} | money)
         quoted = rule.quote(prospect, {}, market.streams)
         # Who recognises customers asks two prices, and has nobody yet but newcomers.
         quoted = np.minimum(quoted[-1] if quoted.ndim > 1 else quoted, market.price_cap)
@@ -154,7 +154,7 @@ def _start_business(market: World, p: Provider, prospect: Prospect) -> None:
     # A lead time's worth of a month's probability; the survey goes by the length of the step.
     soon = replace(market.segments, review=over_step(market.segments.review, float(prospect.lead_time)))
     panel = market.survey(prospect.menu, np.zeros(len(market.segments.names)), soon)
-    work = expected_work(panel, prospect.menu, market.settings.users, market.hours_per_mtok, market.clock.months)
+    work = expected_work(panel, market.hours_per_mtok, market.clock.months)
     generation = int(market.generation[p.index])
     price, given = float(market.roadmap.price[generation]), p.settings.fleet.gpus
     needed = float(ordered_sum(work[p.offers])) / market.settings.hardware.planned_utilisation

@@ -1,6 +1,7 @@
 """A market-research panel of users: what each would choose, use and pay, as every firm may know it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,18 +19,22 @@ from aimarket.population import (
     time_price,
     users_switching_cost,
 )
+from aimarket.standing import Standing
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-Some = Integers | slice
-ALL = slice(None)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A random sample of users within each segment, as market research reports it to every firm; K users, J offers."""
+    """A random sample of users within each segment, as market research reports it to every firm; K users, J offers.
 
+    Users of a kind, one of 2 S, are of one segment and on the same terms: 2 segment, and 1 more if they sign contracts.
+    """
+
+    menu: Menu  # what they were asked about
+    settings: config.Users
     weight: Floats  # (K,) users stood for
     segment: Integers  # (K,)
     review: Floats  # (K,) probability of choosing this step: adoption for those outside the market
@@ -43,26 +48,35 @@ class Panel:
     price_utility: Floats  # (K, J) utils, at posted prices
     outside: Floats  # (K,) utils
     sensitivity: Floats  # (K,) also of those who do not pay
-    mix: Floats  # (K, J)
-    tasks: Floats  # (K,) tasks/step at depth 1
-    depth: Floats  # (K,)
-    tokens_per_task: Floats  # (K,) Mtok
-    thinking: Floats  # (K,) Mtok
-    time_price: Floats  # (K, J) USD/Mtok
-    own: Flags  # (K, J) offers of the provider the user is with
-    paid: Floats  # (K,) share of the posted price: less for those who sign a contract
-    felt: Floats  # (K, J) price that counts in a choice over the price own customers pay
-    foresight: Floats  # (K,) weight a newcomer gives to the price own customers pay
+    size: Floats  # (K,) tasks/step at the reference price
+    signs: Flags  # (K,) signs a contract with whatever offer is picked
     free: Flags  # (K,) pays nothing
     pays_some_day: Floats  # (K,) probability of paying before the next review is past
     bound: Flags  # (K,) under a contract that runs on
     contract_price: Floats  # (K,) USD/Mtok, nan: none
     contract_utility: Floats  # (K,) utils of that price, nan: none
     commitment: Floats  # (K,) Mtok of the reference mix a step
+    tokens_per_task: Floats  # (S,) Mtok
+    thinking: Floats  # (S,) Mtok
+    time_price: Floats  # (S, J) USD/Mtok
+    paid: Floats  # (2 S,) share of the posted price: less for those who sign a contract
+    felt: Floats  # (2 S, J) price that counts in a choice over the price own customers pay
+    foresight: Floats  # (2 S,) weight a newcomer gives to the price own customers pay
 
-    def utility_now(self, menu: Menu) -> Floats:
+    @cached_property
+    def kind(self) -> Integers:
+        """(K,) what kind of user each is."""
+        return 2 * self.segment + self.signs
+
+    @cached_property
+    def standing(self) -> Standing:
+        """How firms stand with these users."""
+        return Standing(self)
+
+    @cached_property
+    def utility_now(self) -> Floats:
         """(K, J) utils of every offer at posted prices, switching cost paid; -inf to users bound to another."""
-        leaving = (self.provider[:, None] >= 0) & (menu.provider != self.provider[:, None])
+        leaving = (self.provider[:, None] >= 0) & ~self._own
         utility = self.utility + self.price_utility - np.where(leaving, self.leaving_cost[:, None], 0.0)
         if self.bound.any():
             rows, j = np.flatnonzero(self.bound), self.offer[self.bound]
@@ -75,58 +89,70 @@ class Panel:
         """(K,) utils of having no provider, switching cost paid; -inf to users bound to one."""
         return np.where(self.bound, -np.inf, self.outside - self.leaving_cost)
 
-    def held(self, users: Some = ALL, offers: Some = ALL) -> Flags:
-        """(K, J) the offer that a contract binds to; of some users and offers, as below."""
-        return self.bound[users, None] & (self.offer[users, None] == np.arange(self.mix.shape[1])[offers])
+    @cached_property
+    def _own(self) -> Flags:
+        """(K, J) offers of the provider the user is with."""
+        return self.provider[:, None] == self.menu.provider
 
-    def price_paid(self, menu: Menu, users: Some = ALL, offers: Some = ALL) -> Floats:
+    @cached_property
+    def _held(self) -> tuple[Integers, Integers]:
+        """Users under contract, and the offers that it binds them to."""
+        return np.flatnonzero(self.bound), self.offer[self.bound]
+
+    @cached_property
+    def price_paid(self) -> Floats:
         """(K, J) USD a user would pay in this step for a Mtok of the reference mix of each offer."""
-        posted = terms.posted_price(self.own[users][:, offers], menu, offers)
-        posted = posted * np.where(self.free, 0.0, self.paid)[users, None]
-        held = self.held(users, offers) if self.bound.any() else None
-        return posted if held is None else np.where(held, self.contract_price[users, None], posted)
+        posted = terms.posted_price(self._own, self.menu)
+        paid = posted * np.where(self.free, 0.0, self.paid[self.kind])[:, None]
+        paid[self._held] = self.contract_price[self.bound]
+        return paid
 
-    def tokens(self, menu: Menu, settings: config.Users, users: Some = ALL, offers: Some = ALL) -> Floats:
+    @cached_property
+    def tokens_by_kind(self) -> Floats:
+        """(2 S, J) Mtok of the reference mix per task at the reference price, for users who pay as own customers do."""
+        return self._tokens_by_kind(self.menu.price)
+
+    def _tokens_by_kind(self, posted: Floats) -> Floats:
+        return self._tokens(np.arange(len(self.paid)) // 2, slice(None), posted * self.paid[:, None])
+
+    def _tokens(self, segment: Integers, offer: Integers | slice, price: Floats) -> Floats:
+        """Mtok of the reference mix per task at the reference price, for users of some segments at some prices."""
+        one, wait, mix = np.ones(()), self.time_price[segment, offer], self.menu.mix[segment, offer]
+        shape = segment.shape + (1,) * (price.ndim - segment.ndim)
+        thinking, plain = self.thinking[segment].reshape(shape), self.tokens_per_task[segment].reshape(shape)
+        count, more = use(one, one, thinking, price * mix, wait, terms.response(self.settings))
+        return np.asarray(count * (plain + more) * mix)
+
+    @cached_property
+    def tokens(self) -> Floats:
         """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
-        free, mix = self.free[users, None], self.mix[users][:, offers]
-        price = np.where(free, settings.reference_price, self.price_paid(menu, users, offers) * mix)
-        count, thinking = use(
-            self.tasks[users, None],
-            self.depth[users, None],
-            self.thinking[users, None],
-            price,
-            self.time_price[users][:, offers],
-            terms.response(settings),
-        )
-        tokens = count * (self.tokens_per_task[users, None] + thinking)
-        if free.any():
-            tokens = np.where(free, np.minimum(tokens, menu.allowance[offers]), tokens)
-        return tokens * mix
+        menu, size = self.menu, self.size[:, None]
+        tokens = size * self.tokens_by_kind[self.kind]
+        if menu.recognises:
+            tokens = np.where(self._own, tokens, size * self._tokens_by_kind(menu.newcomer_price)[self.kind])
+        if self.free.any():
+            segments = np.arange(len(menu.mix))
+            most = self._tokens(segments, slice(None), self.settings.reference_price / menu.mix)[
+                self.segment[self.free]
+            ]
+            allowed = menu.allowance * menu.mix[self.segment[self.free]]
+            tokens[self.free] = np.minimum(size[self.free] * most, allowed)
+        rows, held = self._held
+        tokens[rows, held] = self.size[rows] * self._tokens(self.segment[rows], held, self.contract_price[rows])
+        return tokens
 
-    def bill(self, menu: Menu, tokens: Floats) -> Floats:
+    @property
+    def bill(self) -> Floats:
         """(K, J) USD that `tokens` are charged at; to those who do not pay, what they would be if they did."""
-        price = self.price_paid(menu)
-        return tokens * (np.where(self.free[:, None], menu.price, price) if self.free.any() else price)
+        price = self.price_paid
+        return self.tokens * (np.where(self.free[:, None], self.menu.price, price) if self.free.any() else price)
 
-    def spend(self, menu: Menu, tokens: Floats, users: Some = ALL, offers: Some = ALL) -> Floats:
-        """(K, J) USD each user would pay in a step for `tokens` if all are served, commitments included."""
-        missing = np.maximum(self.commitment[users, None] - tokens, 0.0)
-        return self.price_paid(menu, users, offers) * (tokens + np.where(self.held(users, offers), missing, 0.0))
-
-    def unmoved(self, menu: Menu, settings: config.Users, offers: Integers) -> tuple[Floats | None, Floats | None]:
-        """Use that no posted price moves, and what is paid for it under contract; None if there is no such user.
-
-        offers  : (M,) int
-        returns : (K, M) Mtok of the reference mix a step, nan where prices move it; (K,) USD a step
-        """
-        which = np.flatnonzero(self.free | self.bound)
-        if len(which) == 0:
-            return None, None
-        fixed, locked = np.full((len(self.free), len(offers)), np.nan), np.zeros(len(self.free))
-        fixed[which] = self.tokens(menu, settings, which, offers)
-        paid = self.spend(menu, fixed[which], which, offers)
-        locked[which] = np.where(self.held(which, offers), paid, 0.0).sum(axis=1)
-        return fixed, locked
+    @cached_property
+    def spend(self) -> Floats:
+        """(K, J) USD each user would pay in a step if all he asks for is served, commitments included."""
+        tokens = self.tokens.copy()
+        tokens[self._held] = np.maximum(tokens[self._held], self.commitment[self.bound])
+        return self.price_paid * tokens
 
 
 def survey(
@@ -163,6 +189,8 @@ def survey(
         nothing = free & ~np.isfinite(outside) & ~np.isfinite(utility).any(axis=1) & menu.on_sale.any()
         outside = np.where(nothing, 0.0, outside)
     return Panel(
+        menu=menu,
+        settings=settings,
         weight=np.divide(segments.population, count, where=count > 0, out=np.zeros(len(count)))[s],
         segment=s,
         review=np.where(users.adopted[rows], np.where(bound, 0.0, review), adoption[s]),
@@ -176,16 +204,8 @@ def survey(
         price_utility=terms.menu_price_utility(users, rows, menu, segments, settings),
         outside=outside,
         sensitivity=users.price[rows],
-        mix=menu.mix[s],
-        tasks=users.tasks[rows] * months * task_factor,
-        depth=users.depth[rows],
-        tokens_per_task=segments.tokens_per_task[s],
-        thinking=segments.thinking[s],
-        time_price=time_price(segments, menu.speed)[s],
-        own=terms.is_own(users, rows, menu),
-        paid=np.where(signing, 1 - segments.discount[s], 1.0),
-        felt=counts.factor[signing.astype(np.int64), s],
-        foresight=counts.weight[signing.astype(np.int64)],
+        size=users.tasks[rows] * months * task_factor * users.depth[rows],
+        signs=signing,
         free=free,
         pays_some_day=np.where(free, converts / np.maximum(converts + calm, 1e-9), 1.0),
         bound=bound,
@@ -194,4 +214,10 @@ def survey(
             price * menu.mix[s, held], users.price[rows], settings.price_metric, settings.reference_price
         ),
         commitment=users.commitment[rows] * months,
+        tokens_per_task=segments.tokens_per_task,
+        thinking=segments.thinking,
+        time_price=time_price(segments, menu.speed),
+        paid=np.stack([np.ones(len(count)), 1 - segments.discount], axis=1).ravel(),
+        felt=counts.factor.swapaxes(0, 1).reshape(-1, len(menu.price)),
+        foresight=np.tile(counts.weight, len(count)),
     )

@@ -98,6 +98,7 @@ class Sight(Work):
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
         owning, working = self.owning_and_working_cost(p)
         lead = self.lead_time
+        peak = peak_over_mean(self.work[:, :, p.offers], self.network)
         ends = fleet.arrival + self.life <= self.steps + lead
         ends = fleet.delivered & (ends | self.condemned[p.index, fleet.generation, fleet.region])
         reference = fleet.gpus * throughput[fleet.generation]
@@ -106,9 +107,7 @@ class Sight(Work):
             months=self.clock.months,
             provider=p.index,
             offers=p.offers,
-            menu=self.panel_menu,
             panel=self.panel,
-            settings=self.settings.users,
             costs=self.opportunity_cost[p.offers],
             prices=self.price[p.offers],
             price_cap=self.price_cap,
@@ -120,11 +119,11 @@ class Sight(Work):
             burn=p.burn,
             load=float(ordered_sum(self.by_offer(self.work)[p.offers])),
             capacity=float(reference[fleet.delivered].sum()),
-            workable=self.workable_hours(p),
+            workable=self.workable_hours(p, peak),
             hours=self.hours_per_mtok[p.offers],
             arriving=float(reference[~fleet.delivered].sum()),
             retiring=float(reference[ends].sum()),
-            peak=peak_over_mean(self.work[:, :, p.offers], self.network),
+            peak=peak,
             lead_time=lead,
             gpu_throughput=float(throughput[self.generation[p.index]]),
             quality=self.quality[p.offers],

@@ -49,13 +49,12 @@ def divide_surplus(market: "Market", accounts: Accounts, before: Stocks, consume
 
 def consumer_surplus(market: "Market") -> float:
     """Surplus of adopted users over having no provider, from the research panel; USD/month, nan if none can be had."""
-    panel, users, menu = market.panel, market.settings.users, market.panel_menu
-    if not menu.on_sale.any() and not np.isfinite(panel.outside).all():
+    panel = market.panel
+    if not panel.menu.on_sale.any() and not np.isfinite(panel.outside).all():
         return np.nan
-    share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
+    share, inclusive = logit_shares(panel.utility_now, panel.outside_now)
     adopted = market.users.adopted[market.panel_rows]
-    tokens = panel.tokens(menu, users)
-    use = tokens if users.price_metric == "linear" else panel.bill(menu, tokens)
+    use = panel.tokens if panel.settings.price_metric == "linear" else panel.bill
     inside = ordered_sum(share)
     money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
     surplus = log_sum_surplus(inclusive, panel.outside, money, adopted.astype(float))

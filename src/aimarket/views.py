@@ -1,33 +1,31 @@
 """What one firm may see: its own books and costs, posted prices, and a market-research panel of users."""
 
 from collections.abc import MutableMapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket import terms
-from aimarket.kernels.choice import price_utility_slope
-from aimarket.kernels.effort import use, use_elasticities
-from aimarket.kernels.profit import Demand, expected_value, usage
-from aimarket.kernels.reaction import Rivalry
+from aimarket.kernels.price_search import best_prices
+from aimarket.kernels.rivalry import Rivalry
 from aimarket.kernels.sums import ordered_sum
 from aimarket.panel import Panel, survey
 from aimarket.population import Menu
 from aimarket.rng import Streams
 from aimarket.units import HOURS_PER_MONTH
 
+if TYPE_CHECKING:  # numba takes long to import: not before a firm asks what its prices are worth
+    from aimarket.kernels.profit import Demand, ExpectedValue
+
 __all__ = ["CapacityRule", "Memory", "Panel", "PricingRule", "TrainingRule", "View", "survey"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Memory = MutableMapping[str, Any]
-
-_WANTED = 1e-6  # mean share of choices below which a firm is no rival
-_MOVED = 1e-9  # log points: least price change that counts as one
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,7 @@ class View:
     months: float  # length of the step
     provider: int
     offers: Integers  # (M,) own columns of the menu
-    menu: Menu
     panel: Panel
-    settings: config.Users
     costs: Floats  # (M,) USD/Mtok, long-run marginal cost
     prices: Floats  # (M,) USD/Mtok, posted last step
     price_cap: float  # USD/Mtok that may be asked at most; inf without a cap
@@ -75,6 +71,16 @@ class View:
         return self.workable * self.peak / hours if hours > 0 and np.isfinite(self.workable) else 1.0
 
     @property
+    def menu(self) -> Menu:
+        """What users see."""
+        return self.panel.menu
+
+    @property
+    def settings(self) -> config.Users:
+        """What is known about users."""
+        return self.panel.settings
+
+    @property
     def held_offers(self) -> NDArray[np.bool_]:
         """(J,) whether anybody in the panel holds the offer."""
         return np.isin(np.arange(len(self.menu.price)), self.panel.offer)
@@ -84,69 +90,84 @@ class View:
         """(J,) USD a step that the users whom the panel stands for spend on each offer at posted prices."""
         held = np.flatnonzero(self.panel.offer >= 0)
         offer = self.panel.offer[held]
-        tokens = self.panel.tokens(self.menu, self.settings)[held, offer]
+        tokens = self.panel.tokens[held, offer]
         return np.bincount(offer, self.panel.weight[held] * tokens, len(self.menu.price)) * self.menu.price
 
-    @cached_property
-    def demand(self) -> Demand:
-        """The panel's demand for own offers, everybody else's prices as posted."""
-        panel, own = self.panel, self.offers
-        utility, outside = panel.utility_now(self.menu), panel.outside_now
-        others = np.delete(utility, own, axis=1)
-        top = np.maximum(others.max(axis=1, initial=-np.inf), outside)
-        shift = np.where(np.isfinite(top), top, 0.0)
-        with np.errstate(divide="ignore"):
-            rest = np.log(ordered_sum(np.exp(others - shift[:, None])) + np.exp(outside - shift)) + shift
-        held = panel.offer[:, None] == own
-        difficulty = self.settings.difficulty
-        fixed, locked = panel.unmoved(self.menu, self.settings, own)
-        return Demand(
-            weight=panel.weight,
-            review=panel.review,
-            current=np.where(held.any(axis=1), held.argmax(axis=1), -1),
-            rest=rest,
-            utility=(utility - panel.price_utility)[:, own],
-            sensitivity=np.where(panel.free, 0.0, panel.sensitivity),
-            mix=panel.mix[:, own],
-            tasks_at_reference=panel.tasks,
-            depth=panel.depth,
-            tokens_per_task=panel.tokens_per_task,
-            thinking_reference=panel.thinking,
-            time_price=panel.time_price[:, own],
-            metric=self.settings.price_metric,
-            reference_price=self.settings.reference_price,
-            usage_elasticity=self.settings.usage_elasticity,
-            effort_curvature=self.settings.effort_curvature,
-            price_rise_review=panel.price_rise_review,
+    def _movable(self, recognising: bool) -> "tuple[Integers, Demand]":
+        """(N,) users whom prices can move, and their demand for own offers, everybody else's prices as posted.
+
+        recognising : whether newcomers are asked for other prices, and so are groups of their own
+        """
+        from aimarket.kernels.profit import Demand
+
+        panel, standing, own, settings = self.panel, self.panel.standing, self.offers, self.settings
+        users, newcomer = standing.by_kind, panel.provider != self.provider
+        if recognising:
+            users = users[np.argsort(2 * panel.kind[users] + newcomer[users], kind="stable")]
+        group = 2 * panel.kind[users] + (newcomer[users] & recognising)
+        first = np.flatnonzero(np.diff(group, prepend=-1))
+        groups = group[first]
+        kind, segment = groups // 2, groups // 4
+        column = np.full(len(self.menu.price) + 1, -1)  # the last for those without an offer
+        column[own] = np.arange(len(own))
+        leaving = np.where(newcomer, panel.leaving_cost, 0.0)[users]
+        return users, Demand(
+            first=np.append(first, len(users)),
+            current=column[panel.offer[users]],
+            weight=panel.weight[users],
+            review=panel.review[users],
+            rest=standing.rest(self.provider, users),
+            sensitivity=panel.sensitivity[users],
+            size=panel.size[users],
+            utility=standing.without_price[own[:, None], users] - leaving,
+            mix=self.menu.mix[segment][:, own],
+            time_price=panel.time_price[segment][:, own],
+            felt=panel.felt[kind][:, own],
+            tokens_per_task=panel.tokens_per_task[segment],
+            thinking=panel.thinking[segment],
+            paid=panel.paid[kind],
+            newcomer=groups % 2 == 1,
+            foresight=panel.foresight[kind],
+            response=terms.response(settings),
+            metric=settings.price_metric,
+            price_rise_review=settings.price_rise_review,
             previous_prices=self.prices,
             hours=self.hours,
             capacity=self.workable,
-            ceiling=np.inf if difficulty.ceiling is None else difficulty.ceiling,
-            difficulty=difficulty.thinking,
-            paid=np.where(panel.free | panel.bound, 0.0, panel.paid),
-            felt=panel.felt[:, own],
-            fixed=fixed,
-            locked=locked,
-            newcomer=panel.provider != self.provider,
-            foresight=panel.foresight,
+            steady_hours=float(ordered_sum(standing.steady.tokens[own] * self.hours)),
+            price_cap=self.price_cap,
         )
 
-    @cached_property
-    def _moved(self) -> tuple[NDArray[np.bool_], Demand]:
-        """(K,) whom own prices can move or whom we serve, and their demand; nobody else counts for prices."""
-        counts = (self.demand.review > 0) | (self.demand.current >= 0)
-        return counts, self.demand.of(counts)
+    def expected_value(self, user_value: Floats, recognising: bool = False) -> "ExpectedValue":
+        """Expected margin of the step plus the future value of users had, as a function of own prices.
+
+        user_value  : (K,) USD of having the user after this step
+        recognising : whether prices are (2, M), for own customers and for newcomers
+        """
+        from aimarket.kernels.profit import ExpectedValue
+
+        users, demand = self._movable(recognising)
+        steady, own = self.panel.standing.steady, self.offers
+        later = float((ordered_sum(steady.chance[own], axis=0) * user_value[steady.rows]).sum())
+        now = float(ordered_sum(steady.paid[own] - steady.tokens[own] * self.costs))
+        return ExpectedValue(demand, self.costs, user_value[users], now + later)
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
-        """Expected margin of the step plus the future value of users had, and its gradient; see `expected_value`.
-
-        A price above the cap counts as the cap, to which it will be cut.
+        """The expected value at some prices, and its gradient in their logs; see `ExpectedValue`.
 
         prices : (M,) USD/Mtok, or (2, M) for own customers and for newcomers
         """
-        allowed, (counts, demand) = np.minimum(prices, self.price_cap), self._moved
-        value, slope = expected_value(demand, allowed, self.costs, user_value[counts])
-        return value, np.where(prices > allowed, 0.0, slope)
+        return self.expected_value(user_value, prices.ndim > 1)(prices)
+
+    def best_prices(self, start: Floats, user_value: Floats, span: float, grid: int) -> Floats:
+        """Prices within a span of present ones that maximise the expected value; see `price_search.best_prices`.
+
+        start : (M,) USD/Mtok, or (2, M) for own customers and for newcomers
+        span  : log points
+        grid  : common moves tried on either side of none
+        """
+        value_of, tried = self.expected_value(user_value, start.ndim > 1), np.linspace(-span, span, 2 * grid + 1)
+        return best_prices(value_of, start, start * np.exp(-span), start * np.exp(span), tried)
 
     def retention_advantage(self) -> Floats:
         """How much likelier each panel user is ours after the next step if ours now than if a rival's.
@@ -155,76 +176,21 @@ class View:
 
         returns : (K,) float, 1
         """
-        panel = self.panel
-        utility = panel.utility + panel.price_utility
-        top = np.maximum(utility.max(axis=1), panel.outside)
-        weight = np.zeros((len(utility), len(self.menu.providers)))  # (K, F)
-        for offer, provider in enumerate(self.menu.provider):
-            weight[:, provider] += np.exp(utility[:, offer] - top)
-        outside = np.exp(panel.outside - top)
-        ours = weight[:, self.provider]
-        rival = np.delete(weight, self.provider, axis=1).max(axis=1, initial=0.0)
-        others = ordered_sum(weight) - ours + outside
-        left = np.exp(-panel.later_leaving_cost)
+        panel, standing, firm = self.panel, self.panel.standing, self.provider
+        ours, rival = standing.firms[firm], standing.best_rival[firm]
+        others = standing.rivals[firm] + standing.outside
+        left = standing.remains_later
         stay = ours / (ours + left * others)
         without_rival = ours / (ours + others)
         join = np.where(rival > 0, left * ours / (left * (ours + others - rival) + rival), without_rival)
         return 1 - panel.calm_review + panel.calm_review * (stay - join)
 
     def rivalry(self, respondents: int) -> tuple[Rivalry, Rivalry, int] | None:
-        """The game of prices among the firms somebody wants, as about so many of the panel show it.
-
-        A price rise makes holders look around, a cut does not: a firm that left its prices alone rests on that kink.
-
-        returns : users as they are, the same at the review to be expected, own column; None without users or rivals
-        """
-        every = max(1, len(self.panel.weight) // respondents)
-        panel = replace(self.panel, **{f.name: getattr(self.panel, f.name)[::every] for f in fields(self.panel)})
-        menu, settings = self.menu, self.settings
-        paid, answers = panel.price_paid(menu), terms.response(settings)
-        price = np.where(panel.free[:, None], settings.reference_price, paid * panel.mix)
-        _, thinking = use(
-            panel.tasks[:, None], panel.depth[:, None], panel.thinking[:, None], price, panel.time_price, answers
-        )
-        extensive, intensive = use_elasticities(price, panel.time_price, answers)
-        elasticity = extensive + intensive * thinking / (panel.tokens_per_task[:, None] + thinking)
-        sensitivity = np.where(panel.free, 0.0, panel.sensitivity)[:, None]
-        slope = price_utility_slope(price, sensitivity, settings.price_metric)
-        utility = panel.utility + panel.price_utility
-        top = np.maximum(utility.max(axis=1), panel.outside)
-        by_offer, spend_by_offer = np.exp(utility - top[:, None]), panel.tokens(menu, settings) * paid
-        attraction, slopes, spend, usages = np.zeros((4, len(utility), len(menu.providers)))
-        for j, f in enumerate(menu.provider):  # weights of a firm's offers are those by which a user picks among them
-            attraction[:, f] += by_offer[:, j]
-            slopes[:, f] += by_offer[:, j] * slope[:, j]
-            spend[:, f] += by_offer[:, j] * spend_by_offer[:, j]
-            usages[:, f] += by_offer[:, j] * spend_by_offer[:, j] * elasticity[:, j]
-        outside = np.exp(panel.outside - top)
-        share = attraction / (ordered_sum(attraction) + outside)[:, None]
-        wanted = np.flatnonzero(share.mean(axis=0) > _WANTED)
-        if self.provider not in wanted or len(wanted) < 2:
+        """See `Standing.rivalry`; with own column, None without users or rivals."""
+        game = self.panel.standing.rivalry(respondents)
+        if game is None or game[2][self.provider] < 0:
             return None
-        attraction, slopes, spend, usages = (x[:, wanted] for x in (attraction, slopes, spend, usages))
-        some, bought = attraction > 0, spend > 0
-        moves = np.zeros(len(menu.providers), dtype=bool)
-        np.logical_or.at(moves, menu.provider, np.abs(menu.rise) > _MOVED)
-        column = np.full(len(menu.providers) + 1, -1)  # the last for those without a provider
-        column[wanted] = np.arange(len(wanted))
-        now = Rivalry(
-            weight=panel.weight,
-            provider=column[panel.provider],
-            review=panel.review,
-            remains=np.exp(-panel.leaving_cost),
-            attraction=attraction,
-            outside=outside,
-            slope=np.divide(slopes, attraction, where=some, out=np.zeros_like(slopes)),
-            spend=np.divide(spend, attraction, where=some, out=np.zeros_like(spend)),
-            elasticity=np.divide(usages, spend, where=bought, out=np.zeros_like(usages)),
-            stays=~moves[wanted] & (settings.price_rise_review > 0),
-            dollars=settings.price_metric == "linear",
-        )
-        later = replace(now, review=panel.calm_review, remains=np.exp(-panel.later_leaving_cost))
-        return now, later, int(column[self.provider])
+        return game[0], game[1], int(game[2][self.provider])
 
     @cached_property
     def own_spend(self) -> Floats:
@@ -233,14 +199,14 @@ class View:
         Whoever is under contract pays by then what he would sign today; whoever does not pay, what he would if he did,
         times the chance that he ever does.
         """
-        panel = self.panel
-        tokens, _ = usage(replace(self.demand, fixed=None, paid=panel.paid), self.prices)
-        utility = (panel.utility + panel.price_utility)[:, self.offers]
-        top = utility.max(axis=1, keepdims=True)
+        panel, own = self.panel, self.offers
+        utility = panel.standing.utility[own]
+        top = utility.max(axis=0)
         weight = np.exp(utility - np.where(np.isfinite(top), top, 0.0))
-        total = weight.sum(axis=1)
-        spend = (weight * tokens * self.prices).sum(axis=1) * panel.paid * panel.pays_some_day
-        return np.divide(spend, total, out=np.zeros(len(total)), where=total > 0)
+        bill = (panel.tokens_by_kind[:, own] * self.prices * panel.paid[:, None]).T  # (M, 2 S)
+        spend = ordered_sum(weight * bill.take(panel.kind, axis=1), axis=0)
+        total = np.where(top > -np.inf, ordered_sum(weight, axis=0), 1.0)
+        return spend / total * (panel.size * panel.pays_some_day)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from aimarket.costs import Costs
 from aimarket.kernels.rationing import merit_order
 from aimarket.provider import Provider, energy_per_hour
-from aimarket.serving import peak_over_mean
 from aimarket.units import HOURS_PER_MONTH
 
 Floats = NDArray[np.float64]
@@ -87,10 +86,13 @@ class Work(Costs):
         energy = energy_per_hour(hardware, self.roadmap.power[:, None], hardware.planned_utilisation)
         return np.asarray(hardware.hosting / HOURS_PER_MONTH + energy * self.network.electricity)
 
-    def workable_hours(self, p: Provider) -> float:
-        """Reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if capacity is bought."""
+    def workable_hours(self, p: Provider, peak: float) -> float:
+        """Reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if capacity is bought.
+
+        peak : float, 1    highest hourly load over the mean of the day
+        """
         if not self.hours_per_mtok[p.offers].any():
             return np.inf
         hours = HOURS_PER_MONTH * self.clock.months
         usable = float(self.capacity(p).sum()) * self.settings.hardware.maximum_utilisation
-        return usable * hours / peak_over_mean(self.work[:, :, p.offers], self.network)
+        return usable * hours / peak

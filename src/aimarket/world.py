@@ -92,7 +92,7 @@ class World(Sight):
         nobody_new = np.zeros(len(self.segments.names))
         menu = self.menu()
         panel = self.survey(menu, nobody_new, everyone)
-        work = expected_work(panel, menu, self.settings.users, self.hours_per_mtok, self.clock.months)
+        work = expected_work(panel, self.hours_per_mtok, self.clock.months)
         for p in self.providers:
             if not p.active:
                 self.ledger.open(p.name, 0.0, 0.0, 0.0)

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aimarket.kernels.reaction import Conditions, Outcomes, Rivalry, concession
+from aimarket.kernels.reaction import Conditions, Sums, concession
+from aimarket.kernels.rivalry import Rivalry
 from aimarket.theory.markov_perfect import markov_perfect_duopoly
 
 
@@ -78,11 +79,15 @@ def test_nothing_is_taken_by_rivals_who_stay_or_where_nothing_is_retained():
 @pytest.mark.parametrize("seed", range(3))
 def test_slopes_of_the_conditions_are_those_of_finite_differences(seed, dollars):
     users, step = crowd(seed, dollars), 1e-5
-    here = Conditions.of(Outcomes(users), users.weight)
+
+    def conditions(moves: np.ndarray) -> Conditions:
+        return Conditions.of(Sums.over(users, users.provider, users.weight, moves), dollars)
+
+    here = conditions(np.zeros(4))
     assert (here.margin > 0).all()
     for firm in range(4):
         moves = step * (np.arange(4) == firm)
-        above, below = (Conditions.of(Outcomes(users.moved(by * moves)), users.weight) for by in (1, -1))
+        above, below = (conditions(by * moves) for by in (1, -1))
         rise = (above.base - below.base) / (2 * step)
         np.testing.assert_allclose(here.base_slope[:, firm], rise, rtol=1e-6, atol=1e-8)
         # p (1 - margin), over p

@@ -1,199 +1,113 @@
-"""Expected value of a firm's prices on a panel of users, with its gradient, and the search for the best prices."""
+"""Expected value of a firm's prices on a panel of users, with its gradient: one compiled pass over the users.
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+Whatever depends on an offer and a group of users alone is reckoned once a pass; what is left for each user is a logit.
+Numba takes long to import, so nothing imports this module before a firm asks what its prices are worth.
+"""
+
+import math
+from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
-from scipy.optimize import minimize, minimize_scalar
 
-from aimarket.kernels.choice import price_utility, price_utility_slope
-from aimarket.kernels.effort import Response, use, use_elasticities
+from aimarket.kernels.effort import Response
+from aimarket.kernels.elementary import exp, log
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+compiled = njit(nogil=True, cache=True, error_model="numpy")
 _SHARPNESS = 32.0  # of the corner between serving everything and serving what capacity allows
-_BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
-_CROSSINGS = 6  # of kinks, at most
-_NO_SLOPE = 1e-10  # per log point, relative: as good as flat
-_NEAR = 0.2  # log points: how far about the best point a corner is looked for
-
-_OF_OFFERS = ("previous_prices", "hours")  # columns of a demand that are not by user
-
-Objective = Callable[[Floats], tuple[float, Floats]]
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What K panel users would do at other prices of one firm's M offers, the rest of the market as it stands.
+    """What panel users would do at other prices of one firm's M offers, the rest of the market as it stands.
 
-    weight              : (K,) float, users a panel user stands for
-    review              : (K,) float, 1         probability of choosing anew this step
-    current             : (K,) int              own offer now held, -1 for none of them
-    rest                : (K,) float, utils     inclusive value of every other alternative
-    utility             : (K, M) float, utils   of own offers without price
-    sensitivity         : (K,) float, utils per log point, or per USD/Mtok
-    mix                 : (K, M) float, 1       price of the user's token mix over that of the reference mix
-    tasks_at_reference  : (K,) float, tasks/step
-    depth               : (K,) float, 1
-    tokens_per_task     : (K,) float, Mtok      without thinking
-    thinking_reference  : (K,) float, Mtok      thinking tokens at the reference price
-    time_price          : (K, M) float, USD/Mtok
+    K users whom prices can move, group by group; users of one of the G groups count tokens and feel prices alike:
+    first       : (G + 1,) int            where each group begins, and K
+    current     : (K,) int                own offer now held, -1 for none of them
+    weight      : (K,) float, users       a panel user stands for
+    review      : (K,) float, 1           probability of choosing anew this step
+    rest        : (K,) float, utils       inclusive value of every other alternative
+    sensitivity : (K,) float, utils per log point, or per USD/Mtok
+    size        : (K,) float, tasks/step  at the reference price
+    utility     : (M, K) float, utils     of own offers without price
 
-    Users on terms of their own; the neutral defaults are those of a posted price:
-    paid      : (K,) float, 1           share of the posted price that is paid; 0: no posted price is
-    felt      : (K, M) float, 1         price that counts in the choice over the price posted now
-    fixed     : (K, M) float, Mtok of the reference mix a step that no price moves; nan where it does
-    locked    : (K,) float, USD         paid a step under a contract whatever the posted price
-    newcomer  : (K,) bool               not a customer of the firm: faces the second row of prices if there are two
-    foresight : (K,) float, 1           weight a newcomer gives to the first row, which he pays later
+    Groups:
+    mix             : (G, M) float, 1         price of the token mix over that of the reference mix
+    time_price      : (G, M) float, USD/Mtok
+    felt            : (G, M) float, 1         price that counts in the choice over the price posted
+    tokens_per_task : (G,) float, Mtok        without thinking
+    thinking        : (G,) float, Mtok        thinking tokens at the reference price
+    paid            : (G,) float, 1           share of the posted price that is paid
+    newcomer        : (G,) bool               no customer of the firm: faces the second row of prices if there are two
+    foresight       : (G,) float, 1           weight a newcomer gives to the first row, which he pays later
+
+    Users whom no price moves count in `steady_hours`, and in what the firm has at stake.
     """
 
+    first: Integers
+    current: Integers
     weight: Floats
     review: Floats
-    current: Integers
     rest: Floats
-    utility: Floats
     sensitivity: Floats
+    size: Floats
+    utility: Floats
     mix: Floats
-    tasks_at_reference: Floats
-    depth: Floats
-    tokens_per_task: Floats
-    thinking_reference: Floats
     time_price: Floats
+    felt: Floats
+    tokens_per_task: Floats
+    thinking: Floats
+    paid: Floats
+    newcomer: Flags
+    foresight: Floats
+    response: Response
     metric: str
-    reference_price: float
-    usage_elasticity: float
-    effort_curvature: float
-    price_rise_review: float | Floats  # (K,) hazard of a review per log point of price rise
+    price_rise_review: float  # hazard of a review per log point of price rise
     previous_prices: Floats  # (M,) USD/Mtok
     hours: Floats  # (M,) reference-GPU-hours/Mtok
-    capacity: float  # reference-GPU-hours a step that can be worked; inf without limit
-    ceiling: float = np.inf  # tasks there are to do over those done at the reference price
-    difficulty: float = 0.0  # exponent of thinking tokens in the mean difficulty of the tasks done
-    paid: Floats | None = None
-    felt: Floats | None = None
-    fixed: Floats | None = None
-    locked: Floats | None = None
-    newcomer: NDArray[np.bool_] | None = None
-    foresight: Floats | None = None
-
-    def of(self, users: NDArray[np.bool_]) -> "Demand":
-        """The demand of some of the users, (K,)."""
-        if users.all():
-            return self
-        columns = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _OF_OFFERS}
-        kept: dict[str, Any] = {name: x[users] for name, x in columns.items() if isinstance(x, np.ndarray)}
-        return replace(self, **kept)
-
-    @property
-    def response(self) -> Response:
-        """How use answers to the price of a token."""
-        return Response(
-            self.reference_price, self.usage_elasticity, self.effort_curvature, self.ceiling, self.difficulty
-        )
-
-    def posted(self, prices: Floats) -> Floats:
-        """(M,) prices as they are; of (2, M) each user's own row, (K, M) USD/Mtok."""
-        if prices.ndim == 1:
-            return prices
-        newcomer = np.ones(len(self.weight), dtype=bool) if self.newcomer is None else self.newcomer
-        return np.where(newcomer[:, None], prices[1], prices[0])
-
-    def pays(self, prices: Floats) -> Floats:
-        """What users pay for a Mtok of the reference mix, (M,) or (K, M) USD/Mtok; 0 where no posted price is paid."""
-        posted = self.posted(prices)
-        return posted if self.paid is None else posted * self.paid[:, None]
+    capacity: float = np.inf  # reference-GPU-hours a step that can be worked
+    steady_hours: float = 0.0  # reference-GPU-hours
+    price_cap: float = np.inf  # USD/Mtok; a price above it counts as the cap, to which it will be cut
 
 
-def usage(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
-    """Tokens a step of each panel user on each own offer, and their elasticity to its price.
+class ExpectedValue:
+    """Expected margin of the step plus the value of the users kept or won, as a function of prices.
 
-    prices  : (M,) or (2, M) float, USD/Mtok; the first row for own customers, the second for newcomers
-    returns : (K, M) float, Mtok of the reference mix; (K, M) float, 1
+    costs        : (M,) float, USD/Mtok
+    user_value   : (K,) float, USD    of having the user after this step; 0 for a firm that does not look ahead
+    steady_value : float, USD         expected of users whom no price moves, in this step and after it
     """
-    price = demand.mix * demand.posted(prices)
-    if demand.paid is not None:
-        price = price * np.where(demand.paid > 0, demand.paid, 1.0)[:, None]
-    response = demand.response
-    count, thinking = use(
-        demand.tasks_at_reference[:, None],
-        demand.depth[:, None],
-        demand.thinking_reference[:, None],
-        price,
-        demand.time_price,
-        response,
-    )
-    per_task = demand.tokens_per_task[:, None] + thinking
-    extensive, intensive = use_elasticities(price, demand.time_price, response)
-    tokens, elasticity = count * per_task * demand.mix, extensive + thinking / per_task * intensive
-    if demand.fixed is None:
-        return tokens, elasticity
-    moves = np.isnan(demand.fixed)
-    return np.where(moves, tokens, demand.fixed), np.where(moves, elasticity, 0.0)
+
+    def __init__(self, demand: Demand, costs: Floats, user_value: Floats, steady_value: float = 0.0) -> None:
+        d, r, of_groups = demand, demand.response, demand.mix.shape
+        column = lambda values: np.broadcast_to(np.reshape(values, (-1, 1)), of_groups)  # noqa: E731
+        # Few arrays instead of many: a compiled function takes a moment to look at each.
+        self._users = np.stack([d.weight, d.review, d.rest, d.sensitivity, d.size, user_value])
+        groups = (d.tokens_per_task, d.thinking, d.paid, d.foresight)
+        self._groups = np.stack([d.mix, d.time_price, d.felt, *map(column, groups)])
+        self._offers = np.stack([costs, d.hours, d.previous_prices])
+        everything = np.log(r.ceiling) / r.elasticity if r.elasticity > 0 else np.inf
+        of_use = (np.log(r.reference_price), r.elasticity, r.curvature, everything, r.difficulty)
+        of_firm = (d.price_rise_review, d.capacity, d.price_cap, d.steady_hours, steady_value)
+        self._numbers = np.array([*of_use, *of_firm, d.metric == "linear"], dtype=float)
+        self._rest = d.first, d.newcomer, d.current, d.utility
+
+    def __call__(self, prices: Floats) -> tuple[float, Floats]:
+        """The value and its gradient in log prices.
+
+        prices  : (M,) float, USD/Mtok; or (2, M): the first row for own customers, the second for newcomers
+        returns : USD; float like `prices`, USD per log point
+        """
+        rows = prices.reshape(-1, self._offers.shape[1])
+        value, slope = _expected_value(rows, self._users, self._groups, self._offers, self._numbers, *self._rest)
+        return value, slope.reshape(prices.shape)
 
 
-def choice_shares(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
-    """Probability that a reviewing panel user picks each own offer, and the slope of its utility in log price.
-
-    prices  : (M,) or (2, M) float, USD/Mtok
-    returns : (K, M) float, 1; (K, M) float, utils per log point of the prices felt
-    """
-    posted = demand.posted(prices)
-    if prices.ndim > 1 and demand.foresight is not None:  # nothing but the own row is felt by own customers
-        posted = posted * (prices[0] / posted) ** demand.foresight[:, None]
-    price = demand.mix * posted
-    if demand.felt is not None:
-        price = price * demand.felt
-    sensitivity = demand.sensitivity[:, None]
-    utility = demand.utility + price_utility(price, sensitivity, demand.metric, demand.reference_price)
-    top = functools.reduce(np.maximum, utility.T, demand.rest)  # few offers: a column at a time beats a row at a time
-    weight = np.exp(utility - top[:, None])
-    share = weight / (np.einsum("km->k", weight) + np.exp(demand.rest - top))[:, None]
-    return share, price_utility_slope(price, sensitivity, demand.metric)
-
-
-def review_probability(demand: Demand, prices: Floats) -> tuple[Floats, Floats]:
-    """Probability of a review once prices are known, and its slope in the log price of the offer held.
-
-    A price rise makes holders look around; a cut does not, and neither do prices that newcomers pay.
-
-    returns : (K,) float, 1; (K,) float, 1 per log point
-    """
-    own = prices if prices.ndim == 1 else prices[0]
-    rise = np.append(np.maximum(np.log(own / demand.previous_prices), 0.0), 0.0)[demand.current]
-    calm = (1 - demand.review) * np.exp(-demand.price_rise_review * rise)
-    return 1 - calm, np.where(rise > 0, demand.price_rise_review * calm, 0.0)
-
-
-def expected_value(demand: Demand, prices: Floats, costs: Floats, user_value: Floats) -> tuple[float, Floats]:
-    """Expected margin of the step plus the value of the users kept or won, and its gradient in log prices.
-
-    prices     : (M,) float, USD/Mtok; or (2, M): the first row for own customers, the second for newcomers
-    costs      : (M,) float, USD/Mtok
-    user_value : (K,) float, USD            of having the user after this step; 0 for a firm that does not look ahead
-    returns    : USD; float like `prices`, USD per log point
-    """
-    tokens, elasticity = usage(demand, prices)
-    pays = demand.pays(prices)
-    margin = tokens * (pays - costs)
-    chances = _Chances(demand, prices)
-    worth = margin + user_value[:, None]
-    if demand.locked is not None:
-        worth = worth + demand.locked[:, None]
-    value, slope = chances.total(worth, tokens * pays + margin * elasticity)
-    if not np.isfinite(demand.capacity) or value <= 0:  # turning users away is no way out of a loss: the price is
-        return value, slope
-    hours = tokens * demand.hours
-    work, work_slope = chances.total(hours, hours * elasticity)
-    served, served_elasticity = smooth_rationing(work / demand.capacity if demand.capacity > 0 else np.inf)
-    if work <= 0:
-        return value, slope
-    return served * value, served * (slope + value * served_elasticity * work_slope / work)
-
-
+@compiled
 def smooth_rationing(load: float) -> tuple[float, float]:
     """Share served at some load over capacity, and its elasticity to load: about min(1, 1/load), rounded at the corner.
 
@@ -201,118 +115,199 @@ def smooth_rationing(load: float) -> tuple[float, float]:
     """
     if load <= 1:
         power = load**_SHARPNESS
-        return float((1 + power) ** (-1 / _SHARPNESS)), -power / (1 + power)
+        return (1 + power) ** (-1 / _SHARPNESS), -power / (1 + power)
     power = load**-_SHARPNESS
-    return float((1 + power) ** (-1 / _SHARPNESS) / load), -1 / (1 + power)
+    return (1 + power) ** (-1 / _SHARPNESS) / load, -1 / (1 + power)
 
 
-class _Chances:
-    """Probabilities that panel users end the step with each own offer at given prices."""
+@compiled
+def _tokens(price: float, time_price: float, plain: float, thinking: float, numbers: Floats) -> tuple[float, float]:
+    """Mtok for each task there is at the reference price, and their elasticity to price; as in `effort.use`.
 
-    def __init__(self, demand: Demand, prices: Floats) -> None:
-        self.demand, self.recognises = demand, prices.ndim > 1
-        self.share, self.slope = choice_shares(demand, prices)
-        self.review, self.review_slope = review_probability(demand, prices)
-        self.holders = np.flatnonzero(demand.current >= 0)
-        self.held = self.holders, demand.current[self.holders]
-        self.stay = (demand.weight * (1 - self.review))[self.holders]
-        self.choosers = (demand.weight * self.review)[:, None] * self.share  # (K, M)
-
-    def total(self, worth: Floats, worth_slope: Floats) -> tuple[float, Floats]:
-        """Expected sum over users of what each is worth on the offer it ends up with, and its gradient in log prices.
-
-        worth       : (K, M) float
-        worth_slope : (K, M) float, derivative of `worth` in the log of the offer's price
-        """
-        of_holder, moved = worth[self.held], self.demand.weight * self.review_slope
-        total = float(np.einsum("km,km->", self.choosers, worth) + self.stay @ of_holder)
-        # d share_j / d ln p_m = share_j (1[j = m] - share_m) slope_m
-        of_chooser = np.einsum("km,km->k", self.share, worth)
-        of_choice = self.slope * (worth - of_chooser[:, None])
-        of_holders = self.stay * worth_slope[self.held] + moved[self.holders] * (of_chooser[self.holders] - of_holder)
-        if self.recognises:
-            gradient = self.choosers * (of_choice + worth_slope)
-            gradient[self.held] += of_holders
-            return total, self._by_row(gradient, self.choosers * of_choice)
-        gradient = np.einsum("km,km->m", self.choosers, of_choice + worth_slope)
-        return total, gradient + np.bincount(self.held[1], of_holders, minlength=len(gradient))
-
-    def _by_row(self, gradient: Floats, of_choice: Floats) -> Floats:
-        """(2, M) from (K, M): everybody moves with the row he pays, a newcomer with foresight partly with the first."""
-        newcomer = self.demand.newcomer
-        mine = np.zeros(len(gradient)) if newcomer is None else ~newcomer * 1.0
-        felt_later = 0.0 if self.demand.foresight is None else (1 - mine) * self.demand.foresight
-        later = (np.asarray(felt_later)[..., None] * of_choice).sum(axis=0)
-        own = mine[:, None] * gradient
-        return np.stack([own.sum(axis=0) + later, (gradient - own).sum(axis=0) - later])
-
-
-def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
-    """Prices that maximise `objective`: a grid of common price moves, then a quasi-Newton polish from the best of them.
-
-    The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy. Where a price stays as it
-    is the objective may have a kink, because users notice a rise and not a cut: the polish keeps each price on one side
-    of its start, and crosses over only if there is more to be had there. At any other corner, such as that of capacity,
-    a line search finds better points but none that is flat, and gives up: sections go on about the best of them.
-
-    objective      : (M,) prices -> value, (M,) gradient in log prices
-    start          : (M,) float, USD/Mtok
-    floor, ceiling : (M,) float, USD/Mtok
-    grid           : (G,) float, log points added to the start
-    returns        : (M,) float, USD/Mtok
+    plain, thinking : Mtok a task without thinking, and of thinking at the reference price
+    numbers         : log reference price, elasticity, curvature, log of the cheapness at which everything is done, and
+                      exponent of difficulty; see `effort.Response`
     """
-
-    def at(moves: Floats) -> tuple[float, Floats]:  # in log points from the start, so that the unit of money is nothing
-        return objective(start * np.exp(moves))
-
-    low, high = np.log(floor / start), np.log(ceiling / start)
-    below, above = np.clip(-_BESIDE, low, high), np.clip(_BESIDE, low, high)  # on either side of the kink
-    candidates = [np.clip(move, low, high) for move in grid]
-    values = [at(candidate)[0] for candidate in candidates]
-    first, scale = candidates[int(np.argmax(values))], max(abs(v) for v in values) or 1.0
-
-    moves, up = first, np.where(first == 0, at(above)[1] > 0, first > 0)
-    for _ in range(_CROSSINGS):
-        box = np.where(up, above, low), np.where(up, high, below)
-        moves, value = _polish(at, np.clip(moves, *box), box, scale)
-        stays = np.where(up, moves <= above, moves >= below)
-        slope = at(np.where(stays, np.where(up, below, above), moves))[1]  # on the other side
-        crosses = stays & (np.where(up, -slope, slope) > _NO_SLOPE * scale)
-        if not crosses.any():
-            break
-        up = up ^ crosses
-    best = np.where(stays & (low <= 0) & (high >= 0), 0.0, moves)
-    return start * np.exp(best if value >= max(values) else first)
+    log_reference, elasticity, curvature, log_everything, difficulty = numbers
+    log_cheap = log_reference - log(price)
+    many = log_cheap < log_everything  # there are tasks left to do
+    count, extensive = elasticity * (log_cheap if many else log_everything), -elasticity if many else 0.0
+    log_thinking = (log_reference - log(price + time_price)) / (1 + curvature)
+    intensive = -price / (price + time_price) / (1 + curvature)
+    if elasticity > 0:  # or the same tasks are done at any price
+        log_thinking += difficulty * min(log_cheap, log_everything)
+        intensive -= difficulty if many else 0.0
+    thinking *= exp(log_thinking)
+    return exp(count) * (plain + thinking), extensive + thinking / (plain + thinking) * intensive
 
 
-def _polish(at: Objective, moves: Floats, box: tuple[Floats, Floats], scale: float) -> tuple[Floats, float]:
-    """Highest point of a box that a quasi-Newton search finds, and its height; `scale` is the size of the objective."""
-    seen, least = moves, np.inf
+@compiled
+def _offer_terms(
+    terms: Floats, posted: Floats, later: Floats, group: Floats, of_offers: Floats, numbers: Floats, linear: bool
+) -> None:
+    """What M offers are to a group at the prices posted to it, and at those its members would pay later.
 
-    def descent(trial: Floats) -> tuple[float, Floats]:
-        nonlocal seen, least
-        value, gradient = at(trial)
-        if -value / scale < least:
-            seen, least = trial.copy(), -value / scale
-        return -value / scale, -gradient / scale
+    terms : (6, M) to write to: utility of the price per unit of sensitivity, and its slope in the log price felt;
+            margin per unit of size in USD, and its slope in the log price; work in hours, and its slope
+    group : (7, M) rows `_GROUP`; of_offers : (3, M) rows `_OFFER`
+    """
+    for m in range(len(posted)):
+        mix, time_price, felt, plain, thinking, paid, foresight = group[:, m]
+        cost, hours, _ = of_offers[:, m]
+        felt *= mix * posted[m]
+        if later[m] != posted[m]:
+            felt *= exp(foresight * log(later[m] / posted[m]))
+        paid *= posted[m]
+        tokens, elasticity = _tokens(mix * paid, time_price, plain, thinking, numbers)
+        tokens *= mix
+        margin = tokens * (paid - cost)
+        terms[0, m], terms[1, m] = (-felt, -felt) if linear else (numbers[0] - log(felt), -1.0)
+        terms[2, m], terms[3, m] = margin, tokens * paid + margin * elasticity
+        terms[4, m], terms[5, m] = tokens * hours, tokens * hours * elasticity
 
-    found = minimize(
-        descent,
-        moves,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=list(zip(*box, strict=True)),
-        options={"ftol": 1e-15, "gtol": 1e-10, "maxfun": 40},
+
+@compiled
+def _choose(
+    share: Floats,
+    utility: Floats,
+    start,
+    end,
+    rest: Floats,
+    sensitivity: Floats,
+    of_price: Floats,
+    top: Floats,
+    total: Floats,
+) -> None:
+    """Shares of own offers among n users who choose, (M, n); `top` and `total`, (n,), are room to reckon in.
+
+    utility  : (M, n) utils without price
+    of_price : (M,) utility of the prices per unit of sensitivity
+    """
+    offers, count = len(of_price), end - start
+    for k in range(count):
+        top[k] = rest[k]
+    for m in range(offers):
+        row, without = share[m][:count], utility[m][start:end]
+        for k in range(count):
+            row[k] = without[k] + sensitivity[k] * of_price[m]
+            top[k] = max(top[k], row[k])
+    for k in range(count):
+        total[k] = exp(rest[k] - top[k])
+    for m in range(offers):
+        row = share[m][:count]
+        for k in range(count):
+            row[k] = exp(row[k] - top[k])
+            total[k] += row[k]
+    for k in range(count):
+        total[k] = 1 / total[k]
+    for m in range(offers):
+        row = share[m][:count]
+        for k in range(count):
+            row[k] *= total[k]
+
+
+@compiled
+def _total(
+    share: Floats,
+    chooses: Floats,
+    stays: Floats,
+    held: Integers,
+    sensitivity: Floats,
+    size: Floats,
+    flat: Floats,
+    worth: Floats,
+    worth_slope: Floats,
+    utility_slope: Floats,
+    leaving: Floats,
+    foresight: float,
+    now: Floats,
+    later: Floats,
+    mean: Floats,
+) -> float:
+    """Expected sum over n users of what each is worth on the offer he ends up with; its gradient is added to two rows.
+
+    share              : (M, n) of own offers among those who choose
+    chooses, stays     : (n,) users who do, and holders who do not
+    held               : (n,) own offer, -1 for none
+    flat               : (n,) worth on every offer
+    worth, worth_slope : (M,) further worth per unit of size, and its slope in the log price
+    utility_slope      : (M,) slope of utility in the log price felt, per unit of sensitivity
+    leaving            : (M,) hazard of a review per log point by which the price rises further
+    foresight          : weight of the later price in the price felt
+    now, later         : (M,) the gradient in the prices posted to these users, and in those they would pay later
+    mean               : (n,) room to reckon in
+    """
+    total = 0.0
+    for k in range(len(size)):
+        mean[k] = 0.0
+    for m in range(len(worth)):
+        row = share[m][: len(size)]
+        for k in range(len(size)):
+            mean[k] += row[k] * (size[k] * worth[m] + flat[k])
+    for k in range(len(size)):
+        total += chooses[k] * mean[k]
+        if held[k] >= 0:
+            j = held[k]
+            of_holder = size[k] * worth[j] + flat[k]
+            total += stays[k] * of_holder
+            now[j] += stays[k] * (size[k] * worth_slope[j] + leaving[j] * (mean[k] - of_holder))
+    for m in range(len(worth)):
+        row, drawn, bought = share[m][: len(size)], 0.0, 0.0
+        for k in range(len(size)):  # d share_j / d ln p_m = share_j (1[j = m] - share_m) d utility_m / d ln p_m
+            chosen = chooses[k] * row[k]
+            drawn += chosen * sensitivity[k] * (size[k] * worth[m] + flat[k] - mean[k])
+            bought += chosen * size[k]
+        now[m] += (1 - foresight) * utility_slope[m] * drawn + worth_slope[m] * bought
+        later[m] += foresight * utility_slope[m] * drawn
+    return total
+
+
+@compiled
+def _expected_value(
+    asked: Floats,
+    users: Floats,
+    groups: Floats,
+    of_offers: Floats,
+    numbers: Floats,
+    first: Integers,
+    newcomer: Flags,
+    current: Integers,
+    utility: Floats,
+) -> tuple[float, Floats]:
+    """See `ExpectedValue`; asked : (R, M) USD/Mtok, and so is the gradient."""
+    price_rise_review, capacity, cap, work, value, linear = numbers[5:]
+    offers, widest = len(of_offers[2]), 0
+    prices, calm, leaving = np.minimum(asked, cap), np.ones(offers), np.zeros(offers)
+    for m in range(offers):
+        rise = log(prices[0, m] / of_offers[2, m])
+        if rise > 0:  # makes holders look around; a cut does not, and neither does what newcomers pay
+            calm[m], leaving[m] = exp(-price_rise_review * rise), price_rise_review
+    for g in range(len(newcomer)):
+        widest = max(widest, first[g + 1] - first[g])
+    shares, room, terms, nothing = (
+        np.empty((offers, widest)),
+        np.empty((3, widest)),
+        np.empty((6, offers)),
+        np.zeros(widest),
     )
-    if found.success:
-        return found.x, -float(found.fun) * scale
-    for m in range(len(moves)):
-        low, high = max(box[0][m], seen[m] - _NEAR), min(box[1][m], seen[m] + _NEAR)
-        others = seen.copy()
-        if low < high:
-            minimize_scalar(
-                lambda move, m=m, others=others: descent(np.where(np.arange(len(others)) == m, move, others))[0],
-                bounds=(low, high),
-                options={"xatol": 1e-9, "maxiter": 60},
-            )
-    return seen, -least * scale
+    slope, work_slope = np.zeros_like(prices), np.zeros_like(prices)
+    for g in range(len(newcomer)):
+        start, end = first[g], first[g + 1]
+        weight, review, rest = users[0][start:end], users[1][start:end], users[2][start:end]
+        sensitivity, size, user_value = users[3][start:end], users[4][start:end], users[5][start:end]
+        held, count = current[start:end], end - start
+        share, chooses, stays, mean = shares, room[0][:count], room[1][:count], room[2][:count]
+        row = len(prices) - 1 if newcomer[g] else 0
+        _offer_terms(terms, prices[row], prices[0], groups[:, g], of_offers, numbers[:5], linear > 0)
+        _choose(share, utility, start, end, rest, sensitivity, terms[0], stays, mean)
+        for k in range(count):
+            stays[k] = weight[k] * (1 - review[k]) * calm[held[k]] if held[k] >= 0 else 0.0
+            chooses[k] = weight[k] - stays[k] if held[k] >= 0 else weight[k] * review[k]
+        of_users = share, chooses, stays, held, sensitivity, size
+        how = terms[1], leaving, groups[6, g, 0]
+        value += _total(*of_users, user_value, terms[2], terms[3], *how, slope[row], slope[0], mean)
+        work += _total(*of_users, nothing[:count], terms[4], terms[5], *how, work_slope[row], work_slope[0], mean)
+    if capacity < math.inf and value > 0 and work > 0:  # turning users away is no way out of a loss: the price is
+        served, elasticity = smooth_rationing(work / capacity if capacity > 0 else math.inf)
+        slope, value = served * (slope + value * elasticity / work * work_slope), served * value
+    return value, np.where(asked > cap, 0.0, slope)

@@ -1,10 +1,13 @@
 """How much of a loyal user's worth rivals take back by their prices, from the conditions posted prices must meet."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from aimarket.kernels.elementary import exp
+from aimarket.kernels.rivalry import Rivalry
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -13,74 +16,115 @@ _NOTHING = 1e-9  # USD a USD of spend: as good as no retention
 _FURTHEST = 1.0  # log points: the expansion about the prices posted says nothing of moves beyond
 _CONCAVE = 0.5  # least part of a firm's second-order condition that the curvature of its value may leave
 
+compiled = njit(nogil=True, cache=True, error_model="numpy")
+
 
 @dataclass(frozen=True)
-class Rivalry:
-    """K users among F firms, each of which moves all its prices by the same log points.
+class Sums:
+    """What users do after firms have moved their prices, summed over users of some weights, which may be negative.
 
-    weight     : (K,) float, users stood for
-    provider   : (K,) int              firm held, -1 for none
-    review     : (K,) float, 1         chance of choosing in a step
-    remains    : (K,) float, 1         exp(-switching cost): what it leaves of the attraction of all but the firm held
-    attraction : (K, F) float, 1       exp(utility) at posted prices, up to a factor of the user
-    outside    : (K,) float, 1         likewise of having no provider
-    slope      : (K, F) float, utils per log point of price
-    spend      : (K, F) float, USD/step
-    elasticity : (K, F) float, 1       of tokens to price
-    stays      : (F,) bool             firms whose price rests on a kink: they answer nothing
-    dollars    : bool                  whether price enters utility in dollars: then the slope grows with it
+    One number a firm, (F,):
+    base, sales, response : users held at the end of the step; their spend; and its change per log point of the firm's
+                            price, at a given margin
+    steeper               : the part of the response that comes from users who are lost
+    of_sales, of_response : sales and response by users, each times 1 + his elasticity
+
+    (F, F), change of the first firm's sum per log point of the second's prices, through choices only:
+    base_slope, won_slope, bent_slope : of its base, of its sales to users who choose, and of how these respond
     """
 
-    weight: Floats
-    provider: Integers
-    review: Floats
-    remains: Floats
-    attraction: Floats
-    outside: Floats
-    slope: Floats
-    spend: Floats
-    elasticity: Floats
-    stays: NDArray[np.bool_]
-    dollars: bool
+    base: Floats
+    sales: Floats
+    response: Floats
+    of_sales: Floats
+    of_response: Floats
+    steeper: Floats
+    base_slope: Floats
+    won_slope: Floats
+    bent_slope: Floats
 
-    def moved(self, moves: Floats) -> "Rivalry":
-        """The same users after firms have moved their prices by `moves`, (F,) log points."""
-        factor = np.exp(moves)
-        utility = self.slope * ((factor - 1) if self.dollars else moves)
-        return replace(
-            self,
-            attraction=self.attraction * np.exp(utility),
-            slope=self.slope * factor if self.dollars else self.slope,
-            spend=self.spend * np.exp((1 + self.elasticity) * moves),
-        )
+    @classmethod
+    def over(cls, users: Rivalry, held: Integers, weight: Floats, moves: Floats) -> "Sums":
+        """held : (K,) int, firm; weight : (K,) float; moves : (F,) float, log points of all prices of a firm."""
+        return cls(*_sums(held, weight, users.columns, users.of_firms, moves, users.dollars))
+
+    def plus(self, other: "Sums", times: float) -> "Sums":
+        """Of both, the others' weights multiplied."""
+        return Sums(*(mine + times * vars(other)[name] for name, mine in vars(self).items()))
 
 
-class Outcomes:
-    """What every user does at the prices posted, from which the sums over users follow."""
+@compiled
+def _sums(
+    held: Integers, weight: Floats, of_users: Floats, of_firms: Floats, moves: Floats, dollars: bool
+) -> tuple[Floats, ...]:
+    """The fields of `Sums`, of `Rivalry.columns` and `Rivalry.of_firms`."""
+    review, remains, outside = of_users
+    firms, count = of_firms.shape[1:]
+    shares, drawn, chosen, won, bent = np.empty((5, firms, count))
+    base, sales, response, of_sales, of_response, steeper = np.zeros((6, firms))
+    slopes, bill = np.zeros((3, firms, firms)), np.empty(count)
+    total, chooses = outside * np.where(held >= 0, remains, 1.0), weight * review
+    for f in range(firms):  # loops of a few arrays each, for more than that are not vectorised
+        share, attraction, slope = shares[f], of_firms[0, f], of_firms[1, f]
+        felt = exp(moves[f]) - 1 if dollars else moves[f]
+        for k in range(count):
+            share[k] = attraction[k] * exp(slope[k] * felt)
+        for k in range(count):
+            share[k] *= 1.0 if held[k] < 0 or held[k] == f else remains[k]
+        for k in range(count):
+            total[k] += share[k]
+    for f in range(firms):
+        slope, spend, elasticity, share = of_firms[1, f], of_firms[2, f], of_firms[3, f], shares[f]
+        away, comes, wins, bends = drawn[f], chosen[f], won[f], bent[f]
+        factor = exp(moves[f]) if dollars else 1.0
+        for k in range(count):
+            share[k] /= total[k]
+        for k in range(count):  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
+            away[k] = share[k] * (slope[k] * factor)
+        for k in range(count):
+            bill[k] = spend[k] * exp((1 + elasticity[k]) * moves[f])
+        for k in range(count):
+            comes[k] = chooses[k] * share[k]
+        for k in range(count):
+            wins[k] = bill[k] * comes[k]
+        for k in range(count):
+            bends[k] = wins[k] * (slope[k] * factor - 2 * away[k] + elasticity[k])
+        users = sold = answer = more_sold = more_answer = gone = 0.0
+        for k in range(count):
+            kept = comes[k] + (weight[k] - chooses[k] if held[k] == f else 0.0)
+            sale, lost, more = bill[k] * kept, wins[k] * (slope[k] * factor - away[k]), 1 + elasticity[k]
+            users += kept
+            sold += sale
+            answer += lost + sale * elasticity[k]
+            more_sold += more * sale
+            more_answer += more * (lost + sale * elasticity[k])
+            gone += lost
+        base[f], sales[f], response[f], of_sales[f], of_response[f] = users, sold, answer, more_sold, more_answer
+        steeper[f] = gone
+        for i, product in enumerate(_dots(comes, wins, bends, slope)):
+            slopes[i, f, f] = product * factor
+    for f in range(firms):
+        for g in range(firms):
+            for i, product in enumerate(_dots(chosen[f], won[f], bent[f], drawn[g])):
+                slopes[i, f, g] -= product
+    return base, sales, response, of_sales, of_response, steeper, slopes[0], slopes[1], slopes[2]
 
-    def __init__(self, users: Rivalry) -> None:
-        held = users.provider[:, None] == np.arange(users.attraction.shape[1])
-        remains = np.where(users.provider >= 0, users.remains, 1.0)
-        pull = users.attraction * np.where(held, 1.0, remains[:, None])
-        share = pull / (pull.sum(axis=1) + users.outside * remains)[:, None]
-        self.users = users
-        self.chosen = users.review[:, None] * share
-        self.kept = self.chosen + np.where(held, (1 - users.review)[:, None], 0.0)
-        self.sales = users.spend * self.kept
-        self.lost = users.spend * self.chosen * (1 - share) * users.slope
-        self.response = self.lost + self.sales * users.elasticity
-        self.bent = users.spend * self.chosen * ((1 - 2 * share) * users.slope + users.elasticity)
-        self.diverted = share * users.slope  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
 
-    def margin_parts(self, weight: Floats) -> tuple[Floats, Floats, Floats]:
-        """Base, sales and response of the firms, (F,) each, summed over users of `weight` (K,); see `Conditions`."""
-        return weight @ self.kept, weight @ self.sales, weight @ self.response
-
-    def slopes(self, of: Floats, weight: Floats) -> Floats:
-        """(F, F) change of the first firm's sum of `of` per log point of the second's prices, through choices only."""
-        weighted = of * weight[:, None]
-        crossed = -weighted.T @ self.diverted
-        return np.asarray(crossed + np.diag(weight @ (of * self.users.slope)))
+@compiled
+def _dots(one: Floats, two: Floats, three: Floats, other: Floats) -> tuple[float, float, float]:
+    """Sums of products of three arrays with a fourth, in four interleaved parts, which any machine adds up alike."""
+    a = b = c = d = 0.0
+    e = f = g = h = 0.0
+    p = q = r = s = 0.0
+    whole = len(other) // 4 * 4
+    for k in range(0, whole, 4):
+        w, x, y, z = other[k], other[k + 1], other[k + 2], other[k + 3]
+        a, b, c, d = a + one[k] * w, b + one[k + 1] * x, c + one[k + 2] * y, d + one[k + 3] * z
+        e, f, g, h = e + two[k] * w, f + two[k + 1] * x, g + two[k + 2] * y, h + two[k + 3] * z
+        p, q, r, s = p + three[k] * w, q + three[k + 1] * x, r + three[k + 2] * y, s + three[k + 3] * z
+    for k in range(whole, len(other)):
+        a, e, p = a + one[k] * other[k], e + two[k] * other[k], p + three[k] * other[k]
+    return (a + b) + (c + d), (e + f) + (g + h), (p + q) + (r + s)
 
 
 @dataclass(frozen=True)
@@ -99,16 +143,13 @@ class Conditions:
     condition: Floats  # (F, F) of its p (1 - margin), over p
 
     @classmethod
-    def of(cls, outcomes: Outcomes, weight: Floats) -> "Conditions":
-        """Summed over users of `weight` (K,), which may be negative."""
-        users = outcomes.users
-        base, sales, response = outcomes.margin_parts(weight)
-        margin, won = -_over(sales, response), outcomes.slopes(users.spend * outcomes.chosen, weight)
-        steeper = outcomes.lost if users.dollars else 0.0
-        more = (1 + users.elasticity) * (outcomes.sales + margin * outcomes.response) + margin * steeper
-        change = won + margin[:, None] * outcomes.slopes(outcomes.bent, weight) + np.diag(weight @ more)
-        condition = np.diag(1 - margin) + _over(change, response[:, None])
-        return cls(base, margin, response, outcomes.slopes(outcomes.chosen, weight), won, condition)
+    def of(cls, sums: Sums, dollars: bool) -> "Conditions":
+        """From sums over users; `dollars` as in `Rivalry`."""
+        margin = -_over(sums.sales, sums.response)
+        more = sums.of_sales + margin * (sums.of_response + (sums.steeper if dollars else 0.0))
+        change = sums.won_slope + margin[:, None] * sums.bent_slope + np.diag(more)
+        condition = np.diag(1 - margin) + _over(change, sums.response[:, None])
+        return cls(sums.base, margin, sums.response, sums.base_slope, sums.won_slope, condition)
 
 
 def price_answers(
@@ -157,17 +198,16 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
     """
     count, firms = users.attraction.shape
     best = np.where(np.arange(firms) == firm, -1.0, later.attraction).argmax(axis=1)
-    everyone = _stacked(users, replace(later, provider=np.full(count, firm)), replace(later, provider=best))
-    one, nobody = users.weight / users.weight.sum(), np.zeros(count)
-    present, shifted = np.concatenate([users.weight, nobody, nobody]), np.concatenate([nobody, one, -one])
+    ours, one = np.full(count, firm), users.weight / users.weight.sum()
 
     def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
-        outcomes = Outcomes(everyone.moved(np.clip(by * moves, -_FURTHEST, _FURTHEST)))
-        market, shift = Conditions.of(outcomes, present + by * shifted), outcomes.margin_parts(shifted)
+        moves = np.clip(by * moves, -_FURTHEST, _FURTHEST)
+        shift = Sums.over(later, ours, one, moves).plus(Sums.over(later, best, one, moves), -1)
+        market = Conditions.of(Sums.over(users, users.provider, users.weight, moves).plus(shift, by), users.dollars)
         bend = _bend(market, curvature) if bend is None else bend
-        moves = price_answers(market, shift, bend, users.stays)
+        moves = price_answers(market, (shift.base, shift.sales, shift.response), bend, users.stays)
         margin, won = market.margin[firm], np.delete(market.won_slope[firm] * moves, firm).sum()
-        return market, moves, bend, float(margin * shift[1][firm]), float(margin * won)
+        return market, moves, bend, float(margin * shift.sales[firm]), float(margin * won)
 
     market, moves, bend, retained, won = look(0.0, np.zeros(firms))
     spend = float(one @ users.spend[:, firm])
@@ -176,10 +216,3 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
     step = _NEARBY * market.base[firm]
     above, below = (sum(look(by, moves, bend)[3:]) for by in (step, -step))
     return -won / retained, (above - below) / (2 * _NEARBY) / spend
-
-
-def _stacked(*several: Rivalry) -> Rivalry:
-    """Users one after another; firms as in the first."""
-    names = [f.name for f in fields(Rivalry) if f.name not in ("stays", "dollars")]
-    rows: dict[str, Any] = {name: np.concatenate([getattr(r, name) for r in several]) for name in names}
-    return replace(several[0], **rows)

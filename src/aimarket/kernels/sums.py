@@ -30,3 +30,16 @@ def ordered_sum(values: Floats, axis: int = -1) -> Floats:
 def _term(values: Floats, axis: int, i: int) -> Floats:
     index: tuple[slice | int, ...] = (*(slice(None),) * (axis % values.ndim), i)
     return values[index]
+
+
+def sums_without_each(values: Floats) -> Floats:
+    """Sum of all rows but one, for each row: ordered sums of the rows before and after it; nothing is subtracted.
+
+    values  : (N, K) float
+    returns : (N, K) float
+    """
+    before, after = np.zeros_like(values), np.zeros_like(values)
+    for row in range(1, len(values)):
+        np.add(before[row - 1], values[row - 1], out=before[row])
+        np.add(after[-row], values[-row], out=after[-row - 1])
+    return before + after

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from aimarket.kernels.profit import best_prices
 from aimarket.rng import Streams
 from aimarket.settings import Count, NonNegative, Positive, node
 from aimarket.units import MONTHS_PER_YEAR
@@ -26,21 +25,8 @@ class CustomerRecognition:
     grid: Count  # prices tried on either side before the polish
 
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
-        value = self.user_value(view, memory)
-        start = np.concatenate([view.prices, view.newcomer_prices])
-
-        def objective(prices: Floats) -> tuple[float, Floats]:
-            worth, slope = view.value_of(prices.reshape(2, -1), value)
-            return worth, slope.ravel()
-
-        found = best_prices(
-            objective,
-            start=start,
-            floor=start * np.exp(-self.span),
-            ceiling=start * np.exp(self.span),
-            grid=np.linspace(-self.span, self.span, 2 * self.grid + 1),
-        )
-        return found.reshape(2, -1)
+        start = np.stack([view.prices, view.newcomer_prices])
+        return view.best_prices(start, self.user_value(view, memory), self.span, self.grid)
 
     def user_value(self, view: View, memory: Memory) -> Floats:
         """Discounted value beyond this step of having each panel user at its end, (K,) USD; never below 0."""

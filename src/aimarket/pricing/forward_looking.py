@@ -7,8 +7,6 @@ weighs more and the price rises, or does not.
 
 import numpy as np
 
-from aimarket.kernels.profit import best_prices
-from aimarket.kernels.reaction import concession
 from aimarket.rng import Streams
 from aimarket.settings import Count, Months, NonNegative, Positive, PositiveShare, Real, Share, node
 from aimarket.units import MONTHS_PER_YEAR
@@ -45,13 +43,7 @@ class ForwardLooking:
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
         value = self.user_value(view, memory)
         memory["continuation_value"] = _mean_own(value, view)
-        return best_prices(
-            lambda prices: view.value_of(prices, value),
-            start=view.prices,
-            floor=view.prices * np.exp(-self.span),
-            ceiling=view.prices * np.exp(self.span),
-            grid=np.linspace(-self.span, self.span, 2 * self.grid + 1),
-        )
+        return view.best_prices(view.prices, value, self.span, self.grid)
 
     def user_value(self, view: View, memory: Memory) -> Floats:
         """Discounted value beyond this step of having each panel user at its end, (K,) USD; never below 0.
@@ -103,6 +95,8 @@ class ForwardLooking:
         The bend that is looked for is the one that is seen if it is believed. Where retention is high, what is seen
         falls steeply in what is believed: belief moves by strides that halve when they overshoot.
         """
+        from aimarket.kernels.reaction import concession
+
         rivalry = view.rivalry(self.respondents)
         if rivalry is None:
             return 0.0

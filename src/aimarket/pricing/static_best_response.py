@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from aimarket.kernels.profit import best_prices
 from aimarket.rng import Streams
 from aimarket.settings import Count, Positive, node
 from aimarket.views import Floats, Memory, View
@@ -20,10 +19,4 @@ class StaticBestResponse:
 
     def quote(self, view: View, memory: Memory, rng: Streams) -> Floats:
         nothing_later = np.zeros(len(view.panel.weight))
-        return best_prices(
-            lambda prices: view.value_of(prices, nothing_later),
-            start=view.prices,
-            floor=view.prices * np.exp(-self.span),
-            ceiling=view.prices * np.exp(self.span),
-            grid=np.linspace(-self.span, self.span, 2 * self.grid + 1),
-        )
+        return view.best_prices(view.prices, nothing_later, self.span, self.grid)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from aimarket.kernels.profit import best_prices
+from aimarket.kernels.price_search import best_prices
 from aimarket.kernels.rationing import merit_order, place_load
 
 Floats = NDArray[np.float64]

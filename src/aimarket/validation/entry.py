@@ -6,7 +6,7 @@ import numpy as np
 
 from aimarket.configuration import load
 from aimarket.innovation import trained_quality
-from aimarket.kernels.profit import best_prices
+from aimarket.kernels.price_search import best_prices
 from aimarket.theory.entry import endogenous_sunk_cost_limit, free_entry_firms
 from aimarket.units import MONTHS_PER_YEAR
 from aimarket.validation.check import FIXED_POINT, Check

@@ -37,7 +37,7 @@ def market_prices(market: LogitMarket) -> Floats:
 
 def expected_shares(market: Market) -> Floats:
     """(J,) of choosers: what the panel's choice probabilities say at posted prices."""
-    share, _ = logit_shares(market.panel.utility_now(market.panel_menu), market.panel.outside_now)
+    share, _ = logit_shares(market.panel.utility_now, market.panel.outside_now)
     return np.asarray(market.panel.weight @ share / market.panel.weight.sum())
 
 
