@@ -1,16 +1,16 @@
 """Users adopt, review, choose, use and deepen: what is expected is the limit of what is sampled, and all count."""
 
-import copy
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
+from stepping import freeze, trial, weights
 
 from aimarket import Market, demand, load
 from aimarket.kernels.choice import logit_shares
-from aimarket.population import Users, over_step, routes, users_switching_cost
+from aimarket.population import over_step, routes
 from aimarket.terms import is_bound
 
 SEGMENTS = ("consumer", "developer", "enterprise")
@@ -39,17 +39,6 @@ def lived() -> Market:
     return market
 
 
-def step_of(market: Market, number: int, adoption: float = 0.2, **changes: object) -> demand.Step:
-    """The step as the market would take it, on users of its own."""
-    chances = np.full(len(market.segments.names), adoption)
-    step = market.demand_step(market.menu(), chances)
-    return replace(step, users=copy.deepcopy(market.users), number=number, **changes)
-
-
-def freeze(users: Users) -> dict[str, np.ndarray]:
-    return {field.name: getattr(users, field.name).copy() for field in fields(users)}
-
-
 # ── expectation and sample ──
 
 
@@ -57,7 +46,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
     """The whole market is the panel here, so firms that reckon with it know every probability."""
     menu, rounds, adoption = lived.menu(), 40, np.full(3, 0.2)
     panel = lived.survey(menu, adoption)
-    assert (panel.segment == lived.users.segment).all()
+    assert (panel.segment == lived.population.users.segment).all()
     share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
     held = np.maximum(panel.offer, 0)
     rise = np.where(panel.offer >= 0, np.maximum(menu.rise[held], 0.0), 0.0)
@@ -65,7 +54,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
     chance = review[:, None] * share + (1 - review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
     member = panel.weight * (panel.segment == np.arange(3)[:, None])  # (S, K)
     expected, variance = member @ chance, member**2 @ (chance * (1 - chance))
-    sampled = [demand.choose(step_of(lived, 100 + n), None) for n in range(rounds)]
+    sampled = [trial(lived, 100 + n).run() for n in range(rounds)]
     mean = np.mean([totals.users.sum(axis=1) for totals in sampled], axis=0)
     assert (np.abs(mean - expected) <= 4.5 * np.sqrt(variance / rounds)).all()
     assert (expected[:, menu.provider == 2] == 0).all()
@@ -73,7 +62,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
 
 
 def test_firms_know_what_leaving_costs_their_users(lived, monkeypatch):
-    charged = np.zeros(len(lived.users))
+    charged = np.zeros(len(lived.population.users))
 
     def spy(users: Users, rows: np.ndarray, *others: object) -> np.ndarray:
         cost = users_switching_cost(users, rows, *others)
@@ -83,7 +72,7 @@ def test_firms_know_what_leaving_costs_their_users(lived, monkeypatch):
 
     monkeypatch.setattr(demand, "users_switching_cost", spy)
     panel = lived.survey(lived.menu(), np.zeros(3))
-    demand.choose(step_of(lived, 50), None)
+    demand.choose(trial(lived, 50), None)
     chose = (panel.offer >= 0) & (charged > 0)
     assert chose.sum() > 100
     assert (panel.leaving_cost[chose] == charged[chose]).all()
@@ -91,9 +80,9 @@ def test_firms_know_what_leaving_costs_their_users(lived, monkeypatch):
 
 @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
 def test_as_many_adopt_as_should(lived, probability):
-    step = step_of(lived, 7, adoption=probability)
+    step = trial(lived, 7, adoption=probability)
     waiting = ~step.users.adopted
-    demand.choose(step, None)
+    step.run()
     joined = int(step.users.adopted[waiting].sum())
     assert step.users.adopted[~waiting].all()
     if probability in (0, 1):
@@ -103,15 +92,15 @@ def test_as_many_adopt_as_should(lived, probability):
 
 
 def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
-    quiet = replace(step_of(lived, 9, adoption=0.0), settings=replace(lived.settings.users, outage_review=0.0))
-    rows, offers = slice(0, len(lived.users)), len(lived.price)
+    quiet = replace(trial(lived, 9, adoption=0.0), settings=replace(lived.settings.users, outage_review=0.0))
+    rows, offers = slice(0, len(lived.population.users)), len(lived.price)
     everything = np.ones(offers, dtype=bool)
     for rise, expected in ((-0.5, 0.5), (0.0, 0.5), (0.2, 1 - 0.5 * np.exp(-5 * 0.2))):
         menu = replace(quiet.menu, rise=np.full(offers, rise), on_sale=everything)
         _, choosers = demand.reviewing(replace(quiet, menu=menu), rows)
-        free_to_choose = ~(lived.users.due | routes(lived.users, rows, quiet.segments))
-        feel = ~lived.users.free & ~is_bound(lived.users, rows, menu)
-        attached = (lived.users.offer >= 0) & free_to_choose & feel
+        free_to_choose = ~(lived.population.users.due | routes(lived.population.users, rows, quiet.segments))
+        feel = ~lived.population.users.free & ~is_bound(lived.population.users, rows, menu)
+        attached = (lived.population.users.offer >= 0) & free_to_choose & feel
         count = int(attached[choosers].sum())
         assert lived.settings.users.price_rise_review == 5
         assert binomtest(count, int(attached.sum()), expected).pvalue > 0.001, rise
@@ -121,15 +110,15 @@ def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
 
 
 def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
-    step = step_of(lived, 11, adoption=0.0)
+    step = trial(lived, 11, adoption=0.0)
     orphans = np.flatnonzero((step.users.offer >= 0) & ~step.menu.on_sale[np.maximum(step.users.offer, 0)])
     _, choosers = demand.reviewing(step, slice(0, len(step.users)))
     assert len(orphans) > 20
     assert np.isin(orphans, choosers).all()
     costly = replace(step.segments, base=np.full(3, 1e6))  # nobody who has to pay this leaves
-    step = replace(step, segments=costly)
+    step = step.but(segments=costly)
     before = step.users.offer.copy()
-    demand.choose(step, None)
+    step.run()
     routed = np.flatnonzero(routes(step.users, slice(0, len(before)), step.segments))
     stayed = np.setdiff1d(np.flatnonzero(before >= 0), np.union1d(orphans, routed))
     provider = step.menu.provider
@@ -139,22 +128,22 @@ def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
 
 @pytest.mark.parametrize("outside", [0.0, -np.inf])
 def test_nobody_holds_an_offer_when_nothing_is_on_sale(lived, outside):
-    step = step_of(lived, 12)
+    step = trial(lived, 12)
     step = replace(
         step,
         menu=replace(step.menu, on_sale=np.zeros(len(lived.price), dtype=bool)),
         segments=replace(step.segments, outside=np.full(3, outside)),
     )
-    totals = demand.choose(step, None)
+    totals = step.run()
     assert (step.users.offer == -1).all()
     assert not totals.users.any()
     assert not totals.tokens.any()
 
 
 def test_tenure_counts_the_months_with_a_provider(lived):
-    step = replace(step_of(lived, 13), portability=0.25)
+    step = replace(trial(lived, 13), portability=0.25)
     before, provider = freeze(step.users), np.append(step.menu.provider, -1)
-    demand.choose(step, None)
+    step.run()
     old, new = provider[before["offer"]], provider[step.users.offer]
     months = step.months
     stayed, moved = (new >= 0) & (old == new), (new >= 0) & (old >= 0) & (old != new)
@@ -171,9 +160,9 @@ def test_tenure_counts_the_months_with_a_provider(lived):
 
 
 def test_workflows_grow_fall_and_are_forgotten_but_not_before_there_were_any(lived):
-    step = step_of(lived, 14)
+    step = trial(lived, 14)
     before = freeze(step.users)
-    demand.choose(step, None)
+    step.run()
     users, s = step.users, step.users.segment
     decay, ceiling, growth = (getattr(step.segments, f"depth_{name}")[s] for name in ("decay", "ceiling", "growth"))
     attached, same = users.offer >= 0, (users.offer == before["offer"]) & (users.offer >= 0)
@@ -192,10 +181,10 @@ def test_workflows_grow_fall_and_are_forgotten_but_not_before_there_were_any(liv
 
 def test_late_adopters_start_with_the_workflows_of_early_ones():
     market = market_after(6, "roster=duopoly")
-    never = ~market.users.adopted
+    never = ~market.population.users.adopted
     initial = np.array([s.depth.initial for s in market.settings.users.segments.values()])
     assert never.any()
-    assert (market.users.depth[never] == initial[market.users.segment[never]]).all()
+    assert (market.population.users.depth[never] == initial[market.population.users.segment[never]]).all()
 
 
 @pytest.mark.parametrize("monthly", [0.0, 0.3, 1.0])
@@ -209,9 +198,9 @@ def test_probabilities_over_half_steps_make_up_a_step(monthly):
 
 
 def test_totals_count_every_user_once(lived):
-    step = step_of(lived, 15)
+    step = trial(lived, 15)
     before = freeze(step.users)
-    totals = demand.choose(step, None)
+    totals = step.run()
     users, menu = step.users, step.menu
     attached = np.flatnonzero(users.offer >= 0)
     cube = np.zeros_like(totals.users)
@@ -234,13 +223,13 @@ def test_totals_count_every_user_once(lived):
 
 
 def test_tokens_are_tasks_times_tokens_a_task(lived):
-    step = step_of(lived, 16)
-    totals = demand.choose(step, None)
+    step = trial(lived, 16)
+    totals = step.run()
     mix, plain = step.menu.mix[:, None, :], step.segments.tokens_per_task[:, None, None]
     assert totals.tokens == pytest.approx(totals.tasks * plain + totals.thinking)
     assert totals.mix_tokens == pytest.approx(totals.tokens * mix)
     assert totals.wanted == pytest.approx(totals.tokens + totals.declined)
-    doubled = demand.choose(replace(step_of(lived, 16), task_factor=2.0), None)
+    doubled = demand.choose(replace(trial(lived, 16), task_factor=2.0), None)
     assert doubled.wanted == pytest.approx(2 * totals.wanted)
     assert (doubled.users == totals.users).all()
 
@@ -250,7 +239,7 @@ def test_threads_and_blocks_change_no_choice():
     results = []
     with ThreadPoolExecutor(3) as pool:
         for executor in (None, pool):
-            step = step_of(market, 17)
+            step = trial(market, 17)
             results.append((demand.choose(step, executor), freeze(step.users)))
     (alone, users), (together, same_users) = results
     for field in fields(alone):
@@ -263,8 +252,8 @@ def test_smaller_blocks_make_the_same_users(lived, monkeypatch):
     outcomes = []
     for block in (demand.BLOCK, 256):
         monkeypatch.setattr(demand, "BLOCK", block)
-        step = step_of(lived, 18)
-        totals = demand.choose(step, None)
+        step = trial(lived, 18)
+        totals = step.run()
         outcomes.append((freeze(step.users), totals))
     (users, totals), (others, their_totals) = outcomes
     for name, column in users.items():
