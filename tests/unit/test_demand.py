@@ -10,7 +10,7 @@ from stepping import freeze, trial, weights
 
 from aimarket import Market, demand, load
 from aimarket.kernels.choice import logit_shares
-from aimarket.kernels.choosing import leaving_cost
+from aimarket.kernels.choosing import costs_of_leaving
 from aimarket.population import over_step, routes
 from aimarket.step_tables import step_tables
 from aimarket.terms import is_bound
@@ -67,7 +67,12 @@ def test_firms_know_what_leaving_costs_their_users(lived):
     """What the kernel charges is what the panel, here everybody, says."""
     panel, users = lived.survey(lived.menu(), np.zeros(3)), lived.population.users
     tables = step_tables(trial(lived, 50).step).choosing
-    charged = np.array([leaving_cost(tables, *row) for row in zip(users.segment, users.tenure, users.depth, strict=True)])
+    charged = np.empty(len(users.offer), np.float32)
+    for s in range(3):
+        rows = users.segment == s
+        cost = np.empty(rows.sum(), np.float32)
+        costs_of_leaving(tables, s, users.tenure[rows], users.depth[rows], cost)
+        charged[rows] = cost
     stays = (panel.offer >= 0) & ~routes(users, lived.segments)
     assert stays.sum() > 100
     assert panel.leaving_cost[stays] == pytest.approx(charged[stays], rel=1e-5)  # single precision

@@ -89,7 +89,7 @@ class Choosing(NamedTuple):
     provider: Shorts  # (J,) owner
     brand: Shorts  # (J,) column of the tastes
     order: Integers  # (J,) offers in the order of their names
-    taste_unit: np.float32  # utils
+    taste_step: np.float32  # utils
     portability: np.float32
     term: Singles  # (S,) months of a contract, 0: none
     locked: Floats  # (2, S, J) USD/Mtok of the reference mix under contract
