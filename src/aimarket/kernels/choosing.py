@@ -16,7 +16,6 @@ from aimarket.kernels.tables import (
     Floats,
     Integers,
     Reviewing,
-    Shorts,
     Singles,
     Users,
 )
@@ -55,7 +54,10 @@ def choose(
     cost   : (n,) float, utils, of leaving, from the row `start` on; those who move get their new one
     joined : (n,) bool, likewise; set for those who come from another provider or from none
     """
-    choosers, choice = _choosers(users, reviewing, tables, s, first, acting, cost, start), np.empty(len(acting), np.int16)
+    choosers, choice = (
+        _choosers(users, reviewing, tables, s, first, acting, cost, start),
+        np.empty(len(acting), np.int16),
+    )
     menu = Menu(
         tables.quality, tables.delay[s, r], tables.unit_price[s], tables.appeal, tables.free_allowed, tables.provider,
         tables.brand, tables.order, tables.outside[s], tables.taste_step,
@@ -89,7 +91,14 @@ def choose(
 
 @njit(nogil=True, cache=True)
 def _choosers(
-    users: Users, reviewing: Reviewing, tables: Choosing, s: int, first: int, acting: Integers, cost: Singles, start: int
+    users: Users,
+    reviewing: Reviewing,
+    tables: Choosing,
+    s: int,
+    first: int,
+    acting: Integers,
+    cost: Singles,
+    start: int,
 ) -> Choosers:
     """Those who choose, side by side, with their draws."""
     n, brands = len(acting), users.tastes.shape[1]

@@ -46,7 +46,7 @@ def step_chunk(
         s, r = g // regions, g % regions
         counts, sums = by_offer[g], by_stratum[g]
         for low in range(max(start, bounds[g]), min(stop, bounds[g + 1]), block):
-            high = min(low + block, min(stop, bounds[g + 1]))
+            high = min(low + block, stop, bounds[g + 1])
             costs_of_leaving(choosing, s, users.tenure[low:high], users.depth[low:high], cost)
             joined[: high - low] = False
             n = who_acts(users, reviewing, s, r, low, high, counts, sums, acting)
