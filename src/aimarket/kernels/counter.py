@@ -45,7 +45,7 @@ def words(key: np.uint64, step: int, agent: int) -> Words:
 
 
 @inlined
-def unit32(word: np.uint64) -> float:
+def unit32(word: np.uint64) -> np.float32:
     """Uniform on (0, 1), float32: the middle of one of 2^23 equal parts, from the upper bits of a word."""
     return (np.float32(word >> np.uint64(9)) + np.float32(0.5)) * np.float32(2.0**-23)
 
