@@ -126,7 +126,7 @@ def take(before: Users, step: Step) -> tuple[Users, Totals]:
     base = users.tasks * months * step.task_factor
     count, thinking = effort.use(base, users.depth, segments.thinking[s], asked, waiting, response)
     wanted = count * (segments.tokens_per_task[s] + thinking)
-    share = np.where(users.free, np.minimum(1.0, menu.allowance[j] / wanted), 1.0)
+    share = np.where(users.free, np.minimum(1.0, menu.allowance[j] / np.maximum(wanted, 1e-300)), 1.0)
     count, tokens = count * share, wanted * share
     missing = np.maximum(users.commitment * months - tokens * mix, 0.0)
     extensive, intensive = effort.use_elasticities(asked, waiting, response)
