@@ -32,8 +32,8 @@ class Draws:
 
     @property
     def key_of_loop(self) -> np.uint64:
-        """The key for a compiled loop that draws one by one, see `kernels.learning.uniform`."""
-        return np.uint64(self._key[0] ^ np.uint64(self._step))
+        """The key for a compiled loop that draws by itself, step and agent being its own: see `kernels.counter`."""
+        return self._key[0]
 
     def uniform(self, start: int, stop: int) -> Floats:
         """Uniform on (0, 1)."""
@@ -44,10 +44,6 @@ class Draws:
     def normal(self, start: int, stop: int) -> Floats:
         """Standard normal, by inversion so that one agent uses one word."""
         return np.asarray(ndtri(self.uniform(start, stop)), dtype=np.float64)
-
-    def gumbel(self, start: int, stop: int) -> Floats:
-        """Standard Gumbel (type I extreme value, maximum)."""
-        return gumbel(self.uniform(start, stop))
 
     def one_normal(self) -> float:
         """One standard normal for a stream with a single owner."""
@@ -71,11 +67,6 @@ def _generator(key: NDArray[np.uint64], counter: NDArray[np.uint64]) -> np.rando
         "uinteger": 0,
     }
     return generator
-
-
-def gumbel(uniform: Floats) -> Floats:
-    """Standard Gumbel variates from uniform ones: -ln(-ln u)."""
-    return -np.log(-np.log(uniform))
 
 
 class Streams:

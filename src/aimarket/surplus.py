@@ -53,7 +53,7 @@ def consumer_surplus(market: "Market") -> float:
     if not panel.menu.on_sale.any() and not np.isfinite(panel.outside).all():
         return np.nan
     share, inclusive = logit_shares(panel.utility_now, panel.outside_now)
-    adopted = market.users.adopted[market.panel_rows]
+    adopted = market.population.sample(market.panel_rows).adopted
     use = panel.tokens if panel.settings.price_metric == "linear" else panel.bill
     inside = ordered_sum(share)
     money = np.divide(ordered_sum(share * use), inside, out=np.zeros(len(inside)), where=inside > 0) / panel.sensitivity
