@@ -32,7 +32,7 @@ from pydantic import TypeAdapter
 
 from aimarket import SettingsError, load, simulate
 from aimarket.complaints import words
-from aimarket.composition import compose_plain, compose_points, expand
+from aimarket.composition import compose_plain, expand
 from aimarket.configuration import documented, validate
 from aimarket.settings import SHELVES, rule_kinds
 
@@ -243,7 +243,7 @@ def test_nonsense_names_are_told(name: str) -> None:
     assert "should be a name" in refused(changed(base, {"study": name}), "study")
 
 
-def test_the_points_of_a_multirun_are_what_each_alone_would_be() -> None:
+def test_the_points_of_a_multirun_are_every_combination() -> None:
     sweep = [
         "roster=glob(*opoly,exclude=olig*)",
         "users.size=100,200",
@@ -253,9 +253,15 @@ def test_the_points_of_a_multirun_are_what_each_alone_would_be() -> None:
     ]
     points = expand(sweep[:-1])
     assert len(points) == 8
-    assert list(compose_points(points)) == [compose_plain(point) for point in points]
+    assert len({tuple(point) for point in points}) == 8
+    composed = [compose_plain(point) for point in points]
+    assert [(c["users"]["size"], c["run"]["seed"]) for c in composed] == 2 * [(100, 1), (100, 2), (200, 1), (200, 2)]
+    assert [len(c["providers"]) for c in composed] == [2] * 4 + [1] * 4
+    assert expand(["run.seed=1,2", "run.steps=3", "run.seed=4,5,6"]) == [
+        [f"run.seed={n}", "run.steps=3"] for n in (4, 5, 6)
+    ]
     with pytest.raises(SettingsError, match=r"users\.foo: unknown key"):
-        list(compose_points(expand(sweep)))
+        compose_plain(expand(sweep)[0])
     with pytest.raises(SettingsError, match="cannot be swept"):
         expand(["users.size=interval(1,3)"])
 
