@@ -14,22 +14,18 @@ from aimarket.ledger import INCOME, NON_CASH, SERVING_COST, Accounts
 from aimarket.population import Floats
 from aimarket.statements import statements
 from aimarket.surplus import consumer_surplus, divide_surplus
+from aimarket.tallies import Sums, sums_by_offer, sums_by_segment
 from aimarket.units import HOURS_PER_MONTH
 
 if TYPE_CHECKING:
     from aimarket.market import Market
 
 Tables = dict[str, dict[str, Any]]
-Sums = dict[str, Floats]
 
 _SERVING_CASH = tuple(account for account in SERVING_COST if account not in NON_CASH)
 _MARKET_ACCOUNTS = (  # of the statements, summed over providers
     *("training", "gross_profit", "net_income", "economic_profit"),
     *("capex", "subsidy", "borrowing", "equity_raised", "dividends"),
-)
-_SUMMED = (  # of the totals, by segment already
-    *("adopted", "reviews", "abandonments", "depth", "tenure", "switching_cost", "free", "routed", "contracted"),
-    *("task_elasticity", "thinking_elasticity"),
 )
 GPU_FLOWS = ("gpus_retired", "gpus_scrapped", "gpus_bought", "gpus_sold")
 
@@ -67,7 +63,7 @@ def measure(market: "Market", history: History) -> Tables:
     before, history.stocks = history.stocks, audit(market, accounts, history.stocks)
     stated = statements(market, accounts, before)
     attribute(market, accounts, history.stocks.gpus, history.costs, history.market_cost)
-    by_segment, by_offer = _by_segment(market), _by_offer(market)
+    by_segment, by_offer = sums_by_segment(market), sums_by_offer(market)
     providers = _providers(market, history, accounts, stated, by_offer)
     segments = {"segment": list(market.segments.names), **_demand(by_segment, market.clock.months)}
     surplus = consumer_surplus(market)
@@ -96,31 +92,10 @@ def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
     return {name: [row[i] for row in table] for i, name in enumerate(names)}
 
 
-def _by_segment(market: "Market") -> Sums:
-    """Sums over users, (S,) each; flows are of the step."""
-    totals, served = market.totals, market.service.served
-    cubes = {
-        "attached": totals.users,
-        "tasks": totals.tasks,
-        "tasks_served": totals.tasks * served,
-        "tokens": totals.tokens,
-        "tokens_served": totals.tokens * served,
-        "wanted": totals.wanted,
-        "declined": totals.declined,
-        "payments": market.payments,
-        "shortfall": totals.shortfall,
-    }
-    stacked = np.stack(list(cubes.values()))
-    sums = dict(zip(cubes, ordered_sum(stacked.reshape(*stacked.shape[:2], -1)), strict=True))
-    potential = np.where(market.segments.sample > 0, market.segments.population, 0.0)
-    sums |= {"potential": potential, "attached_before": ordered_sum(totals.attached_before)}
-    return sums | {"leavers": ordered_sum(totals.leavers)} | {name: getattr(totals, name) for name in _SUMMED}
-
-
 def _demand(sums: Any, months: float) -> dict[str, Any]:
     """Users by state, and their tasks, tokens and spend; tokens as users count them, so that mixes do not matter.
 
-    sums : see `_by_segment`, or the same over all segments
+    sums : see `sums_by_segment`, or the same over all segments
     """
     adopted, attached, asked = sums["adopted"], sums["attached"], sums["tokens"]
     spend, switches = sums["payments"] / months, sums["leavers"]
@@ -150,25 +125,6 @@ def _demand(sums: Any, months: float) -> dict[str, Any]:
         "committed_spend": sums["shortfall"] / months,
         "cost_per_task": ratio(spend, sums["tasks_served"] / months),
     }
-
-
-def _by_offer(market: "Market") -> Sums:
-    """Sums over segments and regions, (J,) each; flows are of the step."""
-    totals, service = market.totals, market.service
-    served = totals.tokens * service.served
-    cubes = {
-        "users": totals.users,
-        "latency": totals.users * service.latency,
-        "first_token": totals.users * service.first_token,
-        "tokens": totals.tokens,
-        "thinking": totals.thinking,
-        "wanted": totals.wanted,
-        "served": served,
-        "waited": served * service.wait[:, :, market.owner],
-        "mix_served": market.served,
-    }
-    stacked = np.stack(list(cubes.values()))
-    return dict(zip(cubes, ordered_sum(stacked.reshape(len(cubes), -1, stacked.shape[-1]), 1), strict=True))
 
 
 def _offers(market: "Market", sums: Sums, gpus: Floats) -> dict[str, Any]:
