@@ -10,7 +10,6 @@ from aimarket import settings as config
 from aimarket.catalogue import Catalogue, create_catalogue
 from aimarket.data import list_prices
 from aimarket.kernels.choice import logit_shares
-from aimarket.kernels.sums import ordered_sum
 from aimarket.population import taste_factor
 from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
 from aimarket.roster import check_roster

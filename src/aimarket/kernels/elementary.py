@@ -19,8 +19,6 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, overload
 
-_LOG2_E = 1.4426950408889634
-
 
 class _Precision(NamedTuple):
     """Numbers of one precision; p is the number of stored bits of the fraction."""
@@ -45,22 +43,31 @@ class _Precision(NamedTuple):
     log: Any  # (ln m - 2 s)/s^3, s = (m - 1)/(m + 1), in powers of s^2
 
 
-def _of(kind: Any, *numbers: float) -> tuple[Any, ...]:
-    return tuple(map(kind, numbers))
+def _numbers(
+    kind: Any, bits: int, bias: int, ln2: list[float], ends: list[float], exp: list[float], log: list[float]
+) -> _Precision:
+    same = [0, 0.5, 1, 2, np.inf, np.nan, 1.4426950408889634]
+    layout = [2.0 ** (1 - bias), 2.0**bits, bits]
+    numbers = [*same, *ln2, 1.5 * 2.0**bits, bias, *ends, *layout]
+    return _Precision._make([*map(kind, numbers), tuple(map(kind, exp)), tuple(map(kind, log))])
 
 
-_F, _D = np.float32, np.float64
-_SINGLE = _Precision(
-    *_of(_F, 0, 0.5, 1, 2, np.inf, np.nan, _LOG2_E, 0.693145751953125, 1.42860682031e-6, 1.5 * 2**23, 127),
-    *_of(_F, -87.3365, 89, 2.0**-126, 2**23, 23),
-    exp=_of(_F, 0.49999998150759722, 0.16666543421497841, 0.041667200472129541, 0.0083665473964558088, 0.0013882528678),
-    log=_of(_F, 0.66666776421832611, 0.39977527873259419, 0.29872287872013573),
+_SINGLE = _numbers(
+    np.float32,
+    bits=23,
+    bias=127,
+    ln2=[0.693145751953125, 1.42860682031e-6],
+    ends=[-87.3365, 89],
+    exp=[0.49999998150759722, 0.16666543421497841, 0.041667200472129541, 0.0083665473964558088, 0.0013882528678],
+    log=[0.66666776421832611, 0.39977527873259419, 0.29872287872013573],
 )
-_DOUBLE = _Precision(
-    *_of(_D, 0, 0.5, 1, 2, np.inf, np.nan, _LOG2_E, 0.6931471804855391, 7.440617110012397e-11, 1.5 * 2**52, 1023),
-    *_of(_D, -708.3965, 710, 2.0**-1022, 2**52, 52),
-    exp=_of(
-        _D,
+_DOUBLE = _numbers(
+    np.float64,
+    bits=52,
+    bias=1023,
+    ln2=[0.6931471804855391, 7.440617110012397e-11],
+    ends=[-708.3965, 710],
+    exp=[
         0.5,
         0.16666666666666676547,
         0.041666666666666507515,
@@ -72,9 +79,8 @@ _DOUBLE = _Precision(
         2.755740316652952321e-7,
         2.5109025657552878792e-8,
         2.0875213139652824546e-9,
-    ),
-    log=_of(
-        _D,
+    ],
+    log=[
         0.66666666666667346486,
         0.39999999999412745001,
         0.28571428742896725272,
@@ -82,22 +88,25 @@ _DOUBLE = _Precision(
         0.18183567835223381103,
         0.15313951226106108975,
         0.14797035425576477852,
-    ),
+    ],
 )
-# 2^r in powers of r, for what needs no better than it gives
-_EXP2 = _of(_F, 1.0000000721, 0.6931469658, 0.2402211761, 0.0555071443, 0.0096756557, 0.0013276375)
+# 2^r in powers of r, for what needs no better than it gives.
+_EXP2 = tuple(map(np.float32, [1.0000000721, 0.6931469658, 0.2402211761, 0.0555071443, 0.0096756557, 0.0013276375]))
 _ROOTS_OF_HALF = {types.float32: 0x3F3504F3, types.float64: 0x3FE6A09E667F3BCD}  # as bits
 
 
-def _precision(number):
-    """The numbers of an argument's precision; decided when compiling."""
+def _precision(number: Any) -> Any:
+    """The numbers of the precision that an argument has."""
 
 
 @overload(_precision, inline="always")
-def _precision_of(number):
-    if number == types.float32:
-        return lambda number: _SINGLE
-    return lambda number: _DOUBLE
+def _choose_precision(number: Any) -> Any:
+    numbers = _SINGLE if number == types.float32 else _DOUBLE
+
+    def chosen(number: Any) -> Any:
+        return numbers
+
+    return chosen
 
 
 # A call would keep the loop around it scalar, and so would the exception that Python makes of a division by zero.
