@@ -105,7 +105,7 @@ class Standing:
         return sums_without_each(pull) + self.outside * remains
 
     def rest(self, provider: int, users: Integers) -> Floats:
-        """(n,) utils of all that is not one firm's to some of the users, switching cost paid; -inf if that is nothing."""
+        """(n,) utils of all that is not one firm's, switching cost paid, to some users; -inf if that is nothing."""
         rest, panel = self._rest[provider, users], self.panel
         with np.errstate(divide="ignore"):
             utils = np.log(rest) + self.top[users]

@@ -314,7 +314,7 @@ class Forecasting(Market):
     def choose(self) -> None:
         menu, users = self.menu(), self.population.users
         panel = self.survey(menu, self.adoption)
-        share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+        share, _ = logit_shares(panel.utility_now, panel.outside_now)
         held = np.maximum(users.offer, 0)
         attached = panel.offer >= 0
         rise = np.where(attached, np.maximum(menu.rise[held], 0.0), 0.0)

@@ -76,10 +76,10 @@ def richer(view: View, factor: float) -> View:
         return dataclasses.replace(item, **{name: getattr(item, name) * factor for name in USD[type(item)]}, **changes)
 
     settings = dataclasses.replace(view.settings, reference_price=view.settings.reference_price * factor)
-    panel = scaled(view.panel)
+    panel = scaled(view.panel, settings=settings, menu=scaled(view.menu))
     if view.settings.price_metric == "linear":
         panel = dataclasses.replace(panel, sensitivity=panel.sensitivity / factor)
-    return scaled(view, settings=settings, menu=scaled(view.menu), panel=panel)
+    return scaled(view, panel=panel)
 
 
 @pytest.mark.parametrize("market", MARKETS)

@@ -53,7 +53,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
     menu, rounds, adoption = lived.menu(), 40, np.full(3, 0.2)
     panel = lived.survey(menu, adoption)
     assert (panel.segment == lived.population.users.segment).all()
-    share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+    share, _ = logit_shares(panel.utility_now, panel.outside_now)
     held = np.maximum(panel.offer, 0)
     rise = np.where(panel.offer >= 0, np.maximum(menu.rise[held], 0.0), 0.0)
     review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)

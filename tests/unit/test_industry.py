@@ -99,7 +99,7 @@ def test_users_move_freely_between_the_offers_of_a_merged_firm() -> None:
     assert (panel.provider[of_target] == 0).all()
     free = panel.utility + panel.price_utility
     ours, at_will = menu.provider == 0, of_target & ~panel.bound
-    np.testing.assert_array_equal(panel.utility_now(menu)[at_will][:, ours], free[at_will][:, ours])
+    np.testing.assert_array_equal(panel.utility_now[at_will][:, ours], free[at_will][:, ours])
     assert (held >= 0).any()
 
 

@@ -62,7 +62,7 @@ def test_two_who_undercut_one_another_end_at_cost() -> None:
 def test_the_leader_is_whoever_else_sells_most() -> None:
     for view in views():
         spend = np.zeros(len(view.menu.providers))
-        tokens = view.panel.tokens(view.menu, view.settings)
+        tokens = view.panel.tokens
         for user, offer in enumerate(view.panel.offer):
             if offer >= 0 and view.menu.provider[offer] != view.provider:
                 spent = view.panel.weight[user] * tokens[user, offer] * view.menu.price[offer]
@@ -213,7 +213,8 @@ def test_q_learning_finds_the_best_markup_against_prices_that_stay() -> None:
         margin = 1 - view.costs[0] / price[0]
         menu = dataclasses.replace(view.menu, price=view.menu.price.copy())
         menu.price[view.offers] = price
-        view = dataclasses.replace(view, prices=price, menu=menu, revenue=earned[taken[-1]] / margin)
+        panel = dataclasses.replace(view.panel, menu=menu)
+        view = dataclasses.replace(view, prices=price, panel=panel, revenue=earned[taken[-1]] / margin)
     assert set(taken[:300]) == set(range(6))
     assert np.mean(np.array(taken[-200:]) == int(np.argmax(earned))) > 0.9
 

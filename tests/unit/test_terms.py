@@ -62,11 +62,11 @@ def lived() -> Market:
 
 def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived: Market) -> None:
     """Users, tokens and payments on each offer, by segment; the panel is the whole market."""
-    menu, rounds, settings = lived.menu(), 40, lived.settings.users
+    menu, rounds = lived.menu(), 40
     panel = lived.survey(menu, np.full(3, 0.2))
     assert menu.recognises
     assert min(panel.bound.sum(), panel.free.sum(), (panel.calm_review == 1).sum()) > 100
-    share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+    share, _ = logit_shares(panel.utility_now, panel.outside_now)
     rise = np.where(panel.offer >= 0, np.maximum(menu.rise[np.maximum(panel.offer, 0)], 0.0), 0.0)
     review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
     chance = review[:, None] * share + (1 - review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
@@ -74,8 +74,8 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived: Market) -> N
     sampled = [trial(lived, 100 + n).run() for n in range(rounds)]
     for worth, pick in (
         (np.ones_like(chance), lambda t: t.users),
-        (panel.tokens(menu, settings), lambda t: t.mix_tokens),
-        (panel.spend(menu, panel.tokens(menu, settings)), lambda t: t.spend + t.shortfall),
+        (panel.tokens, lambda t: t.mix_tokens),
+        (panel.spend, lambda t: t.spend + t.shortfall),
     ):
         mean = np.mean([pick(totals).sum(axis=1) for totals in sampled], axis=0)
         expected, variance = member @ (chance * worth), member**2 @ (chance * (1 - chance) * worth**2)
@@ -87,15 +87,14 @@ def test_a_firm_expects_what_it_will_earn(lived: Market) -> None:
     """The objective of a rule, at the prices posted and without limit of capacity, is the panel's expected margin."""
     lived.panel_menu = menu = lived.menu()
     lived.panel = panel = lived.survey(menu, np.full(3, 0.2))
-    share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
+    share, _ = logit_shares(panel.utility_now, panel.outside_now)
     chance = panel.review[:, None] * share
     chance += (1 - panel.review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
     for p in lived.active_providers:
         view = replace(lived.view(p), workable=np.inf)
         prices = np.stack([view.prices, view.newcomer_prices])
         value, _ = view.value_of(prices, np.zeros(len(panel.weight)))
-        tokens = panel.tokens(menu, view.settings)
-        spend, tokens = panel.spend(menu, tokens)[:, p.offers], tokens[:, p.offers]
+        spend, tokens = panel.spend[:, p.offers], panel.tokens[:, p.offers]
         expected = (panel.weight[:, None] * chance[:, p.offers] * (spend - tokens * view.costs)).sum()
         assert value == pytest.approx(expected, rel=1e-9)
 
@@ -290,10 +289,9 @@ def test_as_many_begin_to_pay_as_should() -> None:
 def test_free_users_load_the_fleet_and_are_worth_what_they_may_pay_one_day() -> None:
     market = market_after(2, **EVERYTHING)
     view = market.view(market.providers[0])
-    work = view.demand.fixed
-    assert work is not None
-    free = market.panel.free
-    assert (work[free] > 0).any()
+    free, steady = market.panel.free, market.panel.standing.steady
+    assert free[steady.rows].any()
+    assert (steady.tokens[view.offers] > 0).all()
     spend = view.own_spend
     assert 0 < spend[free & (market.panel.segment == 0)].max() < spend[~free].max()
     none = market_after(2, **EVERYTHING | {"users__segments__consumer__free": {"share": 0.6, "conversion": 0.0}})

@@ -33,7 +33,8 @@ def seen(market: Market, distance: float, **changes):
     view = market.view(market.providers[0])
     quality = view.menu.quality.copy()
     quality[view.menu.provider != 0] = view.quality.max() + distance
-    return dataclasses.replace(view, menu=dataclasses.replace(view.menu, quality=quality), **changes)
+    panel = dataclasses.replace(view.panel, menu=dataclasses.replace(view.menu, quality=quality))
+    return dataclasses.replace(view, panel=panel, **changes)
 
 
 @pytest.mark.parametrize("distance", [-0.05, 0.1, 0.4])

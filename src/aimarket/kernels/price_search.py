@@ -86,7 +86,7 @@ def _dot(one: Vector, other: Vector) -> float:
 
 
 def _polish(at: _At, moves: Vector, low: Vector, high: Vector, scale: float) -> tuple[Vector, float]:
-    """Highest point of a box that is found uphill from `moves`, and its height; `scale` is the size of the objective."""
+    """Highest point found uphill from `moves` within a box, and its height; `scale` is the size of the objective."""
     count = range(len(moves))
     value, slope = at(moves)
     curvature: list[Vector] | None = None

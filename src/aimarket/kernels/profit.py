@@ -149,7 +149,7 @@ def _offer_terms(
 
     terms : (6, M) to write to: utility of the price per unit of sensitivity, and its slope in the log price felt;
             margin per unit of size in USD, and its slope in the log price; work in hours, and its slope
-    group : (7, M) rows `_GROUP`; of_offers : (3, M) rows `_OFFER`
+    group, of_offers, numbers : as `ExpectedValue` packs them
     """
     for m in range(len(posted)):
         mix, time_price, felt, plain, thinking, paid, foresight = group[:, m]
@@ -170,24 +170,24 @@ def _offer_terms(
 def _choose(
     share: Floats,
     utility: Floats,
-    start,
-    end,
+    start: int,
     rest: Floats,
     sensitivity: Floats,
     of_price: Floats,
     top: Floats,
     total: Floats,
 ) -> None:
-    """Shares of own offers among n users who choose, (M, n); `top` and `total`, (n,), are room to reckon in.
+    """Shares of own offers among n users who choose; `top` and `total`, (n,), are room to reckon in.
 
-    utility  : (M, n) utils without price
+    share    : (M, n or more) to write to
+    utility  : (M, K) utils without price, of these users from `start` on
     of_price : (M,) utility of the prices per unit of sensitivity
     """
-    offers, count = len(of_price), end - start
+    offers, count = len(of_price), len(rest)  # loops of a few contiguous arrays each, to be vectorised
     for k in range(count):
         top[k] = rest[k]
     for m in range(offers):
-        row, without = share[m][:count], utility[m][start:end]
+        row, without = share[m][:count], utility[m][start : start + count]
         for k in range(count):
             row[k] = without[k] + sensitivity[k] * of_price[m]
             top[k] = max(top[k], row[k])
@@ -226,7 +226,7 @@ def _total(
 ) -> float:
     """Expected sum over n users of what each is worth on the offer he ends up with; its gradient is added to two rows.
 
-    share              : (M, n) of own offers among those who choose
+    share              : (M, n or more) of own offers among those who choose
     chooses, stays     : (n,) users who do, and holders who do not
     held               : (n,) own offer, -1 for none
     flat               : (n,) worth on every offer
@@ -284,22 +284,18 @@ def _expected_value(
             calm[m], leaving[m] = exp(-price_rise_review * rise), price_rise_review
     for g in range(len(newcomer)):
         widest = max(widest, first[g + 1] - first[g])
-    shares, room, terms, nothing = (
-        np.empty((offers, widest)),
-        np.empty((3, widest)),
-        np.empty((6, offers)),
-        np.zeros(widest),
-    )
+    share, room, terms = np.empty((offers, widest)), np.empty((3, widest)), np.empty((6, offers))
+    nothing = np.zeros(widest)
     slope, work_slope = np.zeros_like(prices), np.zeros_like(prices)
     for g in range(len(newcomer)):
         start, end = first[g], first[g + 1]
         weight, review, rest = users[0][start:end], users[1][start:end], users[2][start:end]
         sensitivity, size, user_value = users[3][start:end], users[4][start:end], users[5][start:end]
         held, count = current[start:end], end - start
-        share, chooses, stays, mean = shares, room[0][:count], room[1][:count], room[2][:count]
+        chooses, stays, mean = room[0][:count], room[1][:count], room[2][:count]
         row = len(prices) - 1 if newcomer[g] else 0
         _offer_terms(terms, prices[row], prices[0], groups[:, g], of_offers, numbers[:5], linear > 0)
-        _choose(share, utility, start, end, rest, sensitivity, terms[0], stays, mean)
+        _choose(share, utility, start, rest, sensitivity, terms[0], stays, mean)
         for k in range(count):
             stays[k] = weight[k] * (1 - review[k]) * calm[held[k]] if held[k] >= 0 else 0.0
             chooses[k] = weight[k] - stays[k] if held[k] >= 0 else weight[k] * review[k]

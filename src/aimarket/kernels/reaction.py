@@ -44,9 +44,15 @@ class Sums:
     bent_slope: Floats
 
     @classmethod
-    def over(cls, users: Rivalry, held: Integers, weight: Floats, moves: Floats) -> "Sums":
-        """held : (K,) int, firm; weight : (K,) float; moves : (F,) float, log points of all prices of a firm."""
-        return cls(*_sums(held, weight, users.columns, users.of_firms, moves, users.dollars))
+    def over(cls, users: Rivalry, held: Integers, weight: Floats, moves: Floats, slopes: bool = True) -> "Sums":
+        """held : (K,) int, firm; weight : (K,) float; moves : (F,) float, log points of all prices of a firm.
+
+        slopes : whether those are asked for; 0 if not
+        """
+        totals, changing, drawn = _choices(held, weight, users.of_users, users.of_firms, moves, users.dollars)
+        if not slopes:
+            return cls(*totals, *np.zeros((3, len(moves), len(moves))))
+        return cls(*totals, *_slopes(changing, drawn, users.of_firms, moves, users.dollars))
 
     def plus(self, other: "Sums", times: float) -> "Sums":
         """Of both, the others' weights multiplied."""
@@ -54,60 +60,72 @@ class Sums:
 
 
 @compiled
-def _sums(
+def _choices(
     held: Integers, weight: Floats, of_users: Floats, of_firms: Floats, moves: Floats, dollars: bool
-) -> tuple[Floats, ...]:
-    """The fields of `Sums`, of `Rivalry.columns` and `Rivalry.of_firms`."""
+) -> tuple[Floats, Floats, Floats]:
+    """What users do, of `Rivalry.of_users` and `Rivalry.of_firms`; loops of a few arrays each, to be vectorised.
+
+    returns : (6, F) the first six fields of `Sums`; (3, F, K) users who choose a firm, their spend there, and how that
+              responds to its price; (F, K) share of a choice that a log point of the firm's price draws to it
+    """
     review, remains, outside = of_users
     firms, count = of_firms.shape[1:]
-    shares, drawn, chosen, won, bent = np.empty((5, firms, count))
-    base, sales, response, of_sales, of_response, steeper = np.zeros((6, firms))
-    slopes, bill = np.zeros((3, firms, firms)), np.empty(count)
+    totals, changing, drawn, bill = (
+        np.zeros((6, firms)),
+        np.empty((3, firms, count)),
+        np.empty((firms, count)),
+        np.empty(count),
+    )
     total, chooses = outside * np.where(held >= 0, remains, 1.0), weight * review
-    for f in range(firms):  # loops of a few arrays each, for more than that are not vectorised
-        share, attraction, slope = shares[f], of_firms[0, f], of_firms[1, f]
+    for f in range(firms):
+        attraction, slope, pull = of_firms[0, f], of_firms[1, f], drawn[f]
         felt = exp(moves[f]) - 1 if dollars else moves[f]
         for k in range(count):
-            share[k] = attraction[k] * exp(slope[k] * felt)
+            pull[k] = attraction[k] * exp(slope[k] * felt)
         for k in range(count):
-            share[k] *= 1.0 if held[k] < 0 or held[k] == f else remains[k]
+            pull[k] *= 1.0 if held[k] < 0 or held[k] == f else remains[k]
         for k in range(count):
-            total[k] += share[k]
+            total[k] += pull[k]
     for f in range(firms):
-        slope, spend, elasticity, share = of_firms[1, f], of_firms[2, f], of_firms[3, f], shares[f]
-        away, comes, wins, bends = drawn[f], chosen[f], won[f], bent[f]
+        slope, spend, elasticity, share = of_firms[1, f], of_firms[2, f], of_firms[3, f], drawn[f]
+        comes, wins, bends = changing[0, f], changing[1, f], changing[2, f]
         factor = exp(moves[f]) if dollars else 1.0
         for k in range(count):
             share[k] /= total[k]
-        for k in range(count):  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
-            away[k] = share[k] * (slope[k] * factor)
         for k in range(count):
             bill[k] = spend[k] * exp((1 + elasticity[k]) * moves[f])
         for k in range(count):
             comes[k] = chooses[k] * share[k]
         for k in range(count):
             wins[k] = bill[k] * comes[k]
+        for k in range(count):  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
+            share[k] *= slope[k] * factor
         for k in range(count):
-            bends[k] = wins[k] * (slope[k] * factor - 2 * away[k] + elasticity[k])
-        users = sold = answer = more_sold = more_answer = gone = 0.0
+            bends[k] = wins[k] * (slope[k] * factor - 2 * share[k] + elasticity[k])
+        base = sales = response = of_sales = of_response = steeper = 0.0
         for k in range(count):
             kept = comes[k] + (weight[k] - chooses[k] if held[k] == f else 0.0)
-            sale, lost, more = bill[k] * kept, wins[k] * (slope[k] * factor - away[k]), 1 + elasticity[k]
-            users += kept
-            sold += sale
-            answer += lost + sale * elasticity[k]
-            more_sold += more * sale
-            more_answer += more * (lost + sale * elasticity[k])
-            gone += lost
-        base[f], sales[f], response[f], of_sales[f], of_response[f] = users, sold, answer, more_sold, more_answer
-        steeper[f] = gone
-        for i, product in enumerate(_dots(comes, wins, bends, slope)):
-            slopes[i, f, f] = product * factor
+            sale, lost = bill[k] * kept, wins[k] * (slope[k] * factor - share[k])
+            answer, more = lost + sale * elasticity[k], 1 + elasticity[k]
+            base, sales, response = base + kept, sales + sale, response + answer
+            of_sales, of_response, steeper = of_sales + more * sale, of_response + more * answer, steeper + lost
+        totals[:, f] = base, sales, response, of_sales, of_response, steeper
+    return totals, changing, drawn
+
+
+@compiled
+def _slopes(changing: Floats, drawn: Floats, of_firms: Floats, moves: Floats, dollars: bool) -> Floats:
+    """(3, F, F) the last three fields of `Sums`, of what `_choices` returns."""
+    firms = len(drawn)
+    slopes = np.empty((3, firms, firms))
     for f in range(firms):
+        comes, wins, bends = changing[0, f], changing[1, f], changing[2, f]
         for g in range(firms):
-            for i, product in enumerate(_dots(chosen[f], won[f], bent[f], drawn[g])):
-                slopes[i, f, g] -= product
-    return base, sales, response, of_sales, of_response, steeper, slopes[0], slopes[1], slopes[2]
+            for i, product in enumerate(_dots(comes, wins, bends, drawn[g])):
+                slopes[i, f, g] = -product
+        for i, product in enumerate(_dots(comes, wins, bends, of_firms[1, f])):
+            slopes[i, f, f] += product * exp(moves[f]) if dollars else product
+    return slopes
 
 
 @compiled
@@ -202,7 +220,8 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
 
     def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
         moves = np.clip(by * moves, -_FURTHEST, _FURTHEST)
-        shift = Sums.over(later, ours, one, moves).plus(Sums.over(later, best, one, moves), -1)
+        gained, lost = (Sums.over(later, held, one, moves, slopes=by != 0) for held in (ours, best))
+        shift = gained.plus(lost, -1)
         market = Conditions.of(Sums.over(users, users.provider, users.weight, moves).plus(shift, by), users.dollars)
         bend = _bend(market, curvature) if bend is None else bend
         moves = price_answers(market, (shift.base, shift.sales, shift.response), bend, users.stays)

@@ -40,7 +40,7 @@ class Rivalry:
     dollars: bool
 
     @cached_property
-    def columns(self) -> Floats:
+    def of_users(self) -> Floats:
         """(3, K) what is one number a user: review, remains, outside."""
         return np.stack([self.review, self.remains, self.outside])
 
