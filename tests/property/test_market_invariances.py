@@ -236,7 +236,7 @@ def outcome(settings: Settings) -> str:
 
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_rule_matters(shelf: str) -> None:
-    small = ("roster=oligopoly", *SMALL, "run.steps=5")
+    small = ("roster=oligopoly", *SMALL, "run.steps=8")
     outcomes = {outcome(made(*small, f"{shelf}@providers.beta.{shelf}={kind}")) for kind in rule_kinds(shelf)}
     assert len(outcomes) == len(rule_kinds(shelf))
 
