@@ -23,7 +23,7 @@ _LEAST = np.float32(-3e38)  # finite: where nothing can be had, -inf is still in
 
 
 class Choosers(NamedTuple):
-    """The n users of one stratum who choose; all arrays are contiguous."""
+    """The n users of one stratum who choose; arrays are contiguous, and may go on beyond the n that the choice has."""
 
     quality: Reals  # (n,) utils per logit
     latency: Reals  # (n,) utils per log point
