@@ -48,7 +48,7 @@ class Region(ctypes.Structure):
     """See month.c."""
 
     names = ("quality", "latency", "price", "size", "tastes", "tenure", "depth", "offer")
-    names += ("offered", "delay", "unit_price", "use", "firm", "users", "used")
+    names += ("signs", "free", "free_allowed", "offered", "delay", "unit_price", "use", "firm", "users", "used")
     _fields_ = [(name, ctypes.c_void_p) for name in names]
 
 
@@ -76,11 +76,15 @@ def _months(crowd: Crowd, function: ctypes._CFuncPtr) -> Month:
     users, used = np.zeros((REGIONS, OFFERS)), np.zeros((REGIONS, OFFERS))
     own = {name: getattr(crowd, name).copy() for name in ("tenure", "depth", "offer")}
     by_user = {name: getattr(crowd, name) for name in ("quality", "latency", "price", "size")} | own
+    # As for the compiled kernels: who signs, pays nothing or is new is asked, although here it makes no difference.
+    none, every = np.zeros(len(crowd), np.uint8), np.ones(OFFERS, np.uint8)
+    prices = np.repeat(crowd.unit_price[:, :, None], 4, axis=2)
     calls = []
     for region in range(REGIONS):
         start, stop = int(crowd.starts[region]), int(crowd.starts[region + 1])
         columns = {name: column[start:] for name, column in by_user.items()}
-        columns |= {name: getattr(crowd, name)[region] for name in ("delay", "unit_price", "use")}
+        columns |= {name: getattr(crowd, name)[region] for name in ("delay", "use")}
+        columns |= {"unit_price": prices[region], "signs": none[start:], "free": none[start:], "free_allowed": every}
         columns |= {"tastes": crowd.tastes[:, start:], "offered": crowd.offered, "firm": crowd.firm}
         columns |= {"users": users[region], "used": used[region]}
         calls.append((Region(*(columns[name].ctypes.data for name in Region.names)), stop - start, start))
@@ -92,5 +96,5 @@ def _months(crowd: Crowd, function: ctypes._CFuncPtr) -> Month:
             function(ctypes.byref(numbers), ctypes.byref(of), *long)
         return users.copy(), used.copy()
 
-    month.keeps = (own, crowd)  # type: ignore[attr-defined]  # what C points to must outlive the call
+    month.keeps = (own, crowd, none, every, prices)  # type: ignore[attr-defined]  # what C points to must outlive the call
     return month

@@ -28,7 +28,7 @@ from benchmarks.month import (
     Totals,
 )
 
-BLOCK, CHUNK = 8192, 32  # users; blocks: totals of chunks are added in their order
+BLOCK, CHUNK = 4096, 64  # users; blocks: totals of chunks are added in their order
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _BASE, _MAXIMUM, _PER_MONTH, _PER_LOG_DEPTH = map(np.float32, (BASE, MAXIMUM, 1 / HORIZON, PER_LOG_DEPTH))
 _GROWTH, _CEILING = np.float32(GROWTH), np.float32(CEILING)

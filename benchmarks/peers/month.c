@@ -20,7 +20,8 @@ typedef struct { /* users of one region, and the tables they see */
     const int8_t *tastes; /* [firm][user], rows `stride` apart */
     float *tenure, *depth;
     int16_t *offer;
-    const float *offered, *delay, *unit_price, *use;
+    const uint8_t *signs, *free, *free_allowed; /* flags: of users, users and offers */
+    const float *offered, *delay, *unit_price, *use; /* unit_price: [offer][signs a contract][newcomer] */
     const int16_t *firm;
     double *users, *used;
 } Region;
@@ -48,8 +49,10 @@ void plain_month(const Numbers *n, const Region *r, long count, long stride, lon
             leaving = n->base - n->maximum * expm1f(-r->tenure[i] / n->horizon) + n->per_log_depth * log1pf(r->depth[i]);
         best = n->outside - leaving;
         for (int j = 0; j < OFFERS; j++) {
-            float u = r->quality[i] * r->offered[j] - r->latency[i] * r->delay[j] + r->price[i] * r->unit_price[j];
+            const float unit = r->unit_price[4 * j + 2 * r->signs[i] + (r->firm[j] != held)];
+            float u = r->quality[i] * r->offered[j] - r->latency[i] * r->delay[j] + r->price[i] * unit;
             u += n->taste_step * r->tastes[r->firm[j] * stride + i] - (r->firm[j] == held ? 0 : leaving);
+            u = r->free[i] && !r->free_allowed[j] ? -INFINITY : u;
             weight[j] = u;
             best = u > best ? u : best;
         }
@@ -103,8 +106,31 @@ static inline float log_above_1(float x) { /* natural logarithm */
     return k * 0.693147181f + s * (2 + z * (0.6666677642f + z * (0.3997752787f + z * 0.2987228787f)));
 }
 
+/* A function of its own, for gcc forgets `restrict` where it inlines, and vectorises nothing. */
+static __attribute__((noinline)) void weigh_up(
+    int width, const float *restrict quality, const float *restrict latency, const float *restrict price,
+    const float *restrict leaving, const int *restrict held, const int8_t *restrict taste, const uint8_t *restrict signs,
+    const uint8_t *restrict free, float offered, float delay, const float unit_price[4], float step, int firm,
+    int paid_only, float *restrict utility, float *restrict best
+) {
+    const float own_posted = unit_price[0], new_posted = unit_price[1];
+    const float own_contract = unit_price[2], new_contract = unit_price[3];
+    for (int i = 0; i < width; i++) {
+        const float cost = leaving[i], old = best[i];
+        const int stays = held[i] == firm;
+        const float posted = stays ? own_posted : new_posted, contract = stays ? own_contract : new_contract;
+        const float unit = signs[i] ? contract : posted;
+        float u = quality[i] * offered - latency[i] * delay + price[i] * unit + step * taste[i];
+        u -= stays ? 0 : cost;
+        u = (paid_only & free[i]) ? -INFINITY : u;
+        utility[i] = u;
+        best[i] = u > old ? u : old;
+    }
+}
+
 void blocked_month(const Numbers *n, const Region *r, long count, long stride, long first, long month) {
     float weight[OFFERS][BLOCK], best[BLOCK], leaving[BLOCK], reach[BLOCK];
+    const float growth = n->growth, ceiling = n->ceiling;
     int held[BLOCK], chosen[BLOCK], passed[BLOCK];
     for (long start = 0; start < count; start += BLOCK) {
         const int width = count - start < BLOCK ? (int)(count - start) : BLOCK;
@@ -121,19 +147,10 @@ void blocked_month(const Numbers *n, const Region *r, long count, long stride, l
             best[i] = n->outside - leaving[i];
             passed[i] = 0;
         }
-        for (int j = 0; j < OFFERS; j++) {
-            const float offered = r->offered[j], delay = r->delay[j], unit_price = r->unit_price[j];
-            const float step = n->taste_step;
-            const int firm = r->firm[j];
-            const int8_t *restrict taste = r->tastes + firm * stride + start;
-            float *restrict utility = weight[j];
-            for (int i = 0; i < width; i++) {
-                float u = quality[i] * offered - latency[i] * delay + price[i] * unit_price + step * taste[i];
-                u -= held[i] == firm ? 0 : leaving[i];
-                utility[i] = u;
-                best[i] = u > best[i] ? u : best[i];
-            }
-        }
+        for (int j = 0; j < OFFERS; j++)
+            weigh_up(width, quality, latency, price, leaving, held, r->tastes + r->firm[j] * stride + start,
+                     r->signs + start, r->free + start, r->offered[j], r->delay[j], r->unit_price + 4 * j, n->taste_step,
+                     r->firm[j], !r->free_allowed[j], weight[j], best);
         for (int i = 0; i < width; i++)
             reach[i] = 0;
         for (int j = 0; j < OFFERS; j++)
@@ -152,8 +169,9 @@ void blocked_month(const Numbers *n, const Region *r, long count, long stride, l
         }
         for (int i = 0; i < width; i++) {
             offer[i] = (int16_t)passed[i];
-            tenure[i] = chosen[i] == held[i] ? tenure[i] + 1 : 0;
-            depth[i] += passed[i] >= 0 ? n->growth * (n->ceiling - depth[i]) : 0;
+            const float longer = tenure[i] + 1, more = growth * (ceiling - depth[i]); /* before: so no branch is left */
+            tenure[i] = chosen[i] == held[i] ? longer : 0;
+            depth[i] += passed[i] >= 0 ? more : 0;
         }
         for (int i = 0; i < width; i++) {
             const int j = passed[i];
