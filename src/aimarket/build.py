@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket.catalogue import Catalogue, create_catalogue
+from aimarket.creation import taste_factor
 from aimarket.data import list_prices
 from aimarket.kernels.choice import logit_shares
 from aimarket.kernels.sums import ordered_sum
-from aimarket.population import Menu, taste_factor
+from aimarket.population import Menu
 from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
 from aimarket.roster import check_roster
 from aimarket.serving import Network, create_network
@@ -44,14 +45,16 @@ class Clock:
 
 
 def panel_rows(sample: Integers, size: int) -> Integers:
-    """Rows of the research panel: the first users of each segment, at least one; users of a segment are alike by draw.
+    """Users in the research panel: evenly spaced within each segment, so that all regions are there; at least one.
 
     sample : (S,) int, simulated users by segment
     """
     share = size / sample.sum()
     starts = np.cumsum(sample) - sample
     counts = [min(int(n), max(1, round(n * share))) for n in sample]
-    return np.concatenate([np.arange(start, start + count) for start, count in zip(starts, counts, strict=True)])
+    return np.concatenate(
+        [start + (2 * np.arange(c) + 1) * n // (2 * c) for start, n, c in zip(starts, sample, counts, strict=True) if c]
+    )
 
 
 def by_name(weights: Mapping[str, float], names: tuple[str, ...], otherwise: Floats, key: str) -> Floats:

@@ -1,133 +1,138 @@
-"""Users adopt, review, choose and use: the demand side of a step, block by block.
+"""The demand side: a population of simulated users, and the one small object through which the market reaches it."""
 
-Blocks have a fixed size and their sums are added in block order, so any number of threads gives the same bytes.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from functools import reduce
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket import terms
-from aimarket.kernels.choice import sampled_choice
-from aimarket.population import offer_utility, provider_tastes, routes, users_switching_cost
-from aimarket.rng import gumbel
-from aimarket.usage import Step, Totals, deepen, prices_faced, use
+from aimarket.kernels.tables import OVER, Choosing, StepTables, Tally, Users
+from aimarket.population import Segments
+from aimarket.rng import Streams
+from aimarket.step_tables import Step, step_tables
+from aimarket.strata import Strata
+from aimarket.usage import Totals, totals
 
-__all__ = ["BLOCK", "Step", "Totals", "choose", "decide", "reviewing"]
+__all__ = ["Population", "Step", "Totals", "choose"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
-BLOCK = 8192  # users; a multiple of the draws a Philox count yields
-
-
-def reviewing(step: Step, rows: slice) -> tuple[Integers, Integers]:
-    """Who adopts and who looks around this step: rows that adopt, and rows that choose (adopters among them)."""
-    users, menu = step.users, step.menu
-    segment, offer = users.segment[rows], users.offer[rows]
-    draw = step.streams.at("users.review", step.number).uniform(rows.start, rows.stop)
-    held = np.maximum(offer, 0)
-    attached = offer >= 0
-    # A price rise or an outage at one's own provider adds to the hazard; a provider that leaves forces a choice, and so
-    # does a contract that ends. Who is bound by one has no choice, and who does not pay feels no price.
-    bound = terms.is_bound(users, rows, menu)
-    felt = np.where(users.free[rows], 0.0, step.settings.price_rise_review)
-    trigger = felt * np.maximum(menu.rise[held], 0.0)
-    trigger += step.settings.outage_review * step.months * menu.outage[segment, users.region[rows], held]
-    hazard = terms.review_hazard(users, rows, step.segments, step.months)
-    stays_calm = (1 - hazard) * np.exp(-np.where(attached, trigger, 0.0))
-    must = (attached & ~menu.on_sale[held]) | users.due[rows]
-    adopts = ~users.adopted[rows] & (
-        step.streams.at("users.adoption", step.number).uniform(rows.start, rows.stop) < step.adoption[segment]
-    )
-    chooses = adopts | (users.adopted[rows] & ((draw < 1 - stays_calm) | must) & ~bound)
-    return np.flatnonzero(adopts) + rows.start, np.flatnonzero(chooses) + rows.start
+BLOCK = 2048  # users who go through all of a step together, while their rows are in cache; changes no number
 
 
-def decide(step: Step, rows: slice, chosen: Integers) -> Integers:
-    """The offer each reviewing user picks, -1 for none."""
-    users, menu, settings = step.users, step.menu, step.settings
-    local = chosen - rows.start
-    known = np.bincount(menu.brand, menu.on_sale, minlength=len(menu.providers)) > 0
-    tastes = provider_tastes(step.streams, menu.providers, settings.taste_spread, rows.start, rows.stop, known)[local]
-    utility = offer_utility(users, chosen, menu, tastes, settings.latency_scale)
-    utility += terms.menu_price_utility(users, chosen, menu, step.segments, settings)
-    offer = users.offer[chosen]
-    attached = (offer >= 0) & menu.on_sale[np.maximum(offer, 0)]
-    cost = np.where(attached, users_switching_cost(users, chosen, step.segments), 0.0)
-    leaving = attached[:, None] & (menu.provider != menu.provider[np.maximum(offer, 0)][:, None])
-    utility -= np.where(leaving, cost[:, None], 0.0)
+class Population:
+    """Users `first` to `first + len(users)` of the population, a whole number of consecutive chunks.
 
-    def shock(owner: str) -> Floats:
-        draws = step.streams.at("users.choice", step.number, owner)
-        return gumbel(draws.uniform(rows.start, rows.stop)[local])
-
-    for column, name in enumerate(menu.names):
-        if menu.on_sale[column]:
-            utility[:, column] += shock(name)
-    outside = step.segments.outside[users.segment[chosen]] - cost + shock("")
-    return sampled_choice(utility, outside)
-
-
-def adopt_and_choose(step: Step, rows: slice, totals: Totals) -> Flags:
-    """Adoption, review and choice of one block; writes to its own rows and to the block's totals.
-
-    returns : (n,) bool, who has come from another provider or from none
-    """
-    users, menu = step.users, step.menu
-    before = users.offer[rows].copy()
-    providers = len(menu.providers)
-    adopters, chosen = reviewing(step, rows)
-    users.adopted[adopters] = True
-    if len(chosen):
-        choice = decide(step, rows, chosen)
-        old = users.offer[chosen]
-        moved = (old >= 0) & ((choice < 0) | (menu.provider[old] != menu.provider[choice]))
-        users.tenure[chosen[moved]] *= step.portability
-        users.tenure[chosen[choice < 0]] = 0.0
-        users.surplus[chosen[choice != old]] = np.nan
-        users.offer[chosen] = choice
-        terms.sign(users, chosen, old, menu, step.segments, step.settings, step.task_factor)
-    after = users.offer[rows]
-    weight, segment = users.weight[rows], users.segment[rows]
-    shape = totals.attached_before.shape
-    was = before >= 0
-    same = menu.provider[after] == menu.provider[before]
-    left = was & ((after < 0) | ~same)
-    loyal = ~routes(users, rows, step.segments)  # routers come and go as they please
-    for who, target in ((was & loyal, totals.attached_before), (left & loyal, totals.leavers)):
-        index = segment[who] * providers + menu.provider[before[who]]
-        target += np.bincount(index, weight[who], minlength=target.size).reshape(shape)
-    count = len(step.segments.names)
-    totals.adopted += np.bincount(segment, weight * users.adopted[rows], minlength=count)
-    totals.reviews += np.bincount(users.segment[chosen], users.weight[chosen], minlength=count)
-    totals.abandonments += np.bincount(segment, weight * (left & loyal & (after < 0)), minlength=count)
-    return (after >= 0) & (~was | ~same)
-
-
-def _empty(step: Step) -> Totals:
-    regions = step.menu.latency.shape[1]
-    s, j, f = len(step.segments.names), len(step.menu.names), len(step.menu.providers)
-    shapes = [(s, regions, j)] * 9 + [(s,)] * 2 + [(s, f)] * 2 + [(s,)] * 9
-    return Totals(*(np.zeros(shape) for shape in shapes))
-
-
-def choose(step: Step, pool: Executor | None) -> Totals:
-    """One step of demand: adoption, review, choice, usage and deepening of every user; writes to `step.users`.
-
-    pool : threads to spread the blocks over, or None
+    Everything that goes in and out is plain data, so that a population may be in one piece or in several anywhere.
+    Nothing here depends on how many pieces or threads there are.
     """
 
-    def block(start: int) -> Totals:
-        rows, totals = slice(start, min(start + BLOCK, len(step.users))), _empty(step)
-        price = prices_faced(step, rows, adopt_and_choose(step, rows, totals))
-        use(step, rows, price, totals)
-        deepen(step, rows, price)
-        terms.run_down(step.users, rows, step.segments, step.streams, step.number, step.months)
-        return totals
+    def __init__(self, users: Users, strata: Strata, first: int = 0) -> None:
+        self.users, self.strata, self.first = users, strata, first
+        last = first + len(users.offer)
+        self._bounds = strata.within(first, last)
+        self._chunks = [(low - first, high - first) for low, high in strata.chunks if first <= low and high <= last]
 
-    run: Callable[..., Iterable[Totals]] = pool.map if pool else map
-    return sum(run(block, range(0, len(step.users), BLOCK)), start=_empty(step))
+    def take(self, tables: StepTables, pool: Executor | None = None) -> list[Tally]:
+        """A step: adoption, review, choice, usage and workflows of every user; what each chunk counts, in order.
+
+        pool : threads to spread the chunks over, or None
+        """
+        from aimarket.kernels.chunk import step_chunk  # numba takes a second to import
+
+        # To Numba an array that came by shared memory, and so is read-only, is of another type, to be compiled for.
+        tables = StepTables(_own(tables.reviewing), _own(tables.choosing), _own(tables.using))
+
+        def chunk(rows: tuple[int, int]) -> Tally:
+            return Tally(*step_chunk(self.users, *tables, self.first, *rows, self._bounds, self.strata.regions, BLOCK))
+
+        run: Callable[..., Iterable[Tally]] = pool.map if pool else map
+        return list(run(chunk, self._chunks))
+
+    def sample(self, numbers: Integers) -> Users:
+        """Users by their numbers, in double precision; those that are here.
+
+        numbers : (K,) int, ascending
+        """
+        rows = numbers[(numbers >= self.first) & (numbers < self.first + len(self.users.offer))] - self.first
+        return Users(*(_widened(column[rows]) for column in self.users))
+
+    def census(self) -> Integers:
+        """(3, S) simulated users with an offer, without one though they have adopted, and not adopted."""
+        counts = np.zeros((3, len(self._bounds) - 1), dtype=np.int64)
+        for g, (low, high) in enumerate(pairwise(self._bounds)):
+            attached, adopted = self.users.offer[low:high] >= 0, self.users.adopted[low:high]
+            held, idle = np.count_nonzero(attached), np.count_nonzero(adopted & ~attached)
+            counts[:, g] = held, idle, high - low - np.count_nonzero(adopted)
+        return counts.reshape(3, -1, self.strata.regions).sum(axis=2)
+
+    def tastes(self) -> list[Floats]:
+        """(2, S) sums over simulated users of their tastes for quality and for price, chunk by chunk."""
+        return [np.array([self._sums(column, rows) for column in (self.users.quality, self.users.price)])
+                for rows in self._chunks]  # fmt: skip
+
+    def _sums(self, column: NDArray[Any], rows: tuple[int, int]) -> list[float]:
+        edges = np.clip(self._bounds[:: self.strata.regions], *rows)
+        return [float(column[low:high].sum(dtype=np.float64)) for low, high in pairwise(edges)]
+
+    def stagger(self, segments: Segments, streams: Streams, months: float) -> None:
+        """On the eve of the first step contracts are of all ages: as many end in each step of a term."""
+        users = self.users
+        for start, stop in self._chunks:
+            rows = start + np.flatnonzero(np.isfinite(users.contract_price[start:stop]))
+            draw = streams.at("users.contract").uniform(self.first + start, self.first + stop)[rows - start]
+            left = segments.term[users.segment[rows]] * draw - months
+            users.contract_left[rows] = left
+            users.due[rows] |= left <= OVER
+
+    def lock_quotes(self, tables: Choosing) -> None:
+        """Contracts that run lock the prices of now to own customers."""
+        users = self.users
+        for start, stop in self._chunks:
+            rows = start + np.flatnonzero(users.contract_left[start:stop] > OVER)
+            s, j = users.segment[rows], users.offer[rows]
+            users.contract_price[rows] = tables.locked[0, s, j]
+            users.commitment[rows] = users.tasks[rows] * users.depth[rows] * tables.committed[0, s, j]
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All that changes or was drawn, as plain arrays: a checkpoint is this."""
+        return {name: column.copy() for name, column in self.users._asdict().items()}
+
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
+        """Go on from a checkpoint of the same users."""
+        for name, column in self.users._asdict().items():
+            column[...] = state[name]
+
+
+_WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.int16): np.int64}
+
+
+def _own[Part: NamedTuple](part: Part) -> Part:
+    """The same with arrays of one's own."""
+    return part._replace(**{name: x.copy() for name, x in part._asdict().items() if isinstance(x, np.ndarray)})
+
+
+def _widened(column: NDArray[Any]) -> NDArray[Any]:
+    return column.astype(_WIDER.get(column.dtype, column.dtype))
+
+
+def choose(population: Population, step: Step, pool: Executor | None = None) -> Totals:
+    """One step of demand: adoption, review, choice, usage and deepening of every user.
+
+    pool : threads, or None
+    """
+    return totals(step, added(population.take(step_tables(step), pool)))
+
+
+def lock_first_quotes(population: Population, step: Step) -> None:
+    """Contracts that run when the first prices are quoted lock those: nobody has quoted the list prices."""
+    population.lock_quotes(step_tables(step).choosing)
+
+
+def added(tallies: Sequence[Tally]) -> Tally:
+    """What all chunks counted, added up in their order."""
+    return Tally(*(reduce(np.add, columns) for columns in zip(*tallies, strict=True)))

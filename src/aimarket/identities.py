@@ -150,10 +150,8 @@ def _tokens(market: "Market") -> Iterator[Identity]:
 
 def _users(market: "Market") -> Iterator[Identity]:
     """Everybody is counted once."""
-    weight, users = market.users.weight, market.users
     everybody = float(market.segments.population[market.segments.sample > 0].sum())
-    attached, waiting = users.offer >= 0, ~users.adopted
-    parts = [float(weight[who].sum()) for who in (attached, users.adopted & ~attached, waiting)]
+    parts = [float(part) for part in market.population.census() @ market.segments.weight]
     yield Identity("users = attached + unattached + not adopted", everybody, sum(parts))
     yield Identity("attached users by offer", parts[0], float(market.totals.users.sum()), everybody)
     adopted = parts[0] + parts[1]

@@ -35,5 +35,5 @@ def quality_premium(market: "Market") -> float:
     """Log points of price that users give for a logit of quality: mean taste for quality over mean taste for price."""
     if market.settings.users.price_metric == "linear":
         return np.nan
-    weight = market.users.weight
-    return float((weight * market.users.quality).sum() / (weight * market.users.price).sum())
+    quality, price = market.total_tastes
+    return float(quality / price)

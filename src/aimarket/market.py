@@ -16,7 +16,6 @@ from aimarket import (
     procurement,
     rental,
     serving,
-    terms,
 )
 from aimarket import settings as config
 from aimarket.identities import Stocks
@@ -101,11 +100,11 @@ class Market(World):
     def choose(self) -> None:
         """Users adopt, review, choose and use."""
         self.panel_menu = self.menu()
+        step = self.demand_step(self.panel_menu, self.adoption)
         if self.steps == 1:
-            segments = self.under_policy(self.segments)
-            terms.lock_first_quotes(self.users, self.panel_menu, segments, self.settings.users, self.task_factor)
+            demand.lock_first_quotes(self.population, step)
         self.panel = self.survey(self.panel_menu, self.adoption)
-        self.totals = demand.choose(self.demand_step(self.panel_menu, self.adoption), self.pool)
+        self.totals = demand.choose(self.population, step, self.pool)
 
     def serve(self) -> None:
         """Load meets capacity: queues, rented capacity, outages, latency."""

@@ -9,10 +9,10 @@ from aimarket import settings as config
 from aimarket import terms
 from aimarket.kernels.choice import price_utility
 from aimarket.kernels.effort import use
+from aimarket.kernels.tables import Users
 from aimarket.population import (
     Menu,
     Segments,
-    Users,
     offer_utility,
     over_step,
     time_price,
@@ -131,8 +131,6 @@ class Panel:
 
 def survey(
     users: Users,
-    rows: Integers,
-    tastes: Floats,
     menu: Menu,
     segments: Segments,
     settings: config.Users,
@@ -140,24 +138,24 @@ def survey(
     months: float,
     task_factor: float,
 ) -> Panel:
-    """Ask the users in `rows` ((K,) int) everything; their answers are true."""
-    s, offer, free = users.segment[rows], users.offer[rows], users.free[rows]
+    """Ask some users everything; their answers are true."""
+    s, offer, free = users.segment, users.offer, users.free
     held = np.maximum(offer, 0)
     attached = (offer >= 0) & menu.on_sale[held]
     evicted = (offer >= 0) & ~attached
-    outage = np.where(attached, menu.outage[s, users.region[rows], held], 0.0)
-    hazard, signing = terms.review_hazard(users, rows, segments, months), terms.signs(users, rows, segments)
+    outage = np.where(attached, menu.outage[s, users.region, held], 0.0)
+    hazard, signing = terms.review_hazard(users, segments, months), terms.signs(users, segments)
     review = 1 - (1 - hazard) * np.exp(-settings.outage_review * months * outage)
-    review = np.where(evicted | users.due[rows], 1.0, review)
-    bound = attached & terms.is_bound(users, rows, menu)
+    review = np.where(evicted | users.due, 1.0, review)
+    bound = attached & terms.is_bound(users, menu)
     count = np.bincount(s, minlength=len(segments.names))
-    cost = users_switching_cost(users, rows, segments)  # tenure is that of the next choice already
+    cost = users_switching_cost(users, segments)  # tenure is that of the next choice already
     calm = np.where(signing, np.minimum(1.0, months / np.maximum(segments.term[s], 1e-9)), hazard)
     to_next_review = months / np.maximum(calm, 1e-9)
     converts = over_step(segments.conversion, months)[s]
     counts = terms.felt(menu, segments, settings)
-    price = users.contract_price[rows]
-    utility = offer_utility(users, rows, menu, tastes, settings.latency_scale)
+    price = users.contract_price
+    utility = offer_utility(users, menu, settings)
     outside = segments.outside[s]
     if free.any():  # nobody offers them anything: they have no provider, whatever that is worth
         nothing = free & ~np.isfinite(outside) & ~np.isfinite(utility).any(axis=1) & menu.on_sale.any()
@@ -165,24 +163,24 @@ def survey(
     return Panel(
         weight=np.divide(segments.population, count, where=count > 0, out=np.zeros(len(count)))[s],
         segment=s,
-        review=np.where(users.adopted[rows], np.where(bound, 0.0, review), adoption[s]),
+        review=np.where(users.adopted, np.where(bound, 0.0, review), adoption[s]),
         calm_review=calm,
         price_rise_review=np.where(free | bound, 0.0, settings.price_rise_review),
         offer=np.where(attached, offer, -1),
         provider=np.where(attached, menu.provider[held], -1),
         leaving_cost=np.where(attached, cost, 0.0),
-        later_leaving_cost=users_switching_cost(users, rows, segments, to_next_review),
+        later_leaving_cost=users_switching_cost(users, segments, to_next_review),
         utility=utility,
-        price_utility=terms.menu_price_utility(users, rows, menu, segments, settings),
+        price_utility=terms.menu_price_utility(users, menu, segments, settings),
         outside=outside,
-        sensitivity=users.price[rows],
+        sensitivity=users.price,
         mix=menu.mix[s],
-        tasks=users.tasks[rows] * months * task_factor,
-        depth=users.depth[rows],
+        tasks=users.tasks * months * task_factor,
+        depth=users.depth,
         tokens_per_task=segments.tokens_per_task[s],
         thinking=segments.thinking[s],
         time_price=time_price(segments, menu.speed)[s],
-        own=terms.is_own(users, rows, menu),
+        own=terms.is_own(users, menu),
         paid=np.where(signing, 1 - segments.discount[s], 1.0),
         felt=counts.factor[signing.astype(np.int64), s],
         foresight=counts.weight[signing.astype(np.int64)],
@@ -191,7 +189,7 @@ def survey(
         bound=bound,
         contract_price=price,
         contract_utility=price_utility(
-            price * menu.mix[s, held], users.price[rows], settings.price_metric, settings.reference_price
+            price * menu.mix[s, held], users.price, settings.price_metric, settings.reference_price
         ),
-        commitment=users.commitment[rows] * months,
+        commitment=users.commitment * months,
     )

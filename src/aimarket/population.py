@@ -1,4 +1,4 @@
-"""Users as a struct of arrays, the menu they choose from, and what each offer is worth to them."""
+"""Segments of users, the menu they choose from, and what each offer is worth to them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,40 +8,14 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket.kernels.choice import switching_cost
-from aimarket.kernels.sums import ordered_sum
-from aimarket.rng import Streams
+from aimarket.kernels.tables import Users
 from aimarket.units import SECONDS_PER_HOUR, TOKENS_PER_MTOK
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-
-@dataclass
-class Users:
-    """One row a simulated user; rows are sorted by segment, and independent within one."""
-
-    segment: Integers
-    region: Integers
-    weight: Floats  # users a row stands for
-    quality: Floats  # utils per logit
-    price: Floats  # utils per log point, or per USD/Mtok
-    latency: Floats  # utils per log point
-    tasks: Floats  # tasks/month at depth 1 and the reference price
-    adopted: Flags
-    offer: Integers  # -1: none
-    tenure: Floats  # months with the provider by the next choice
-    depth: Floats  # workflows
-    surplus: Floats  # utils of the offer held, tastes for providers left out; nan without one
-    router: Floats  # uniform draw: below the share of the segment that chooses through a router, so does the user
-    free: Flags  # pays nothing
-    due: Flags  # must choose in the next step: the contract has ended, or the user has begun to pay
-    contract_price: Floats  # USD/Mtok of the reference mix; nan: no contract
-    contract_left: Floats  # months the contract still runs
-    commitment: Floats  # Mtok of the reference mix a month, paid whether used or not
-
-    def __len__(self) -> int:
-        return len(self.segment)
+TASTE_STEPS = 32  # tastes for providers are kept in this part of a standard deviation, up to 127 of them
 
 
 @dataclass(frozen=True)
@@ -73,6 +47,12 @@ class Segments:
     multihoming: Floats
     free: Floats
     conversion: Floats
+
+    @property
+    def weight(self) -> Floats:
+        """(S,) users that a simulated user stands for; 0 where there is none."""
+        nobody = np.zeros(len(self.population))
+        return np.divide(self.population, self.sample, where=self.sample > 0, out=nobody)
 
 
 @dataclass(frozen=True)
@@ -111,7 +91,7 @@ class Menu:
         return self.newcomer_price is not self.price and bool((self.newcomer_price != self.price).any())
 
 
-def apportion(total: int, weights: Sequence[float]) -> list[int]:
+def apportion(total: int, weights: Sequence[float] | Floats) -> list[int]:
     """Split `total` in proportion to `weights` by largest remainders (Hamilton's method); the parts sum to it."""
     exact = total * np.asarray(weights, float) / sum(weights)
     parts = np.floor(exact).astype(int)
@@ -156,117 +136,39 @@ def segment_columns(users: config.Users) -> Segments:
     )
 
 
-def taste_factor(users: config.Users) -> Floats:
-    """Matrix that turns three independent normals into correlated logs of the tastes for quality, price and latency."""
-    c = users.correlation
-    correlation = np.array(
-        [
-            [1, c.quality_price, c.quality_latency],
-            [c.quality_price, 1, c.price_latency],
-            [c.quality_latency, c.price_latency, 1],
-        ]
-    )
-    try:
-        factor = np.linalg.cholesky(correlation)
-    except np.linalg.LinAlgError:
-        raise ValueError("users.correlation: the three correlations allow no joint distribution") from None
-    return factor * np.array([users.spread.quality, users.spread.price, users.spread.latency])[:, None]
-
-
-def create_users(settings: config.Users, segments: Segments, region_weights: Floats, streams: Streams) -> Users:
-    """Draw the users: region, tastes, size and whether they have adopted before the run starts."""
-    size = settings.size
-    segment = np.repeat(np.arange(len(segments.names)), segments.sample)
-    rows = list(settings.segments.values())
-    edges = np.cumsum(region_weights / region_weights.sum())[:-1]
-    normals = np.stack([streams.at("users.preferences", owner=k).normal(0, size) for k in ("0", "1", "2")])
-    log_tastes = ordered_sum(taste_factor(settings)[:, :, None] * normals, axis=1)
-    spread = np.array([settings.spread.quality, settings.spread.price, settings.spread.latency])
-    means = np.array([[s.preferences.quality, s.preferences.price, s.preferences.latency] for s in rows]).T
-    # exp(z - var/2) has mean 1, so the means in the settings are the means of the coefficients whatever the spread.
-    tastes = means[:, segment] * np.exp(log_tastes - spread[:, None] ** 2 / 2)
-    task_spread = np.array([s.tasks_spread for s in rows])[segment]
-    tasks = np.array([s.tasks for s in rows])[segment]
-    size_draw = streams.at("users.tasks").normal(0, size)
-    weight = np.divide(segments.population, segments.sample, where=segments.sample > 0, out=np.zeros(len(rows)))
-    return Users(
-        segment=segment,
-        region=np.searchsorted(edges, streams.at("users.region").uniform(0, size), side="right"),
-        weight=weight[segment],
-        quality=tastes[0],
-        price=tastes[1],
-        latency=tastes[2],
-        tasks=tasks * np.exp(task_spread * size_draw - task_spread**2 / 2),
-        adopted=streams.at("users.adopted").uniform(0, size) < segments.initial[segment],
-        offer=np.full(size, -1),
-        tenure=np.zeros(size),
-        depth=np.array([s.depth.initial for s in rows])[segment],
-        surplus=np.full(size, np.nan),
-        router=streams.at("users.router").uniform(0, size),
-        free=streams.at("users.free").uniform(0, size) < segments.free[segment],
-        due=np.zeros(size, dtype=bool),
-        contract_price=np.full(size, np.nan),
-        contract_left=np.zeros(size),
-        commitment=np.zeros(size),
-    )
-
-
-def provider_tastes(
-    streams: Streams, providers: Sequence[str], spread: float, start: int, stop: int, known: Flags | None = None
-) -> Floats:
-    """Persistent taste of users start..stop for each provider, re-derived from its key instead of being stored.
-
-    known   : (F,) bool, brands on sale, if the tastes for others need not be known; these are 0 then
-    returns : (stop - start, F) float, utils
-    """
-    tastes = np.zeros((stop - start, len(providers)))
-    if spread > 0:
-        for column, name in enumerate(providers):
-            if known is not None and not known[column]:
-                continue
-            tastes[:, column] = spread * streams.at("users.taste", owner=name).normal(start, stop)
-    return tastes
-
-
-def offer_utility(users: Users, rows: Integers, menu: Menu, tastes: Floats, latency_scale: float) -> Floats:
-    """Utility of every offer to some users before price, switching cost and shock; -inf if it cannot be had.
-
-    rows    : (n,) int
-    tastes  : (n, F) float, utils
-    returns : (n, J) float, utils
-    """
-    delay = np.log1p(menu.latency[users.segment[rows], users.region[rows]] / latency_scale)
-    utility = users.quality[rows, None] * menu.quality - users.latency[rows, None] * delay
-    utility += tastes[:, menu.brand] + menu.appeal
-    utility = np.where(menu.on_sale, utility, -np.inf)
-    free = users.free[rows]
-    if free.any():
-        utility[free[:, None] & (menu.allowance <= 0)] = -np.inf
-    return utility
-
-
 def over_step(monthly: Floats | float, months: float) -> Floats:
     """Probability over a step from a monthly one, as for a constant hazard."""
     return np.asarray(1 - (1 - np.asarray(monthly)) ** months)
 
 
-def users_switching_cost(users: Users, rows: Integers, segments: Segments, later: Floats | float = 0.0) -> Floats:
-    """Cost of leaving their provider, `later` months of tenure from now; (n,) utils. None for those with a router."""
-    s = users.segment[rows]
+def offer_utility(users: Users, menu: Menu, settings: config.Users) -> Floats:
+    """Utility of every offer before price, switching cost and shock; -inf if it cannot be had; (U, J) utils."""
+    delay = np.log1p(menu.latency[users.segment, users.region] / settings.latency_scale)
+    utility = users.quality[:, None] * menu.quality - users.latency[:, None] * delay
+    utility += settings.taste_spread / TASTE_STEPS * users.tastes[:, menu.brand] + menu.appeal
+    utility = np.where(menu.on_sale, utility, -np.inf)
+    if users.free.any():
+        utility[users.free[:, None] & (menu.allowance <= 0)] = -np.inf
+    return utility
+
+
+def users_switching_cost(users: Users, segments: Segments, later: Floats | float = 0.0) -> Floats:
+    """Cost of leaving their provider, `later` months of tenure from now; (U,) utils. None for those with a router."""
+    s = users.segment
     cost = switching_cost(
-        users.tenure[rows] + later,
-        users.depth[rows],
+        users.tenure + later,
+        users.depth,
         segments.base[s],
         segments.maximum[s],
         segments.horizon[s],
         segments.per_log_depth[s],
     )
-    return np.where(routes(users, rows, segments), 0.0, cost) if segments.multihoming.any() else cost
+    return np.where(routes(users, segments), 0.0, cost) if segments.multihoming.any() else cost
 
 
-def routes(users: Users, rows: Integers | slice, segments: Segments) -> Flags:
-    """Who chooses anew every month through a router; users who pay nothing do not."""
-    return ~users.free[rows] & (users.router[rows] < segments.multihoming[users.segment[rows]])
+def routes(users: Users, segments: Segments) -> Flags:
+    """Who chooses anew every month through a router; users who pay nothing do not; (U,)."""
+    return ~users.free & (users.router < segments.multihoming[users.segment])
 
 
 def time_price(segments: Segments, speed: Floats) -> Floats:

@@ -65,9 +65,7 @@ class Sight(Work):
     def survey(self, menu: Menu, adoption: Floats, segments: Segments | None = None) -> Panel:
         """What the research panel answers about a menu."""
         return survey(
-            self.users,
-            self.panel_rows,
-            self.panel_tastes,
+            self.population.sample(self.panel_rows),
             menu,
             self.under_policy(segments or self.segments),
             self.settings.users,
@@ -81,7 +79,6 @@ class Sight(Work):
         policy = self.settings.policy
         mandate = policy.portability if self.months_so_far >= policy.start else None
         return demand.Step(
-            users=self.users,
             menu=menu,
             segments=self.under_policy(segments or self.segments),
             settings=self.settings.users,

@@ -16,7 +16,7 @@ from aimarket.innovation import Technology
 from aimarket.kernels.diffusion import bass_adoption
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
-from aimarket.population import Menu, Segments, Users
+from aimarket.population import Menu, Segments
 from aimarket.provider import Provider, Roadmap
 from aimarket.rental import RentalMarket
 from aimarket.rng import Streams
@@ -54,13 +54,13 @@ class State(mesa.Model):  # type: ignore[type-arg]
     segments: Segments
     catalogue: Catalogue
     roadmap: Roadmap
-    panel_rows: Integers  # (K,) rows of `users` in the research panel
-    panel_tastes: Floats  # (K, F) utils
+    total_tastes: Floats  # (2,) summed over all users, for quality and for price
+    panel_rows: Integers  # (K,) numbers of the users in the research panel
     starting_hours: Floats  # (J,) reference-GPU-hours/Mtok
     best_open_at_start: float  # logits, of open weights
 
     # Carried from step to step
-    users: Users
+    population: demand.Population
     providers: list[Provider]
     owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger

@@ -54,7 +54,7 @@ def consumer_surplus(market: "Market") -> float:
     if not menu.on_sale.any() and not np.isfinite(panel.outside).all():
         return np.nan
     share, inclusive = logit_shares(panel.utility_now(menu), panel.outside_now)
-    adopted = market.users.adopted[market.panel_rows]
+    adopted = market.population.sample(market.panel_rows).adopted
     tokens = panel.tokens(menu, users)
     use = tokens if users.price_metric == "linear" else panel.bill(menu, tokens)
     inside = ordered_sum(share)

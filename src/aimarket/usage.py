@@ -1,19 +1,15 @@
-"""What users do with the offer they hold: tasks, tokens and what they pay; workflows grow and fall."""
+"""What users did in a step, in users stood for: from what the kernels count to sums by segment, region and offer."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket import settings as config
-from aimarket import terms
-from aimarket.kernels import effort
-from aimarket.kernels.choice import price_utility
-from aimarket.population import Menu, Segments, Users, over_step, routes, time_price, users_switching_cost
-from aimarket.rng import Streams
+from aimarket.kernels import tables as t
+from aimarket.kernels.sums import ordered_sum
+from aimarket.step_tables import Step, free_use, posted, use_at
 
 Floats = NDArray[np.float64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass
@@ -43,114 +39,64 @@ class Totals:
     task_elasticity: Floats  # (S,) summed over tokens asked for, as is the next
     thinking_elasticity: Floats  # (S,) of tokens a task
 
-    def __add__(self, other: "Totals") -> "Totals":
-        return Totals(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
+def totals(step: Step, tally: t.Tally) -> Totals:
+    """What the population did, from what its simulated users counted.
 
-@dataclass(frozen=True)
-class Step:
-    """What every block needs to know about the step."""
-
-    users: Users
-    menu: Menu
-    segments: Segments
-    settings: config.Users
-    streams: Streams
-    number: int
-    months: float  # length of the step
-    adoption: Floats  # (S,) probability of adopting in this step
-    task_factor: float  # demand shock
-    portability: float
-
-
-def prices_faced(step: Step, rows: slice, joined: Flags) -> Floats:
-    """What users are asked for a Mtok of the reference mix of the offer held, nan without one; (n,) USD/Mtok.
-
-    joined : (n,) bool, has come from another provider or from none in this step
+    At a posted price use is proportional to a user's own size, so that sizes are enough; see `kernels.using`.
     """
-    users, menu = step.users, step.menu
-    held = np.maximum(users.offer[rows], 0)
-    price = np.where(joined, menu.newcomer_price[held], menu.price[held]) if menu.recognises else menu.price[held]
-    if not step.segments.term.any():
-        return price
-    locked = users.contract_price[rows]
-    return np.where(np.isnan(locked), price, locked)
+    menu, segments = step.menu, step.segments
+    s, j = len(segments.names), len(menu.names)
+    weight = segments.weight
+    cube = np.moveaxis(tally.by_offer.reshape(s, -1, j, t.OFFER_COLUMNS), -1, 0) * weight[:, None, None]
+    stratum = (tally.by_stratum.reshape(s, -1, t.STRATUM_COLUMNS).sum(axis=1) * weight[:, None]).T
 
+    def each(table: Floats) -> Floats:  # (..., S, J) for every region
+        return table[..., :, None, :]
 
-def use(step: Step, rows: slice, price: Floats, totals: Totals) -> None:
-    """Tasks and tokens of the attached users of one block at the prices they face.
+    asked = posted(menu) * menu.mix
+    use, free = use_at(step, asked), free_use(step)
+    sizes = cube[[t.OWN_SIZE, t.NEW_SIZE]]  # (2, S, R, J)
 
-    price : (n,) float, USD/Mtok, see `prices_faced`
-    """
-    users, menu, settings, segments = step.users, step.menu, step.settings, step.segments
-    local = np.flatnonzero(users.offer[rows] >= 0)
-    attached = local + rows.start
-    s, r, j = users.segment[attached], users.region[attached], users.offer[attached]
-    weight, mix, price, free = users.weight[attached], menu.mix[s, j], price[local], users.free[attached]
-    response = terms.response(settings)
-    # Users who do not pay use as much as at the reference price, so that no posted price moves them.
-    asked = np.where(free, settings.reference_price, price * mix)
-    waiting = time_price(segments, menu.speed)[s, j]
-    base = users.tasks[attached] * step.months * step.task_factor
-    count, thinking = effort.use(base, users.depth[attached], segments.thinking[s], asked, waiting, response)
-    per_task = segments.tokens_per_task[s] + thinking
-    wanted = count * per_task
-    share = np.where(free, np.minimum(1.0, menu.allowance[j] / np.maximum(wanted, 1e-300)), 1.0)
-    count, tokens = count * share, wanted * share
-    shape = totals.users.shape
-    index = np.ravel_multi_index((s, r, j), shape)
+    def at_posted(per_size: Floats) -> Floats:
+        own, new = sizes * each(per_size)
+        return own + new
 
-    def add(target: Floats, value: Floats) -> None:
-        target += np.bincount(index, weight * value, minlength=target.size).reshape(shape)
+    free_tasks = cube[t.FREE_TOKENS] / each(segments.tokens_per_task[:, None] + free.thinking)
+    tokens = at_posted(use.tokens) + cube[t.FREE_TOKENS] + cube[t.SIGNED_TOKENS]
+    elasticities = (
+        at_posted(use.tokens * use.task_elasticity) + cube[t.SIGNED_TASK_ELASTICITY],
+        at_posted(use.tasks * use.thinking * use.thinking_elasticity) + cube[t.SIGNED_THINKING_ELASTICITY],
+    )
 
-    add(totals.users, np.ones_like(count))
-    add(totals.tasks, count)
-    add(totals.tokens, tokens)
-    add(totals.thinking, count * thinking)
-    add(totals.mix_tokens, tokens * mix)
-    add(totals.wanted, wanted)
-    add(totals.spend, np.where(free, 0.0, price * mix) * tokens)
-    if free.any():
-        add(totals.declined, wanted - tokens)
-    signed = np.isfinite(users.contract_price[attached])
-    if signed.any():
-        committed = users.commitment[attached] * step.months
-        add(totals.shortfall, np.where(signed, price * np.maximum(committed - tokens * mix, 0.0), 0.0))
-    extensive, intensive = effort.use_elasticities(asked, waiting, response)
-    for total, value in (
-        (totals.depth, users.depth[attached]),
-        (totals.tenure, users.tenure[attached]),
-        (totals.switching_cost, users_switching_cost(users, attached, segments)),
-        (totals.free, free),
-        (totals.routed, routes(users, attached, segments)),
-        (totals.contracted, signed),
-        (totals.task_elasticity, np.where(free, 0.0, tokens * extensive)),
-        (totals.thinking_elasticity, np.where(free, 0.0, count * thinking * intensive)),
-    ):
-        total += np.bincount(s, weight * value, minlength=len(total))
+    def by_segment(values: Floats) -> Floats:
+        return ordered_sum(ordered_sum(values))
 
+    def by_owner(values: Floats) -> Floats:  # (S, R, J) to (S, F)
+        owned = menu.provider == np.arange(len(menu.providers))[:, None]
+        return ordered_sum(ordered_sum(values, 1)[:, None] * owned)
 
-def deepen(step: Step, rows: slice, price: Floats) -> None:
-    """Users stay a step longer, embed more workflows unless their surplus falls, and drop some if it does.
-
-    Those who left the market drop some too; those who never were in it have none to drop.
-
-    price : (n,) float, USD/Mtok, see `prices_faced`
-    """
-    users, menu, segments = step.users, step.menu, step.segments
-    segment, offer = users.segment[rows], np.maximum(users.offer[rows], 0)
-    attached = users.offer[rows] >= 0
-    delay = np.log1p(menu.latency[segment, users.region[rows], offer] / step.settings.latency_scale)
-    surplus = users.quality[rows] * menu.quality[offer] - users.latency[rows] * delay
-    sensitivity = np.where(users.free[rows], 0.0, users.price[rows])
-    asked = price * menu.mix[segment, offer]
-    surplus += price_utility(asked, sensitivity, step.settings.price_metric, step.settings.reference_price)
-    fall = np.maximum(np.nan_to_num(users.surplus[rows] - surplus), 0.0)
-    growth = over_step(segments.depth_growth, step.months)[segment]
-    kept = 1 - segments.depth_decay[segment]
-    depth = users.depth[rows]
-    embedded = (depth + growth * np.maximum(segments.depth_ceiling[segment] - depth, 0.0)) * kept**fall
-    idle = np.where(users.adopted[rows], depth * kept**step.months, depth)
-    users.depth[rows] = np.where(attached, embedded, idle)
-    users.surplus[rows] = np.where(attached, surplus, np.nan)
-    users.tenure[rows] += np.where(attached, step.months, 0.0)
+    return Totals(
+        users=cube[t.OWN] + cube[t.NEW] + cube[t.FREE] + cube[t.SIGNED],
+        tasks=at_posted(use.tasks) + free_tasks + cube[t.SIGNED_TASKS],
+        tokens=tokens,
+        thinking=at_posted(use.tasks * use.thinking) + free_tasks * each(free.thinking) + cube[t.SIGNED_THINKING],
+        mix_tokens=tokens * each(menu.mix),
+        wanted=tokens + cube[t.FREE_DECLINED],
+        declined=cube[t.FREE_DECLINED],
+        spend=at_posted(use.tokens * asked) + cube[t.SIGNED_SPEND],
+        shortfall=cube[t.SIGNED_SHORTFALL],
+        adopted=stratum[t.ADOPTED],
+        reviews=stratum[t.REVIEWS],
+        attached_before=by_owner(cube[t.BEFORE]),
+        leavers=by_owner(cube[t.LEFT]),
+        abandonments=stratum[t.ABANDONMENTS],
+        depth=stratum[t.DEPTH],
+        tenure=stratum[t.TENURE],
+        switching_cost=stratum[t.SWITCHING_COST],
+        free=by_segment(cube[t.FREE]),
+        routed=stratum[t.ROUTED],
+        contracted=by_segment(cube[t.SIGNED]),
+        task_elasticity=by_segment(elasticities[0]),
+        thinking_elasticity=by_segment(elasticities[1]),
+    )

@@ -2,22 +2,25 @@
 
 from concurrent.futures import Executor
 from dataclasses import replace
+from functools import reduce
 
 import numpy as np
 
-from aimarket import demand, innovation, procurement, terms
+from aimarket import demand, innovation, procurement
 from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
+from aimarket.creation import draw_users
 from aimarket.data import list_prices
 from aimarket.experience import Experience
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Ledger
-from aimarket.population import create_users, provider_tastes, segment_columns
+from aimarket.population import segment_columns
 from aimarket.provider import Provider, roadmap
 from aimarket.rng import Streams
 from aimarket.serving import create_network
 from aimarket.sight import Sight
+from aimarket.strata import Strata
 
 
 class World(Sight):
@@ -43,7 +46,10 @@ class World(Sight):
         users = self.settings.users
         self.network = create_network(self.settings.geography, [s.profile for s in users.segments.values()])
         self.segments = segment_columns(users)
-        self.users = create_users(users, self.segments, self.network.weights, self.streams)
+        strata = Strata.of(self.segments.sample, self.network.weights)
+        drawn = draw_users(users, self.segments, strata, tuple(self.settings.providers), self.streams)
+        self.population = demand.Population(drawn, strata)
+        self.total_tastes = reduce(np.add, self.population.tastes()) @ self.segments.weight
         self.panel_rows = panel_rows(self.segments.sample, self.settings.run.panel)
         self.first_surplus_per_user = self.surplus_per_user = np.nan
 
@@ -56,10 +62,6 @@ class World(Sight):
         self.rental = self.open_rental_market()
         self.technology = innovation.Technology(common=np.zeros(len(innovation.DRIVERS)))
         self.catalogue = create_catalogue(settings, list_prices())
-        tastes = provider_tastes(
-            self.streams, self.catalogue.providers, settings.users.taste_spread, 0, len(self.users)
-        )
-        self.panel_tastes = tastes[self.panel_rows]
         self.quality = self.catalogue.quality.copy()
         self.model_age = np.zeros(len(self.quality))
         self.price = self.catalogue.list_price.copy()
@@ -105,8 +107,8 @@ class World(Sight):
             procurement.open_sites(self, p)
             gpus = float(p.fleet.gpus.sum())
             p.cash_cost = p.settings.overhead + gpus * self.settings.hardware.hosting
-        self.totals = demand.choose(self.demand_step(menu, nobody_new, everyone), self.pool)
-        terms.stagger(self.users, self.segments, self.streams, self.clock.months)
+        self.totals = demand.choose(self.population, self.demand_step(menu, nobody_new, everyone), self.pool)
+        self.population.stagger(self.segments, self.streams, self.clock.months)
         self.revenue = self.by_offer(self.totals.spend)
         self.rented = np.zeros(len(self.providers))
         self.work = self.reckon_work()

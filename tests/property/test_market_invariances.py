@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 from compositions import composed, in_order, made, named_firms, option
 from invariance import TWICE, assert_close, assert_same_bits, doubled, rows, written
+from stepping import weights
 
 from aimarket import Market, Settings, simulate
-from aimarket.demand import BLOCK
 from aimarket.kernels.choice import logit_shares
 from aimarket.recording import Recording
 from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, rule_kinds
+from aimarket.strata import SMALLEST
 
 SMALL = ("users.size=600", "run.panel=150")
 SEGMENTS = ("consumer", "developer", "enterprise")
@@ -139,7 +140,7 @@ def second_year(steps_per_year: int, *overrides: str, **values: Any) -> pd.DataF
 
 def half_steps_are_off(*overrides: str, **values: Any) -> pd.Series:
     """By how much the second year of a market in half steps differs, relative."""
-    small = ("roster=duopoly", *overrides, "users.size=5000", "run.panel=100", "run.replications=4")
+    small = ("roster=duopoly", *overrides, "users.size=40000", "run.panel=100", "run.replications=4")
     monthly, halved = (second_year(n, *small, **values).mean() for n in (12, 24))
     return halved[monthly != 0] / monthly[monthly != 0] - 1
 
@@ -190,7 +191,7 @@ def test_adoption_does_not_depend_on_the_length_of_a_step() -> None:
 
 
 def test_threads_change_no_byte(tmp_path: Path) -> None:
-    settings = made("roster=duopoly", f"users.size={3 * BLOCK + 1000}", "run.panel=150", "run.steps=2")
+    settings = made("roster=duopoly", f"users.size={3 * SMALLEST + 1000}", "run.panel=150", "run.steps=2")
     of = [
         written(dataclasses.replace(settings, run=dataclasses.replace(settings.run, threads=n)), tmp_path / str(n))
         for n in (1, 2, 3)
@@ -311,7 +312,7 @@ class Forecasting(Market):
     """A market whose panel, here everybody, says before each choice what to expect of it."""
 
     def choose(self) -> None:
-        menu, users = self.menu(), self.users
+        menu, users = self.menu(), self.population.users
         panel = self.survey(menu, self.adoption)
         share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
         held = np.maximum(users.offer, 0)
@@ -320,11 +321,11 @@ class Forecasting(Market):
         review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
         stays = attached[:, None] & (held[:, None] == np.arange(len(menu.names)))
         chance = review[:, None] * share + (1 - review)[:, None] * stays
-        weight = users.weight[:, None]
+        weight = weights(self)[:, None]
         self.expected = (weight * chance).sum(axis=0)
         self.error = np.sqrt((weight**2 * chance * (1 - chance)).sum(axis=0))
         super().choose()
-        self.sampled = np.bincount(users.offer[users.offer >= 0], users.weight[users.offer >= 0], len(menu.names))
+        self.sampled = np.bincount(users.offer[users.offer >= 0], weight[users.offer >= 0, 0], len(menu.names))
 
 
 def test_what_is_expected_is_the_limit_of_what_is_sampled() -> None:
@@ -344,7 +345,7 @@ def test_what_is_expected_is_the_limit_of_what_is_sampled() -> None:
 
 
 def test_a_price_change_leaves_the_draws_of_others_alone() -> None:
-    """Whoever does not take the dearer firm takes the same offer as if it were cheap."""
+    """The same users adopt and look around, and the dearer firm, first by name, wins nobody it would not have had."""
     prices = {
         f"providers__{name}__pricing": {"kind": "cost_plus", "markup": 0.5}
         for name in ("alpha", "beta", "gamma", "delta", "epsilon")
@@ -352,11 +353,14 @@ def test_a_price_change_leaves_the_draws_of_others_alone() -> None:
     small = ("roster=oligopoly", "users.size=4000", "run.panel=100")
     cheap = Market(made(*small, **prices))
     dear = Market(made(*small, **{**prices, "providers__alpha__pricing": {"kind": "cost_plus", "markup": 3.0}}))
-    np.testing.assert_array_equal(cheap.users.offer, dear.users.offer)
+    np.testing.assert_array_equal(cheap.population.users.offer, dear.population.users.offer)
     cheap.step()
     dear.step()
     np.testing.assert_array_equal(np.delete(cheap.price, 0), np.delete(dear.price, 0))
-    others = cheap.users.offer != 0
-    np.testing.assert_array_equal(cheap.users.offer[others], dear.users.offer[others])
-    assert (dear.users.offer == 0).sum() < (cheap.users.offer == 0).sum()
-    np.testing.assert_array_equal(cheap.users.adopted, dear.users.adopted)
+    cheap_users, dear_users = cheap.population.users, dear.population.users
+    takes_cheap, takes_dear = (users.offer == 0 for users in (cheap_users, dear_users))
+    assert takes_dear.sum() < takes_cheap.sum()
+    assert not (takes_dear & ~takes_cheap).any()
+    np.testing.assert_array_equal(cheap_users.adopted, dear_users.adopted)
+    loyal = ~takes_cheap & ~takes_dear  # one draw for all offers: who is with others may move among them, but few do
+    assert (cheap_users.offer != dear_users.offer)[loyal].mean() < (takes_cheap & ~takes_dear).mean()

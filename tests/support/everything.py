@@ -49,6 +49,8 @@ VALUES: dict[str, Any] = {
     "providers.zoe.offers": {},
     "providers.zeta.pricing.markup": 0.1,
     "hardware.hosting": 900.0,
+    "finance.equity.interval": 2.0,
+    "finance.equity.trigger": 9.0,
     "providers.eta.cash": 1e10,
     "providers.eta.overhead": 2e9,  # burns cash, so its patience ends
     "providers.eta.pricing.runway": 24,

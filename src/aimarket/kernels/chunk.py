@@ -1,0 +1,59 @@
+"""A step of one chunk of users, in blocks small enough to stay in cache from the first pass to the last."""
+
+import numpy as np
+from numba import njit
+
+from aimarket.kernels.choosing import choose, costs_of_leaving
+from aimarket.kernels.reviewing import who_acts
+from aimarket.kernels.tables import (
+    OFFER_COLUMNS,
+    STRATUM_COLUMNS,
+    Choosing,
+    Floats,
+    Integers,
+    Reviewing,
+    Users,
+    Using,
+)
+from aimarket.kernels.using import begin_to_pay, deepen, use, use_under_contract
+
+
+@njit(nogil=True, cache=True)
+def step_chunk(
+    users: Users,
+    reviewing: Reviewing,
+    choosing: Choosing,
+    using: Using,
+    first: int,
+    start: int,
+    stop: int,
+    bounds: Integers,
+    regions: int,
+    block: int,
+) -> tuple[Floats, Floats]:
+    """Adoption, review, choice, use and workflows of the rows start..stop; writes to these rows only.
+
+    first   : number of the user in row 0
+    bounds  : (G + 1,) int, row in which each stratum begins, by segment and then region
+    block   : int, rows taken at a time; changes no number
+    returns : (G, J, OFFER_COLUMNS) and (G, STRATUM_COLUMNS), see `kernels.tables`; added up row after row
+    """
+    strata, offers = len(bounds) - 1, len(choosing.provider)
+    by_offer, by_stratum = np.zeros((strata, offers, OFFER_COLUMNS)), np.zeros((strata, STRATUM_COLUMNS))
+    acting, signed = np.empty(block, np.int64), np.empty(block, np.int64)
+    cost, loss, joined = np.empty(block, np.float32), np.empty(block, np.float32), np.empty(block, np.bool_)
+    for g in range(strata):
+        s, r = g // regions, g % regions
+        counts, sums = by_offer[g], by_stratum[g]
+        for low in range(max(start, bounds[g]), min(stop, bounds[g + 1]), block):
+            high = min(low + block, stop, bounds[g + 1])
+            costs_of_leaving(choosing, s, users.tenure[low:high], users.depth[low:high], cost)
+            joined[: high - low] = False
+            n = who_acts(users, reviewing, s, r, low, high, counts, sums, acting)
+            choose(users, reviewing, choosing, s, r, first, acting[:n], cost, low, joined, counts, sums)
+            n = use(users, reviewing, choosing, using, s, r, low, high, cost, joined, loss, signed, counts, sums)
+            use_under_contract(users, using, s, low, loss, signed[:n], counts)
+            deepen(users, using, s, low, high, loss)
+            if reviewing.conversion[s] > 0:
+                begin_to_pay(users, reviewing, s, first, low, high)
+    return by_offer, by_stratum
