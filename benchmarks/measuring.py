@@ -48,7 +48,7 @@ class Process:
 
 
 def run_process(arguments: Sequence[str], **environment: str) -> Process:
-    """Run Python on its own with this checkout's source; raises CalledProcessError if it fails."""
+    """Run Python on its own with this checkout's source; raises RuntimeError with its complaints if it fails."""
     path = os.pathsep.join([str(ROOT / "src"), str(ROOT)])
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     done = subprocess.run(
@@ -56,7 +56,9 @@ def run_process(arguments: Sequence[str], **environment: str) -> Process:
         env=os.environ | {"PYTHONPATH": path} | environment,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Process(done.stdout, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall)

@@ -9,7 +9,6 @@ import resource
 import sys
 import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
@@ -20,12 +19,13 @@ STEPS = {10**3: 24, 10**4: 24, 10**5: 12, 10**6: 6, 10**7: 3, 10**8: 2}
 
 def measured(users: int, steps: int, threads: int) -> dict:
     """Run the default market; peak memory in bytes, seconds by phase."""
-    from aimarket import load, run
+    from aimarket import load
+    from aimarket.simulate import run
 
     with tempfile.TemporaryDirectory() as folder:
         where = [f"outputs={folder}", "study=benchmark"]
         overrides = [f"users.size={users}", f"run.steps={steps}", f"run.threads={threads}", *where]
-        manifest = json.loads(Path(run(load(overrides))).read_text(encoding="utf-8"))
+        manifest = json.loads(run(load(overrides)).read_text(encoding="utf-8"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {"users": users, "steps": steps, "threads": threads, "peak": peak, "seconds": manifest["seconds"]}
 
