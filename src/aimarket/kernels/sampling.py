@@ -23,7 +23,7 @@ _LEAST = np.float32(-3e38)  # finite: where nothing can be had, -inf is still in
 
 
 class Choosers(NamedTuple):
-    """The n users of one stratum who choose; all arrays are contiguous."""
+    """The n users of one stratum who choose; arrays are contiguous, and may go on beyond the n that the choice has."""
 
     quality: Reals  # (n,) utils per logit
     latency: Reals  # (n,) utils per log point
@@ -72,11 +72,15 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
     weight = np.empty((offers, size), dtype=np.float32)  # utility at first, cumulated weight in the end
     best, reach = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
     passed = np.empty(size, dtype=np.int32)
+    taken = np.full(offers + 1, -1, dtype=np.int16)  # by how many have been passed; the outside option comes last
+    for k in range(offers):
+        taken[k] = menu.order[k]
     for start in range(0, count, _BLOCK):
         stop = min(start + _BLOCK, count)
         width = stop - start
+        leaving, uniform, chosen = choosers.leaving[start:stop], choosers.uniform[start:stop], choice[start:stop]
         for i in range(width):
-            best[i] = max(menu.outside - choosers.leaving[start + i], _LEAST)
+            best[i] = max(menu.outside - leaving[i], _LEAST)
             reach[i] = 0
             passed[i] = 0
         for k in range(offers):
@@ -84,13 +88,13 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
         for k in range(offers):
             _cumulate(weight[k, :width], best, reach)
         for i in range(width):
-            outside = exp_nonpositive(menu.outside - choosers.leaving[start + i] - best[i])
+            outside = exp_nonpositive(menu.outside - leaving[i] - best[i])
             total = reach[i] + outside  # 0 where nothing can be had: then the draw is beyond everything
-            reach[i] = choosers.uniform[start + i] * total if total > 0 else np.float32(1)
+            reach[i] = uniform[i] * total if total > 0 else np.float32(1)
         for k in range(offers):
             _pass(weight[k, :width], reach, passed)
         for i in range(width):
-            choice[start + i] = menu.order[passed[i]] if passed[i] < offers else -1
+            chosen[i] = taken[passed[i]]
 
 
 @njit(cache=True, nogil=True)

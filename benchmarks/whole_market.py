@@ -1,0 +1,99 @@
+"""The whole market: speed, memory and phases by the number of users, and what a start costs.
+
+Each market runs in a process of its own, `python -m benchmarks.whole_market USERS STEPS THREADS`, which prints what it
+saw as JSON.
+"""
+
+import json
+import resource
+import sys
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.measuring import Row, run_process
+
+STEPS = {10**3: 24, 10**4: 24, 10**5: 12, 10**6: 6, 10**7: 3, 10**8: 2}
+
+
+def measured(users: int, steps: int, threads: int) -> dict:
+    """Run the default market; peak memory in bytes, seconds by phase."""
+    from aimarket import load
+    from aimarket.simulate import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        where = [f"outputs={folder}", "study=benchmark"]
+        overrides = [f"users.size={users}", f"run.steps={steps}", f"run.threads={threads}", *where]
+        manifest = json.loads(run(load(overrides)).read_text(encoding="utf-8"))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return {"users": users, "steps": steps, "threads": threads, "peak": peak, "seconds": manifest["seconds"]}
+
+
+def market(users: int, steps: int, threads: int = 1) -> dict:
+    """`measured` in a process of its own."""
+    arguments = ["-m", "benchmarks.whole_market", *map(str, (users, steps, threads))]
+    return json.loads(run_process(arguments).output.splitlines()[-1])
+
+
+def rows(say: Callable[[str], None], largest: int) -> list[Row]:
+    """Speed of the users' step, memory a user beyond over the smallest market, and phases of a step."""
+    found = []
+    for users, steps in STEPS.items():
+        if users <= largest:
+            say(f"default market, {users:,} users, {steps} steps")
+            found.append(market(users, steps))
+    table, first = [], found[0]
+    for one in found:
+        per_step = one["seconds"]["choose"] / one["steps"]
+        name, speed = f"{one['users']:,} users", one["users"] / per_step / 1e6
+        table.append(Row("users' step", name, speed, "million user-months/s"))
+    base = table[0].value
+    table = [Row(r.section, r.name, r.value, r.unit, r.value / base, "over the smallest") for r in table]
+    for one in found[1:]:
+        memory = (one["peak"] - first["peak"]) / (one["users"] - first["users"])
+        table.append(Row("memory", f"{one['users']:,} users", memory, "bytes a user, peak over the smallest market"))
+    fixed, slope = np.polyfit([o["users"] for o in found], [o["seconds"]["choose"] / o["steps"] for o in found], 1)
+    table.append(Row("users' step", "each million users", 1e9 * slope, "ms a step, least squares"))
+    table.append(Row("users' step", "whatever their number", 1e3 * fixed, "ms a step, least squares"))
+    for one in found:
+        phases = {k: v / one["steps"] for k, v in one["seconds"].items() if k != "build"}
+        whole = sum(phases.values())
+        section = f"phases, {one['users']:,} users"
+        table += [Row(section, k, 1e3 * v, "ms a step", v / whole, "over the step") for k, v in phases.items()]
+    return table
+
+
+def thread_rows(say: Callable[[str], None], users: int = 10**6) -> list[Row]:
+    """The users' step of the market by one and two threads."""
+    say(f"default market, {users:,} users, 1 and 2 threads")
+    table: list[Row] = []
+    one, of = 0.0, "one thread over it"
+    for threads in (1, 2):
+        found = market(users, STEPS[users], threads)
+        seconds = found["seconds"]["choose"] / found["steps"]
+        one = one or seconds
+        table.append(Row("threads", f"users' step of the market, {threads}", 1e3 * seconds, "ms", one / seconds, of))
+    return table
+
+
+def start_rows(say: Callable[[str], None], rounds: int = 3) -> list[Row]:
+    """Processor time of cold processes, with compiled functions on disk as after a first run."""
+    with tempfile.TemporaryDirectory() as folder:
+        where = [f"outputs={folder}", "study=benchmark"]
+        starts = {
+            "python, nothing": ["-c", "pass"],
+            "import aimarket": ["-c", "import aimarket"],
+            "aimarket --help": ["-m", "aimarket", "--help"],
+            "10,000 users, 120 months": ["-m", "aimarket", "run", "users.size=10000", *where],
+        }
+        say(f"start-up: {', '.join(starts)}")
+        seconds = {name: min(run_process(a).processor for _ in range(rounds)) for name, a in starts.items()}
+    return [
+        Row("start-up", k, v, "s of processor time", v / seconds["python, nothing"], "over python")
+        for k, v in seconds.items()
+    ]
+
+
+if __name__ == "__main__":
+    print(json.dumps(measured(*map(int, sys.argv[1:]))))
