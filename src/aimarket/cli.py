@@ -106,7 +106,8 @@ def _run(arguments: list[str]) -> None:
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
     except FAULTS as error:
-        if (fault := explain(flags.overrides)) is None and not isinstance(error, HydraException):
+        fault = None if flags.multirun else explain(flags.overrides)  # points are composed; what is left is Hydra's
+        if fault is None and not isinstance(error, HydraException):
             raise
         raise SettingsError(fault or one_line(str(error))) from None
     if failures:
