@@ -52,7 +52,7 @@ def draw_users(
     stop = strata.size if stop is None else stop
     pieces = [
         _draw_piece(settings, segments, strata, providers, streams, low, min(low + _PIECE, stop))
-        for low in range(start, stop, _PIECE)
+        for low in range(start, max(stop, start + 1), _PIECE)
     ]
     return Users(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
 

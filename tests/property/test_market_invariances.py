@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 from compositions import composed, in_order, made, named_firms, option
 from invariance import TWICE, assert_close, assert_same_bits, doubled, rows, written
+from stepping import weights
 
 from aimarket import Market, Settings, simulate
-from aimarket.demand import BLOCK
+from aimarket.strata import SMALLEST
 from aimarket.kernels.choice import logit_shares
 from aimarket.recording import Recording
 from aimarket.schema import TABLES
@@ -190,7 +191,7 @@ def test_adoption_does_not_depend_on_the_length_of_a_step() -> None:
 
 
 def test_threads_change_no_byte(tmp_path: Path) -> None:
-    settings = made("roster=duopoly", f"users.size={3 * BLOCK + 1000}", "run.panel=150", "run.steps=2")
+    settings = made("roster=duopoly", f"users.size={3 * SMALLEST + 1000}", "run.panel=150", "run.steps=2")
     of = [
         written(dataclasses.replace(settings, run=dataclasses.replace(settings.run, threads=n)), tmp_path / str(n))
         for n in (1, 2, 3)
@@ -311,7 +312,7 @@ class Forecasting(Market):
     """A market whose panel, here everybody, says before each choice what to expect of it."""
 
     def choose(self) -> None:
-        menu, users = self.menu(), self.users
+        menu, users = self.menu(), self.population.users
         panel = self.survey(menu, self.adoption)
         share, _ = logit_shares(panel.utility_now(menu), panel.outside_now)
         held = np.maximum(users.offer, 0)
@@ -320,11 +321,11 @@ class Forecasting(Market):
         review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
         stays = attached[:, None] & (held[:, None] == np.arange(len(menu.names)))
         chance = review[:, None] * share + (1 - review)[:, None] * stays
-        weight = users.weight[:, None]
+        weight = weights(self)[:, None]
         self.expected = (weight * chance).sum(axis=0)
         self.error = np.sqrt((weight**2 * chance * (1 - chance)).sum(axis=0))
         super().choose()
-        self.sampled = np.bincount(users.offer[users.offer >= 0], users.weight[users.offer >= 0], len(menu.names))
+        self.sampled = np.bincount(users.offer[users.offer >= 0], weight[users.offer >= 0, 0], len(menu.names))
 
 
 def test_what_is_expected_is_the_limit_of_what_is_sampled() -> None:
@@ -352,11 +353,11 @@ def test_a_price_change_leaves_the_draws_of_others_alone() -> None:
     small = ("roster=oligopoly", "users.size=4000", "run.panel=100")
     cheap = Market(made(*small, **prices))
     dear = Market(made(*small, **{**prices, "providers__alpha__pricing": {"kind": "cost_plus", "markup": 3.0}}))
-    np.testing.assert_array_equal(cheap.users.offer, dear.users.offer)
+    np.testing.assert_array_equal(cheap.population.users.offer, dear.population.users.offer)
     cheap.step()
     dear.step()
     np.testing.assert_array_equal(np.delete(cheap.price, 0), np.delete(dear.price, 0))
-    others = cheap.users.offer != 0
-    np.testing.assert_array_equal(cheap.users.offer[others], dear.users.offer[others])
-    assert (dear.users.offer == 0).sum() < (cheap.users.offer == 0).sum()
-    np.testing.assert_array_equal(cheap.users.adopted, dear.users.adopted)
+    others = cheap.population.users.offer != 0
+    np.testing.assert_array_equal(cheap.population.users.offer[others], dear.population.users.offer[others])
+    assert (dear.population.users.offer == 0).sum() < (cheap.population.users.offer == 0).sum()
+    np.testing.assert_array_equal(cheap.population.users.adopted, dear.population.users.adopted)

@@ -54,10 +54,15 @@ class Trial:
 
 
 def trial(market: Market, number: int, adoption: float = 0.2, **changes: Any) -> Trial:
-    """The step `number` of a market, with the same probability of adoption everywhere, on users of its own."""
+    """The step `number` of a market, with the same probability of adoption everywhere, on users of its own.
+
+    Whatever has happened, what is left of users' patience is exponential: so each trial draws it anew.
+    """
     step = market.demand_step(market.menu(), np.full(len(market.segments.names), adoption))
-    step = replace(step, number=number, **changes)
-    return Trial(copy.deepcopy(market.population), step)
+    population = copy.deepcopy(market.population)
+    patience = population.users.patience
+    patience[:] = -np.log(market.streams.at("test.patience", number).uniform(0, len(patience)))
+    return Trial(population, replace(step, number=number, **changes))
 
 
 def weights(market: Market) -> np.ndarray:

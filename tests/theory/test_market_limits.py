@@ -174,9 +174,8 @@ def test_switching_cost_that_grows_with_tenure():
     assert standard_errors(limit.churn[40:], switches) < SAMPLED
     assert standard_errors(1 / limit.churn[40:], spell) < SAMPLED + 1  # 1/x of a noisy x is a little too high
     market = limit.market
-    everybody = np.arange(len(market.users))
-    at_next_choice = users_switching_cost(market.users, everybody, market.segments)
-    assert abs(at_next_choice.mean() - cost) < SAMPLED * at_next_choice.std() / np.sqrt(len(everybody))
+    at_next_choice = users_switching_cost(market.population.users, market.segments)
+    assert abs(at_next_choice.mean() - cost) < SAMPLED * at_next_choice.std() / np.sqrt(len(at_next_choice))
 
 
 @pytest.mark.parametrize(("servers", "load"), [(10, 8.0), (100, 90.0), (40, 20.0)])

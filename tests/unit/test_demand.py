@@ -10,7 +10,9 @@ from stepping import freeze, trial, weights
 
 from aimarket import Market, demand, load
 from aimarket.kernels.choice import logit_shares
+from aimarket.kernels.choosing import leaving_cost
 from aimarket.population import over_step, routes
+from aimarket.step_tables import step_tables
 from aimarket.terms import is_bound
 
 SEGMENTS = ("consumer", "developer", "enterprise")
@@ -61,21 +63,15 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived):
     assert (mean[:, menu.provider == 2] == 0).all()
 
 
-def test_firms_know_what_leaving_costs_their_users(lived, monkeypatch):
-    charged = np.zeros(len(lived.population.users))
-
-    def spy(users: Users, rows: np.ndarray, *others: object) -> np.ndarray:
-        cost = users_switching_cost(users, rows, *others)
-        if not charged[rows].any():  # the first to ask is the choice
-            charged[rows] = cost
-        return cost
-
-    monkeypatch.setattr(demand, "users_switching_cost", spy)
-    panel = lived.survey(lived.menu(), np.zeros(3))
-    demand.choose(trial(lived, 50), None)
-    chose = (panel.offer >= 0) & (charged > 0)
-    assert chose.sum() > 100
-    assert (panel.leaving_cost[chose] == charged[chose]).all()
+def test_firms_know_what_leaving_costs_their_users(lived):
+    """What the kernel charges is what the panel, here everybody, says."""
+    panel, users = lived.survey(lived.menu(), np.zeros(3)), lived.population.users
+    tables = step_tables(trial(lived, 50).step).choosing
+    charged = np.array([leaving_cost(tables, *row) for row in zip(users.segment, users.tenure, users.depth, strict=True)])
+    stays = (panel.offer >= 0) & ~routes(users, lived.segments)
+    assert stays.sum() > 100
+    assert panel.leaving_cost[stays] == pytest.approx(charged[stays], rel=1e-5)  # single precision
+    assert not panel.leaving_cost[~stays].any()
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
@@ -92,15 +88,15 @@ def test_as_many_adopt_as_should(lived, probability):
 
 
 def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
-    quiet = replace(trial(lived, 9, adoption=0.0), settings=replace(lived.settings.users, outage_review=0.0))
-    rows, offers = slice(0, len(lived.population.users)), len(lived.price)
+    quiet = trial(lived, 9, adoption=0.0, settings=replace(lived.settings.users, outage_review=0.0))
+    users, offers = lived.population.users, len(lived.price)
     everything = np.ones(offers, dtype=bool)
     for rise, expected in ((-0.5, 0.5), (0.0, 0.5), (0.2, 1 - 0.5 * np.exp(-5 * 0.2))):
         menu = replace(quiet.menu, rise=np.full(offers, rise), on_sale=everything)
-        _, choosers = demand.reviewing(replace(quiet, menu=menu), rows)
-        free_to_choose = ~(lived.population.users.due | routes(lived.population.users, rows, quiet.segments))
-        feel = ~lived.population.users.free & ~is_bound(lived.population.users, rows, menu)
-        attached = (lived.population.users.offer >= 0) & free_to_choose & feel
+        choosers = quiet.but(menu=menu).reviewers()
+        free_to_choose = ~(users.due | routes(users, quiet.segments))
+        feel = ~users.free & ~is_bound(users, menu)
+        attached = (users.offer >= 0) & free_to_choose & feel
         count = int(attached[choosers].sum())
         assert lived.settings.users.price_rise_review == 5
         assert binomtest(count, int(attached.sum()), expected).pvalue > 0.001, rise
@@ -112,14 +108,14 @@ def test_a_price_rise_sets_users_looking_and_a_cut_does_not(lived):
 def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
     step = trial(lived, 11, adoption=0.0)
     orphans = np.flatnonzero((step.users.offer >= 0) & ~step.menu.on_sale[np.maximum(step.users.offer, 0)])
-    _, choosers = demand.reviewing(step, slice(0, len(step.users)))
+    choosers = step.reviewers()
     assert len(orphans) > 20
     assert np.isin(orphans, choosers).all()
     costly = replace(step.segments, base=np.full(3, 1e6))  # nobody who has to pay this leaves
     step = step.but(segments=costly)
     before = step.users.offer.copy()
     step.run()
-    routed = np.flatnonzero(routes(step.users, slice(0, len(before)), step.segments))
+    routed = np.flatnonzero(routes(step.users, step.segments))
     stayed = np.setdiff1d(np.flatnonzero(before >= 0), np.union1d(orphans, routed))
     provider = step.menu.provider
     assert (provider[step.users.offer[stayed]] == provider[before[stayed]]).all()
@@ -129,8 +125,7 @@ def test_those_whose_provider_left_choose_anew_and_free_of_charge(lived):
 @pytest.mark.parametrize("outside", [0.0, -np.inf])
 def test_nobody_holds_an_offer_when_nothing_is_on_sale(lived, outside):
     step = trial(lived, 12)
-    step = replace(
-        step,
+    step = step.but(
         menu=replace(step.menu, on_sale=np.zeros(len(lived.price), dtype=bool)),
         segments=replace(step.segments, outside=np.full(3, outside)),
     )
@@ -141,16 +136,16 @@ def test_nobody_holds_an_offer_when_nothing_is_on_sale(lived, outside):
 
 
 def test_tenure_counts_the_months_with_a_provider(lived):
-    step = replace(trial(lived, 13), portability=0.25)
+    step = trial(lived, 13, portability=0.25)
     before, provider = freeze(step.users), np.append(step.menu.provider, -1)
     step.run()
     old, new = provider[before["offer"]], provider[step.users.offer]
-    months = step.months
+    months = step.step.months
     stayed, moved = (new >= 0) & (old == new), (new >= 0) & (old >= 0) & (old != new)
     came, gone = (new >= 0) & (old < 0), new < 0
     assert min(stayed.sum(), moved.sum(), came.sum(), gone.sum()) > 10
     tenure = step.users.tenure
-    assert (tenure[stayed] == before["tenure"][stayed] + months).all()
+    assert (tenure[stayed] == before["tenure"][stayed] + np.float32(months)).all()
     assert tenure[moved] == pytest.approx(0.25 * before["tenure"][moved] + months)
     assert (tenure[came] == months).all()
     assert (tenure[gone] == 0).all()
@@ -201,25 +196,25 @@ def test_totals_count_every_user_once(lived):
     step = trial(lived, 15)
     before = freeze(step.users)
     totals = step.run()
-    users, menu = step.users, step.menu
+    users, menu, weight = step.users, step.menu, weights(lived)
     attached = np.flatnonzero(users.offer >= 0)
     cube = np.zeros_like(totals.users)
     for i in attached:
-        cube[users.segment[i], users.region[i], users.offer[i]] += users.weight[i]
+        cube[users.segment[i], users.region[i], users.offer[i]] += weight[i]
     assert totals.users == pytest.approx(cube)
     for s in range(3):
         rows = users.segment == s
-        assert totals.adopted[s] == pytest.approx(users.weight[rows & users.adopted].sum())
-        rows = rows & ~routes(users, slice(0, len(users)), step.segments)
+        assert totals.adopted[s] == pytest.approx(weight[rows & users.adopted].sum())
+        rows = rows & ~routes(users, step.segments)
         for f in range(len(menu.providers)):
             had = rows & (before["offer"] >= 0) & (menu.provider[before["offer"]] == f)
             has = (users.offer >= 0) & (menu.provider[users.offer] == f)
-            assert totals.attached_before[s, f] == pytest.approx(users.weight[had].sum())
-            assert totals.leavers[s, f] == pytest.approx(users.weight[had & ~has].sum())
+            assert totals.attached_before[s, f] == pytest.approx(weight[had].sum())
+            assert totals.leavers[s, f] == pytest.approx(weight[had & ~has].sum())
     # Depth and tenure are those with which users choose and use, before the step is over.
-    assert totals.depth.sum() == pytest.approx((users.weight * before["depth"])[attached].sum())
-    tenure = users.tenure[attached] - step.months
-    assert totals.tenure.sum() == pytest.approx((users.weight[attached] * tenure).sum())
+    assert totals.depth.sum() == pytest.approx((weight * before["depth"])[attached].sum())
+    tenure = users.tenure[attached] - step.step.months
+    assert totals.tenure.sum() == pytest.approx((weight[attached] * tenure).sum())
 
 
 def test_tokens_are_tasks_times_tokens_a_task(lived):
@@ -229,7 +224,7 @@ def test_tokens_are_tasks_times_tokens_a_task(lived):
     assert totals.tokens == pytest.approx(totals.tasks * plain + totals.thinking)
     assert totals.mix_tokens == pytest.approx(totals.tokens * mix)
     assert totals.wanted == pytest.approx(totals.tokens + totals.declined)
-    doubled = demand.choose(replace(trial(lived, 16), task_factor=2.0), None)
+    doubled = trial(lived, 16, task_factor=2.0).run()
     assert doubled.wanted == pytest.approx(2 * totals.wanted)
     assert (doubled.users == totals.users).all()
 
@@ -240,7 +235,7 @@ def test_threads_and_blocks_change_no_choice():
     with ThreadPoolExecutor(3) as pool:
         for executor in (None, pool):
             step = trial(market, 17)
-            results.append((demand.choose(step, executor), freeze(step.users)))
+            results.append((step.run(executor), freeze(step.users)))
     (alone, users), (together, same_users) = results
     for field in fields(alone):
         assert getattr(alone, field.name).tobytes() == getattr(together, field.name).tobytes(), field.name

@@ -72,7 +72,7 @@ def idle(market: Market) -> None:
 
 
 def lose_a_user(market: Market) -> None:
-    market.users.weight[0] *= 0.5
+    market.population.users.adopted[np.argmax(market.population.users.offer >= 0)] = False
 
 
 def forget_an_attachment(market: Market) -> None:

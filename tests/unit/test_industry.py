@@ -91,7 +91,7 @@ def test_a_merger_loses_nothing_and_leaves_an_empty_shell() -> None:
 
 def test_users_move_freely_between_the_offers_of_a_merged_firm() -> None:
     market = run_with(lambda m: industry.merge(m, m.providers[0], m.providers[1]))
-    menu, held = market.menu(), market.users.offer
+    menu, held = market.menu(), market.population.users.offer
     assert menu.brand.tolist() == market.catalogue.provider.tolist()  # tastes stay
     panel = market.survey(menu, np.zeros(3))
     of_target = np.isin(panel.offer, np.flatnonzero(menu.brand == 1))

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from aimarket import Market, load
 from aimarket.build import panel_rows
-from aimarket.population import apportion, create_users, segment_columns, taste_factor, time_price
+from aimarket.creation import draw_users, taste_factor
+from aimarket.population import TASTE_STEPS, apportion, segment_columns, time_price
 from aimarket.rng import Streams
+from aimarket.strata import CHUNKS, SMALLEST, Strata
+
+
+BRANDS = ("alpha", "beta", "gamma")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +27,8 @@ def settings():
 @pytest.fixture(scope="module")
 def drawn(settings):
     segments = segment_columns(settings)
-    return segments, create_users(settings, segments, np.array([1.0, 3.0]), Streams(1, 0))
+    strata = Strata.of(segments.sample, np.array([1.0, 3.0]))
+    return segments, draw_users(settings, segments, strata, BRANDS, Streams(1, 0))
 
 
 @given(st.integers(0, 10_000), st.lists(st.floats(0.01, 100), min_size=1, max_size=8))
@@ -40,25 +47,26 @@ def test_the_largest_remainders_get_the_seats_left_over():
 
 
 @given(st.lists(st.integers(1, 500), min_size=1, max_size=5), st.integers(1, 600))
-def test_the_panel_asks_the_first_of_each_segment_in_proportion(sample, size):
+def test_the_panel_asks_evenly_in_each_segment_in_proportion(sample, size):
     rows = panel_rows(np.array(sample), size)
     edges = np.cumsum([0, *sample])
-    assert len(np.unique(rows)) == len(rows)
+    assert (np.diff(rows) > 0).all()
     for start, stop, count in zip(edges, edges[1:], sample, strict=False):
         own = rows[(rows >= start) & (rows < stop)]
-        assert own.tolist() == list(range(start, start + len(own)))
+        part = (stop - start) / len(own)  # one from each of as many equal parts
+        assert ((own - start + 1 > part * np.arange(len(own))) & (own - start < part * np.arange(1, len(own) + 1))).all()
         assert len(own) == pytest.approx(max(1, min(count, count * size / sum(sample))), abs=0.5 + 1e-9)
 
 
 def test_users_stand_for_everybody(drawn, settings):
     segments, users = drawn
-    assert len(users) == 60_000
+    assert len(users.offer) == 60_000
     for s, segment in enumerate(settings.segments.values()):
-        assert users.weight[users.segment == s].sum() == pytest.approx(segment.population)
+        assert segments.weight[s] * (users.segment == s).sum() == pytest.approx(segment.population)
         share = users.adopted[users.segment == s].mean()
         error = np.sqrt(segment.adoption.initial * (1 - segment.adoption.initial) / segments.sample[s])
         assert share == pytest.approx(segment.adoption.initial, abs=4.5 * error)
-    assert (users.region == 1).mean() == pytest.approx(0.75, abs=4.5 * np.sqrt(0.75 * 0.25 / 60_000))
+        assert (users.region[users.segment == s] == 1).sum() == pytest.approx(0.75 * segments.sample[s], abs=1)
     assert (users.offer == -1).all()
 
 
@@ -118,3 +126,54 @@ def test_a_market_goes_on_when_every_provider_has_failed(outside):
         assert measured["consumer_surplus"] == 0
     else:
         assert np.isnan(measured["consumer_surplus"])
+
+
+# ── strata, chunks and whose draws are whose ──
+
+
+@given(
+    st.lists(st.integers(0, 3 * SMALLEST), min_size=1, max_size=4),
+    st.lists(st.floats(0.01, 9), min_size=1, max_size=5),
+    st.data(),
+)
+def test_everybody_is_in_one_stratum_and_one_chunk(sample, weights, data):
+    strata = Strata.of(np.array(sample), np.array(weights))
+    assert strata.size == sum(sample)
+    segment, region = strata.segment_and_region(0, strata.size)
+    assert (np.bincount(segment, minlength=len(sample)) == sample).all()
+    assert (np.diff(segment * len(weights) + region) >= 0).all()
+    chunks = strata.chunks
+    assert 1 <= len(chunks) <= CHUNKS
+    assert [edge for chunk in chunks for edge in chunk] == sorted(edge for chunk in chunks for edge in chunk)
+    assert sum(stop - start for start, stop in chunks) == strata.size
+    start = data.draw(st.integers(0, strata.size))
+    part = strata.within(start, strata.size)
+    assert (part == np.maximum(strata.bounds - start, 0)).all()
+
+
+@given(st.integers(0, 60_000), st.integers(0, 60_000))
+def test_users_are_the_same_whoever_draws_the_others(drawn, settings, start, stop):
+    start, stop = min(start, stop), max(start, stop)
+    segments, users = drawn
+    strata = Strata.of(segments.sample, np.array([1.0, 3.0]))
+    part = draw_users(settings, segments, strata, BRANDS, Streams(1, 0), start, stop)
+    for name, column in part._asdict().items():
+        assert column.tobytes() == getattr(users, name)[start:stop].tobytes(), name
+
+
+def test_a_user_takes_no_more_than_80_bytes(drawn):
+    _, users = drawn
+    assert sum(column.nbytes for column in users) / len(users.offer) <= 80 - 12  # and a byte for each further brand
+
+
+def test_tastes_for_brands_are_normal_and_another_brand_changes_nobodys(drawn, settings):
+    segments, users = drawn
+    sd = users.tastes / TASTE_STEPS
+    assert sd.mean(axis=0) == pytest.approx(0, abs=4.5 / np.sqrt(60_000))
+    assert sd.std(axis=0) == pytest.approx(1, abs=4.5 / np.sqrt(2 * 60_000))
+    assert np.abs(np.corrcoef(sd.T) - np.eye(3)).max() < 4.5 / np.sqrt(60_000)
+    below = (users.tastes <= 16).mean()  # rounded to the nearest step: up to 16.5 of them
+    assert below == pytest.approx(norm.cdf(16.5 / TASTE_STEPS), abs=4.5 * 0.5 / np.sqrt(180_000))
+    strata = Strata.of(segments.sample, np.array([1.0, 3.0]))
+    more = draw_users(settings, segments, strata, ("zero", *BRANDS), Streams(1, 0))
+    assert (more.tastes[:, 1:] == users.tastes).all()

@@ -1,6 +1,5 @@
 """Contracts, routers, free tiers, prices for newcomers, foresight: firms expect what users do; each does its part."""
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from compositions import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stepping import trial, weights
 
 from aimarket import Market, demand
 from aimarket.kernels.choice import logit_shares
@@ -39,12 +39,6 @@ def market_after(steps: int, *overrides: str, **values: Any) -> Market:
     return market
 
 
-def step_of(market: Market, number: int, adoption: float = 0.2, **changes: Any) -> demand.Step:
-    """The step as the market would take it, on users of its own."""
-    step = market.demand_step(market.menu(), np.full(len(market.segments.names), adoption))
-    return replace(step, users=copy.deepcopy(market.users), number=number, **changes)
-
-
 @pytest.fixture(scope="module")
 def lived() -> Market:
     """Every mechanism on, after half a year: recognition at two firms, prices and service changed, one firm gone."""
@@ -58,8 +52,8 @@ def lived() -> Market:
     market.newcomer_price = market.price * np.array([0.7, 1.0, 0.8, 1.1, 1.0])
     market.outage = np.full_like(market.outage, 0.3)
     market.providers[3].active = False
-    users = market.users
-    users.commitment *= np.linspace(0.5, 2, len(users))  # some have committed to more than they will use
+    users = market.population.users
+    users.commitment[:] *= np.linspace(0.5, 2, len(users.offer))  # some have committed to more than they will use
     return market
 
 
@@ -77,7 +71,7 @@ def test_what_the_panel_expects_is_the_mean_of_what_users_do(lived: Market) -> N
     review = 1 - (1 - panel.review) * np.exp(-panel.price_rise_review * rise)
     chance = review[:, None] * share + (1 - review)[:, None] * (panel.offer[:, None] == np.arange(len(menu.names)))
     member = panel.weight * (panel.segment == np.arange(3)[:, None])  # (S, K)
-    sampled = [demand.choose(step_of(lived, 100 + n), None) for n in range(rounds)]
+    sampled = [trial(lived, 100 + n).run() for n in range(rounds)]
     for worth, pick in (
         (np.ones_like(chance), lambda t: t.users),
         (panel.tokens(menu, settings), lambda t: t.mix_tokens),
@@ -131,7 +125,7 @@ STILL = {"users__price_rise_review": 0.0, "users__outage_review": 0.0}
 
 def test_a_contract_locks_price_and_provider_for_its_term() -> None:
     market = market_after(0, "technology=slow", **BOUND)
-    users, seen, everybody = market.users, [], (market.users.offer >= 0).sum()
+    users, seen, everybody = market.population.users, [], (market.population.users.offer >= 0).sum()
     for _ in range(5):
         before = users.offer.copy(), users.contract_price.copy(), users.contract_left.copy(), users.due.copy()
         active = np.array([p.active for p in market.providers])[market.catalogue.provider]
@@ -153,24 +147,24 @@ def test_a_contract_locks_price_and_provider_for_its_term() -> None:
 
 def test_nobody_looks_around_before_the_end_and_everybody_does_then() -> None:
     market = market_after(2, **BOUND)
-    step = step_of(market, 50, adoption=0.0)
-    step = replace(step, menu=replace(step.menu, rise=np.full_like(market.price, 0.5)))
-    _, choosers = demand.reviewing(step, slice(0, len(step.users)))
+    step = trial(market, 50, adoption=0.0)
+    step = step.but(menu=replace(step.menu, rise=np.full_like(market.price, 0.5)))
+    choosers = step.reviewers()
     held = step.users.offer >= 0
     assert (step.users.due[choosers] | ~held[choosers]).all()
     assert np.isin(np.flatnonzero(step.users.due), choosers).all()
-    gone = replace(step, menu=replace(step.menu, on_sale=np.zeros(len(market.price), dtype=bool)))
-    _, freed = demand.reviewing(gone, slice(0, len(step.users)))
+    freed = step.but(menu=replace(step.menu, on_sale=np.zeros(len(market.price), dtype=bool))).reviewers()
     assert np.isin(np.flatnonzero(held), freed).all()  # whose provider leaves is bound no more
 
 
 def test_what_is_committed_to_is_paid_for_whether_used_or_not() -> None:
     still = {f"users__segments__{s}__depth__{key}": 0.0 for s in SEGMENTS for key in ("growth", "decay")}
     market = market_after(1, **BOUND, **STILL, **still)
-    steps = [step_of(market, 50, 0.0, task_factor=factor) for factor in (1.0, 0.5)]
+    steps = [trial(market, 50, 0.0, task_factor=factor) for factor in (1.0, 0.5)]
     for step in steps:
-        step.users.weight[~is_bound(step.users, slice(0, len(step.users)), step.menu)] = 0.0
-    calm, slump = (demand.choose(step, None) for step in steps)
+        unbound = ~is_bound(step.users, step.menu)
+        step.users.adopted[unbound], step.users.offer[unbound] = False, -1
+    calm, slump = (step.run() for step in steps)
     assert calm.shortfall.sum() == 0
     assert slump.tokens.sum() == pytest.approx(0.5 * calm.tokens.sum())
     assert (slump.spend + slump.shortfall).sum() == pytest.approx(CONTRACT["commitment"] * calm.spend.sum())
@@ -183,8 +177,8 @@ def test_without_commitment_and_discount_a_contract_for_a_step_is_no_contract() 
     bare = {f"users__segments__{s}__contract": None for s in SEGMENTS}
     short = {f"users__segments__{s}__contract": {"term": 0.5, "discount": 0.0, "commitment": 0.0} for s in SEGMENTS}
     one, two = (market_after(3, **free, **contract) for contract in (bare, short))
-    assert (one.users.offer == two.users.offer).all()
-    assert one.price.tobytes() == two.price.tobytes()
+    assert (one.population.users.offer == two.population.users.offer).all()
+    assert one.price == pytest.approx(two.price, rel=1e-6)  # contracts hold their price in single precision
 
 
 def test_those_under_contract_do_not_move_the_price_of_today() -> None:
@@ -210,28 +204,27 @@ def test_those_under_contract_do_not_move_the_price_of_today() -> None:
 
 def test_a_mandate_only_adds_users_of_routers_and_frees_them() -> None:
     market = market_after(1, **EVERYTHING)
-    rows = slice(0, len(market.users))
-    chosen = routes(market.users, rows, market.segments)
+    chosen = routes(market.population.users, market.segments)
     mandated = market_after(1, "policy=multihoming", policy__start=0, **EVERYTHING)
-    there = routes(mandated.users, rows, mandated.under_policy(mandated.segments))
+    there = routes(mandated.population.users, mandated.under_policy(mandated.segments))
     assert there[chosen].all()
-    paying = ~market.users.free
+    paying = ~market.population.users.free
     assert there[paying].mean() == pytest.approx(0.5, abs=0.03)
     assert not there[~paying].any()
     assert mandated.tables["market"]["multihoming_share"] > market.tables["market"]["multihoming_share"] + 0.05
     panel = mandated.survey(mandated.menu(), np.zeros(3))
     loose = there & ~panel.bound
     assert (panel.leaving_cost[there] == 0).all()
-    assert (panel.review[loose & mandated.users.adopted] == 1).all()
+    assert (panel.review[loose & mandated.population.users.adopted] == 1).all()
     assert (panel.calm_review[there] == 1).all()
 
 
 def test_a_mandate_before_its_start_changes_nothing() -> None:
     early = market_after(3, "policy=multihoming", policy__start=3)
-    assert (early.users.offer == market_after(3).users.offer).all()
+    assert (early.population.users.offer == market_after(3).population.users.offer).all()
     for market in (early, never := market_after(3)):
         market.step()
-    assert (early.users.offer != never.users.offer).any()
+    assert (early.population.users.offer != never.population.users.offer).any()
 
 
 def test_comings_and_goings_behind_a_router_are_no_churn() -> None:
@@ -248,17 +241,17 @@ def test_comings_and_goings_behind_a_router_are_no_churn() -> None:
 
 def test_who_does_not_pay_takes_a_free_tier_and_no_more_than_its_allowance() -> None:
     market = market_after(3, **EVERYTHING)
-    users, allowance = market.users, market.menu().allowance
+    users, allowance = market.population.users, market.menu().allowance
     free = users.free & (users.offer >= 0)
     assert free.sum() > 100
     assert (allowance[users.offer[free]] > 0).all()
-    step = step_of(market, 60, 0.0)
-    totals = demand.choose(step, None)
+    step = trial(market, 60, 0.0)
+    totals = step.run()
     assert totals.declined.sum() > 0
-    none = replace(step_of(market, 60, 0.0), segments=nobody_pays(market.segments))
-    none.users.free[:] = True
-    none.users.contract_price[:] = np.nan
-    only_free = demand.choose(none, None)
+    none = trial(market, 60, 0.0, segments=nobody_pays(market.segments))
+    none.population.users.free[:] = True
+    none.population.users.contract_price[:] = np.nan
+    only_free = none.run()
     assert only_free.spend.sum() == only_free.shortfall.sum() == 0
     most = only_free.users * allowance
     assert (only_free.tokens <= most * (1 + 1e-12)).all()
@@ -271,12 +264,11 @@ def nobody_pays(segments: Segments) -> Segments:
 
 def test_prices_do_not_move_those_who_do_not_pay() -> None:
     market = market_after(2, **EVERYTHING)
-    cheap, dear = (step_of(market, 61, 0.0) for _ in range(2))
-    dear = replace(
-        dear, menu=replace(dear.menu, price=dear.menu.price * 3, newcomer_price=dear.menu.newcomer_price * 3)
-    )
-    first, second = (demand.choose(step, None) for step in (cheap, dear))
-    free = market.users.free
+    cheap, dear = (trial(market, 61, 0.0) for _ in range(2))
+    menu = dear.menu
+    dear = dear.but(menu=replace(menu, price=menu.price * 3, newcomer_price=menu.newcomer_price * 3))
+    first, second = (step.run() for step in (cheap, dear))
+    free = market.population.users.free
     assert (cheap.users.offer[free] == dear.users.offer[free]).all()
     assert (cheap.users.offer[~free] != dear.users.offer[~free]).any()
     assert (first.declined == second.declined).all()
@@ -284,9 +276,9 @@ def test_prices_do_not_move_those_who_do_not_pay() -> None:
 
 def test_as_many_begin_to_pay_as_should() -> None:
     market = market_after(1, **EVERYTHING)
-    step = step_of(market, 62, 0.0)
+    step = trial(market, 62, 0.0)
     before = step.users.free & step.users.adopted
-    demand.choose(step, None)
+    step.run()
     for s, chance in ((0, 0.1), (1, 0.05)):
         who = before & (step.users.segment == s)
         begun = who & ~step.users.free
@@ -314,7 +306,7 @@ def test_a_market_without_free_tiers_runs(outside: float | None) -> None:
     values = EVERYTHING | {f"users__segments__{s}__outside_utility": outside for s in SEGMENTS}
     values |= {f"providers__{name}__offers__main__free_allowance": 0.0 for name in ("alpha", "beta")}
     market = market_after(2, **values)
-    assert (market.users.offer[market.users.free] == -1).all()
+    assert (market.population.users.offer[market.population.users.free] == -1).all()
     assert market.tables["market"]["tokens_declined"] == 0
     assert np.isfinite(market.tables["market"]["consumer_surplus"])
 
@@ -330,9 +322,9 @@ def test_users_with_foresight_shun_offers_that_grow_dearer() -> None:
     assert outlook[0] > 1 > outlook[1]
     # A year of trend over half of a stay of a year; the market's own trend is left out.
     assert np.log(outlook[0] / outlook[1]) == pytest.approx(np.log(2) / 2)
-    shares = [demand.choose(step_of(market, 70), None).users[:, :, 0].sum()]
+    shares = [trial(market, 70).run().users[:, :, 0].sum()]
     market.price_history = [market.price, market.price]
-    shares.append(demand.choose(step_of(market, 70), None).users[:, :, 0].sum())
+    shares.append(trial(market, 70).run().users[:, :, 0].sum())
     assert shares[0] < shares[1]
 
 
@@ -344,7 +336,7 @@ def test_no_recognition_is_one_price_to_the_bit(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ForwardLooking, "quote", lambda self, *args: np.stack([quote(self, *args)] * 2))
     twice = market_after(3)
     assert plain.price.tobytes() == twice.price.tobytes()
-    assert (plain.users.offer == twice.users.offer).all()
+    assert (plain.population.users.offer == twice.population.users.offer).all()
     for name, column in plain.tables["market"].items():
         assert np.array_equal(column, twice.tables["market"][name], equal_nan=True), name
 
@@ -353,17 +345,17 @@ def test_newcomers_pay_the_price_for_newcomers_once() -> None:
     plain = {f"users__segments__{s}__{key}": None for s in SEGMENTS for key in ("contract", "free")}
     market = market_after(2, "technology=slow", **plain)
     market.newcomer_price = market.price * 0.5
-    step = step_of(market, 80)
+    step = trial(market, 80)
     before = np.append(step.menu.provider, -1)[step.users.offer]
-    totals = demand.choose(step, None)
+    totals = step.run()
     now = np.append(step.menu.provider, -1)[step.users.offer]
     joined = (now >= 0) & (now != before)
     assert joined.sum() > 100
     assert totals.spend.sum() < (totals.mix_tokens.sum(axis=(0, 1)) * market.price).sum() * 0.999
-    again = replace(step, number=81, adoption=np.zeros(3), segments=replace(step.segments, review=np.zeros(3),
+    again = step.but(number=81, adoption=np.zeros(3), segments=replace(step.segments, review=np.zeros(3),
                     multihoming=np.zeros(3)), menu=replace(step.menu, rise=np.zeros_like(market.price)),
-                    settings=replace(step.settings, outage_review=0.0))  # fmt: skip
-    later = demand.choose(again, None)
+                    settings=replace(step.step.settings, outage_review=0.0))  # fmt: skip
+    later = again.run()
     assert later.spend.sum(axis=(0, 1)) == pytest.approx(later.mix_tokens.sum(axis=(0, 1)) * market.price)
 
 
@@ -396,13 +388,13 @@ def test_two_firms_that_know_their_customers_pay_to_poach(cost: float, sensitivi
 def test_who_gives_up_is_counted_and_workflows_fall_with_surplus() -> None:
     plain = {f"users__segments__{s}__{key}": None for s in SEGMENTS for key in ("contract", "free")}
     market = market_after(2, **plain)
-    steps = [step_of(market, 90, 0.0) for _ in range(2)]
+    steps = [trial(market, 90, 0.0) for _ in range(2)]
     dear = market.price * 20
-    steps[1] = replace(steps[1], menu=replace(steps[1].menu, price=dear, newcomer_price=dear))
-    calm, shocked = (demand.choose(step, None) for step in steps)
+    steps[1] = steps[1].but(menu=replace(steps[1].menu, price=dear, newcomer_price=dear))
+    calm, shocked = (step.run() for step in steps)
     assert shocked.abandonments.sum() > 3 * calm.abandonments.sum() > 0
     assert (shocked.abandonments <= shocked.leavers.sum(axis=1) + 1e-6).all()
-    stayed = (steps[0].users.offer == steps[1].users.offer) & (steps[1].users.offer == market.users.offer)
-    stayed &= market.users.offer >= 0
+    stayed = (steps[0].users.offer == steps[1].users.offer) & (steps[1].users.offer == market.population.users.offer)
+    stayed &= market.population.users.offer >= 0
     assert stayed.sum() > 1000
     assert (steps[1].users.depth[stayed] < steps[0].users.depth[stayed]).all()
