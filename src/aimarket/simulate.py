@@ -3,6 +3,7 @@
 import importlib.metadata
 import json
 import platform
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,15 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from aimarket.configuration import run_id, settings_dict
+from aimarket.demand import Populate
 from aimarket.market import Market
-from aimarket.recorder import RunWriter
+from aimarket.recorder import RunWriter, workspace
 from aimarket.recording import Recorder, Recording
 from aimarket.settings import Run, Settings
+from aimarket.sharding import workers
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
 _PACKAGES = ("aimarket", "hydra-core", "mesa", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
+Hands = tuple[ThreadPoolExecutor | None, Populate | None]
 
 
 def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
@@ -32,9 +36,9 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
     raises   : IdentityBreach if the books do not balance
     """
     seconds: dict[str, float] = defaultdict(float)
-    with _pool(settings.run) as pool:
+    with tempfile.TemporaryDirectory() as folder, _hands(settings.run, Path(folder)) as hands:
         replications = range(settings.run.replications)
-        return Recording.join(_replicate(settings, r, pool, seconds, advance) for r in replications)
+        return Recording.join(_replicate(settings, r, hands, seconds, advance) for r in replications)
 
 
 def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | None = None) -> Path:
@@ -45,10 +49,11 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
     folder = Path(settings.outputs) / settings.study
     seconds: dict[str, float] = defaultdict(float)
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
-    with RunWriter(folder, run_id(settings), configuration) as writer, _pool(settings.run) as pool:
+    with RunWriter(folder, run_id(settings), configuration) as writer:
         try:
-            for replication in range(settings.run.replications):
-                writer.write_replication(_replicate(settings, replication, pool, seconds, advance))
+            with workspace(folder, f"{run_id(settings)}-shards") as partial, _hands(settings.run, partial) as hands:
+                for replication in range(settings.run.replications):
+                    writer.write_replication(_replicate(settings, replication, hands, seconds, advance))
             return writer.complete(_manifest(settings, overrides, seconds))
         except Exception as error:
             writer.fail(_manifest(settings, overrides, seconds), error)
@@ -58,13 +63,13 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
 def _replicate(
     settings: Settings,
     replication: int,
-    pool: ThreadPoolExecutor | None,
+    hands: Hands,
     seconds: dict[str, float],
     advance: Advance | None,
 ) -> Recording:
     """One replication from its first step to its last."""
     started = time.perf_counter()
-    recorder, market = Recorder(run_id(settings)), Market(settings, replication, pool)
+    recorder, market = Recorder(run_id(settings)), Market(settings, replication, *hands)
     seconds["build"] += time.perf_counter() - started
     _time_phases(market, seconds)
     for step in range(1, settings.run.steps + 1):
@@ -92,13 +97,17 @@ def _time_phases(market: Market, seconds: dict[str, float]) -> None:
 
 
 @contextmanager
-def _pool(run: Run) -> Iterator[ThreadPoolExecutor | None]:
-    """Threads for the demand side, none if one is enough."""
-    if run.threads == 1:
-        yield None
+def _hands(run: Run, folder: Path) -> Iterator[Hands]:
+    """Who does the work of the demand side: threads here, none if one is enough, or shards elsewhere.
+
+    folder : for the checkpoints of shards
+    """
+    if run.shards or run.threads == 1:
+        with workers(run, folder) as populate:
+            yield None, populate
     else:
         with ThreadPoolExecutor(run.threads) as pool:
-            yield pool
+            yield pool, None
 
 
 def _manifest(settings: Settings, overrides: Sequence[str], seconds: Mapping[str, float]) -> dict[str, Any]:

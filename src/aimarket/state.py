@@ -60,7 +60,7 @@ class State(mesa.Model):  # type: ignore[type-arg]
     best_open_at_start: float  # logits, of open weights
 
     # Carried from step to step
-    population: demand.Population
+    population: demand.People
     providers: list[Provider]
     owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger
