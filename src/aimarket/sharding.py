@@ -27,6 +27,8 @@ from aimarket.strata import Strata
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+Call = tuple[Any, ...]  # name of a method of `demand.Population`, and its arguments
+
 _ATTEMPTS = 3  # workers that one shard may lose over a single order
 _NEVER_CHANGE = ("segment", "region", "quality", "price", "latency", "tasks", "router", "tastes")  # drawn again
 
@@ -44,15 +46,16 @@ class Worker:
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._orders = 0  # carried out so far
 
-    def order(self, name: str, *arguments: Any) -> Any:
-        """Change users: `take`, `stagger` or `lock_quotes` of `demand.Population`."""
-        arguments = copy.deepcopy(arguments)  # what Ray hands over is read-only, another type to compiled code
+    def order(self, order: Call, questions: Sequence[Call] = ()) -> list[Any]:
+        """Change users (`take`, `stagger`, `lock_quotes` of `demand.Population`), then `ask`; returns both answers."""
+        name, *arguments = copy.deepcopy(order)  # what Ray hands over is read-only, another type to compiled code
         answer = self._take(*arguments) if name == "take" else getattr(self._piece, name)(*arguments)
         self._orders += 1
-        return answer
+        return [answer, *map(self.ask, questions)]
 
-    def ask(self, name: str, *arguments: Any) -> Any:
+    def ask(self, question: Call) -> Any:
         """Look at users: `sample`, `census` or `tastes` of `demand.Population`."""
+        name, *arguments = question
         return getattr(self._piece, name)(*arguments)
 
     def save(self) -> None:
@@ -95,7 +98,9 @@ class Shards:
             for start, stop in zip(edges, edges[1:], strict=False)
         ]
         self._threads, self._every, self._steps = run.threads, run.checkpoint, 0
-        self._orders: list[tuple[Any, ...]] = []
+        self._orders: list[Call] = []
+        self._asked: dict[str, Call] = {}  # will be asked again in the next step, so workers answer unasked
+        self._known: dict[str, Sequence[Any]] = {}  # what they answered since the last order
         self._workers = [self._hire(piece) for piece in self._pieces]
 
     def take(self, tables: StepTables, pool: Executor | None = None) -> list[Tally]:
@@ -117,7 +122,7 @@ class Shards:
 
     def tastes(self) -> list[Floats]:
         """See `demand.Population.tastes`."""
-        return [chunk for piece in self._ask("tastes") for chunk in piece]
+        return [chunk for piece in self._answers(lambda worker: worker.ask.remote(["tastes"])) for chunk in piece]
 
     def stagger(self, segments: Segments, streams: Streams, months: float) -> None:
         """See `demand.Population.stagger`."""
@@ -137,12 +142,20 @@ class Shards:
         self._workers = []
 
     def _order(self, *order: Any) -> list[Any]:
-        answers = self._answers(lambda worker: worker.order.remote(*order))
+        """Tell all workers something; what each answers."""
+        questions = tuple(self._asked.values())
+        answers, *unasked = zip(*self._answers(lambda worker: worker.order.remote(order, questions)), strict=True)
         self._orders.append(copy.deepcopy(order))  # the market goes on writing into its arrays
-        return answers
+        self._known = dict(zip(self._asked, unasked, strict=True))
+        return list(answers)
 
-    def _ask(self, *question: Any) -> list[Any]:
-        return self._answers(lambda worker: worker.ask.remote(*question))
+    def _ask(self, name: str, *arguments: Any) -> Sequence[Any]:
+        """Ask all workers something, unless they have said it already: a round trip costs more than most answers."""
+        question = (name, *arguments)
+        if name not in self._known or not _same(self._asked[name], question):
+            self._known[name] = self._answers(lambda worker: worker.ask.remote(question))
+            self._asked[name] = question
+        return self._known[name]
 
     def _answers(self, call: Callable[[Any], Any]) -> list[Any]:
         """What every worker answers to a call, in order; whoever has died is replaced."""
@@ -168,12 +181,16 @@ class Shards:
 
         self._workers[shard] = worker = self._hire(self._pieces[shard])
         for order in self._orders[ray.get(worker.resume.remote()) :]:
-            worker.order.remote(*order)
+            worker.order.remote(order)
 
     def _hire(self, piece: Sequence[Any]) -> Any:
         import ray
 
         return ray.remote(Worker).options(num_cpus=self._threads, scheduling_strategy="SPREAD").remote(*piece)
+
+
+def _same(call: Call, other: Call) -> bool:
+    return len(call) == len(other) and all(map(np.array_equal, call, other))
 
 
 @contextmanager
@@ -220,4 +237,4 @@ def _connect(cores: int) -> None:
 
     address = os.environ.get("RAY_ADDRESS", "local")
     here = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": 2**28} if address == "local" else {}
-    ray.init(address=address, logging_level="WARNING", **here)
+    ray.init(address=address, logging_level="ERROR", **here)
