@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import reduce
 from itertools import pairwise
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class Population:
         return [np.array([self._sums(column, rows) for column in (self.users.quality, self.users.price)])
                 for rows in self._chunks]  # fmt: skip
 
-    def _sums(self, column: NDArray[np.floating], rows: tuple[int, int]) -> list[float]:
+    def _sums(self, column: NDArray[Any], rows: tuple[int, int]) -> list[float]:
         edges = np.clip(self._bounds[:: self.strata.regions], *rows)
         return [float(column[low:high].sum(dtype=np.float64)) for low, high in pairwise(edges)]
 
@@ -108,11 +108,11 @@ class Population:
             users.contract_price[rows] = tables.locked[0, s, j]
             users.commitment[rows] = users.tasks[rows] * users.depth[rows] * tables.committed[0, s, j]
 
-    def state(self) -> dict[str, NDArray[np.generic]]:
+    def state(self) -> dict[str, NDArray[Any]]:
         """All that changes or was drawn, as plain arrays: a checkpoint is this."""
         return {name: column.copy() for name, column in self.users._asdict().items()}
 
-    def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, state: dict[str, NDArray[Any]]) -> None:
         """Go on from a checkpoint of the same users."""
         for name, column in self.users._asdict().items():
             column[...] = state[name]
@@ -121,7 +121,7 @@ class Population:
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.int16): np.int64}
 
 
-def _widened(column: NDArray[np.generic]) -> NDArray[np.generic]:
+def _widened(column: NDArray[Any]) -> NDArray[Any]:
     return column.astype(_WIDER.get(column.dtype, column.dtype))
 
 

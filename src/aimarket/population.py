@@ -91,7 +91,7 @@ class Menu:
         return self.newcomer_price is not self.price and bool((self.newcomer_price != self.price).any())
 
 
-def apportion(total: int, weights: Sequence[float]) -> list[int]:
+def apportion(total: int, weights: Sequence[float] | Floats) -> list[int]:
     """Split `total` in proportion to `weights` by largest remainders (Hamilton's method); the parts sum to it."""
     exact = total * np.asarray(weights, float) / sum(weights)
     parts = np.floor(exact).astype(int)

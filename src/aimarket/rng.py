@@ -30,8 +30,8 @@ class Draws:
 
     @property
     def key_of_loop(self) -> np.uint64:
-        """The key for a compiled loop that draws one by one, see `kernels.learning.uniform`."""
-        return np.uint64(self._key[0] ^ np.uint64(self._step))
+        """The key for a compiled loop that draws by itself, step and agent being its own: see `kernels.counter`."""
+        return self._key[0]
 
     def uniform(self, start: int, stop: int) -> Floats:
         """Uniform on (0, 1)."""

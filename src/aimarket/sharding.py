@@ -2,8 +2,8 @@
 
 A piece is some consecutive chunks of the population. Workers are told what a step says to users and answer with what
 each of their chunks counted; counts are added in the order of chunks, wherever they were made, so that the bytes of a
-run are those of the population in one piece. Orders are remembered: a worker that dies is replaced by one that draws the same
-users, goes on from the last checkpoint it finds, and is given the orders since again.
+run are those of the population in one piece. Orders are remembered: a worker that dies is replaced by one that draws
+the same users, goes on from the last checkpoint it finds, and is given the orders since again.
 """
 
 import copy
@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,7 @@ class Shards:
         chunks, count = strata.chunks, min(run.shards, len(strata.chunks))
         edges = [chunks[len(chunks) * k // count][0] for k in range(count)] + [strata.size]
         self._pieces = [
-            (draw, start, stop, run.threads, folder / f"users-{start}.npz")
-            for start, stop in zip(edges, edges[1:], strict=False)
+            (draw, start, stop, run.threads, folder / f"users-{start}.npz") for start, stop in pairwise(edges)
         ]
         self._threads, self._every, self._steps = run.threads, run.checkpoint, 0
         self._orders: list[Call] = []
@@ -159,6 +159,8 @@ class Shards:
 
     def _answers(self, call: Callable[[Any], Any]) -> list[Any]:
         """What every worker answers to a call, in order; whoever has died is replaced."""
+        if not self._workers:
+            raise ValueError("these shards have been dismissed")
         pending = [call(worker) for worker in self._workers]
         return [self._answer(shard, answer, call) for shard, answer in enumerate(pending)]
 

@@ -114,7 +114,7 @@ def _choosing(step: Step) -> Choosing:
         provider=menu.provider.astype(np.int16),
         brand=menu.brand.astype(np.int16),
         order=np.argsort(np.array(menu.names), kind="stable"),
-        taste_unit=np.float32(settings.taste_spread / TASTE_STEPS),
+        taste_step=np.float32(settings.taste_spread / TASTE_STEPS),
         portability=np.float32(step.portability),
         term=_single(segments.term),
         locked=locked,

@@ -53,5 +53,5 @@ class Strata:
 
     def segment_and_region(self, start: int, stop: int) -> tuple[Integers, Integers]:
         """(stop - start,) int each, of users start..stop."""
-        stratum = np.repeat(np.arange(len(self.bounds) - 1), np.diff(np.clip(self.bounds, start, stop)))
+        stratum = np.searchsorted(self.bounds, np.arange(start, stop), side="right") - 1
         return stratum // self.regions, stratum % self.regions

@@ -15,11 +15,11 @@ from invariance import TWICE, assert_close, assert_same_bits, doubled, rows, wri
 from stepping import weights
 
 from aimarket import Market, Settings, simulate
-from aimarket.strata import SMALLEST
 from aimarket.kernels.choice import logit_shares
 from aimarket.recording import Recording
 from aimarket.schema import TABLES
 from aimarket.settings import SHELVES, rule_kinds
+from aimarket.strata import SMALLEST
 
 SMALL = ("users.size=600", "run.panel=150")
 SEGMENTS = ("consumer", "developer", "enterprise")

@@ -161,9 +161,12 @@ def test_a_share_of_a_fleet_is_a_share_of_every_cohort(share: float, sizes: list
 # --- entry ------------------------------------------------------------------------------------------------------------
 
 
+RESOLVED = ("users.size=4000", "run.panel=1000")  # enough enterprises that what entry is worth is no luck of the draw
+
+
 def entering(**values: Any) -> Market:
     """The default roster, in which the first host comes in at the end of the first step, after four steps."""
-    settings = made(*SMALL, entry__interval=1, entry__required_return=0.08, **values)
+    settings = made(*RESOLVED, entry__interval=1, entry__required_return=0.08, **values)
     market = Market(settings)
     for _ in range(4):
         market.step()
@@ -209,7 +212,7 @@ def test_whoever_a_break_up_waits_for_does_not_enter() -> None:
     ],
 )
 def test_what_keeps_a_firm_out(values: dict[str, float], comes: bool) -> None:
-    market = Market(made(*SMALL, "entry=closed"))
+    market = Market(made(*RESOLVED, "entry=closed"))
     for _ in range(3):
         market.step()
     host = next(p for p in market.providers if p.name == "baseten")
@@ -222,7 +225,7 @@ def test_what_keeps_a_firm_out(values: dict[str, float], comes: bool) -> None:
 
 def test_entry_is_worth_a_perpetuity() -> None:
     """The highest entry cost at which a firm comes is yearly profit after tax over the return required."""
-    market = Market(made(*SMALL, "entry=closed"))
+    market = Market(made(*RESOLVED, "entry=closed"))
     market.step()
     host = next(p for p in market.providers if p.name == "baseten")
     prospect = industry.look_ahead(market, host)

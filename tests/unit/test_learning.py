@@ -5,43 +5,23 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from aimarket import SettingsError
 from aimarket.algorithmic_collusion import anchors, environment, payoffs, price_grid, simulate_sessions
 from aimarket.kernels.choice import logit_shares
+from aimarket.kernels.counter import unit64, words
 from aimarket.kernels.learning import (
     best_action,
     choice,
     experimentation,
     learn,
     mean_payoff_of_cycle,
-    uniform,
     updated,
-    word,
 )
 from aimarket.rng import Streams
 from aimarket.theory.price_competition import joint_profit_maximum, logit_market, nash_bertrand
 
 QUICK = ["prices=5", "beta=1e-3", "patience=2000", "sessions=6"]
-
-
-# --- draws ------------------------------------------------------------------------------------------------------------
-
-
-def test_words_are_those_of_splitmix64():
-    """Reference output for the seed 1234567, as published with the generator's C code."""
-    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423, 4593380528125082431]
-    assert [int(word(np.uint64(1234567), np.uint64(count))) for count in range(4)] == expected
-
-
-def test_draws_of_a_loop_are_uniform_and_independent_across_sessions():
-    keys = [Streams(1, session).at("collusion.session").key_of_loop for session in range(8)]
-    drawn = np.array([[uniform(key, np.uint64(count)) for count in range(5000)] for key in keys])
-    assert stats.kstest(drawn.ravel(), stats.uniform.cdf).pvalue > 0.001
-    assert np.abs(np.corrcoef(drawn)[np.triu_indices(8, 1)]).max() < 5 / np.sqrt(5000)
-    assert np.abs([np.corrcoef(row[1:], row[:-1])[0, 1] for row in drawn]).max() < 5 / np.sqrt(5000)
-    assert Streams(1, 0).at("collusion.session", 1).key_of_loop != keys[0]
 
 
 # --- kernels ----------------------------------------------------------------------------------------------------------
@@ -75,7 +55,7 @@ def learn_plainly(values, payoff, state, key, learning, discount, decay, patienc
     while unchanged < patience and period < limit:
         greedy = values.argmax(axis=2)
         chance = np.exp(-decay * period)
-        draws = [uniform(key, np.uint64(period * players + i)) for i in range(players)]
+        draws = [unit64(*np.uint64(words(key, period, i)[:2])) for i in range(players)]
         taken = [int(u / chance * actions) if u < chance else greedy[i, state] for i, u in enumerate(draws)]
         reached = int(np.ravel_multi_index(taken, (actions,) * players))
         best = [values[i, reached].max() for i in range(players)]

@@ -15,7 +15,6 @@ from aimarket.population import TASTE_STEPS, apportion, segment_columns, time_pr
 from aimarket.rng import Streams
 from aimarket.strata import CHUNKS, SMALLEST, Strata
 
-
 BRANDS = ("alpha", "beta", "gamma")
 
 
@@ -54,7 +53,9 @@ def test_the_panel_asks_evenly_in_each_segment_in_proportion(sample, size):
     for start, stop, count in zip(edges, edges[1:], sample, strict=False):
         own = rows[(rows >= start) & (rows < stop)]
         part = (stop - start) / len(own)  # one from each of as many equal parts
-        assert ((own - start + 1 > part * np.arange(len(own))) & (own - start < part * np.arange(1, len(own) + 1))).all()
+        assert (
+            (own - start + 1 > part * np.arange(len(own))) & (own - start < part * np.arange(1, len(own) + 1))
+        ).all()
         assert len(own) == pytest.approx(max(1, min(count, count * size / sum(sample))), abs=0.5 + 1e-9)
 
 

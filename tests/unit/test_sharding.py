@@ -44,8 +44,8 @@ def by(settings: Settings, **who: int) -> Settings:
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    """Every mechanism is on, in two replications."""
-    return validate(everything(users__size=SIZE, run__steps=6, run__replications=2, run__checkpoint=2))
+    """Every mechanism is on."""
+    return validate(everything(users__size=SIZE, run__steps=6, run__checkpoint=2))
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +57,6 @@ def alone(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[
 def test_neither_shards_nor_threads_change_a_byte(settings, alone, tmp_path, shards, threads):
     assert len(alone) == len(TABLES)
     assert written(by(settings, shards=shards, threads=threads), tmp_path) == alone
-
-
-def die(worker: Worker) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def process_of(worker: Worker) -> int:
-    return os.getpid()
 
 
 @pytest.mark.parametrize("checkpoint", [0, 2])
@@ -81,15 +73,14 @@ def test_workers_that_are_killed_are_replaced_and_change_no_byte(settings, alone
 
     def kill(step: int, replication: int) -> None:
         worker = seen[-1]._workers[step % 2]
-        if (step, replication) in ((1, 0), (2, 0), (3, 1)):
-            killed.append(ray.get(worker.__ray_call__.remote(process_of)))
+        if step in (1, 2, 5):
+            killed.append(ray.get(worker.__ray_call__.remote(lambda _: os.getpid())))
             os.kill(killed[-1], signal.SIGKILL)
-        elif (step, replication) == (5, 0):  # dies when the next order stands behind this in its queue
-            worker.__ray_call__.remote(die)
+        elif step == 4:  # dies when the next order stands behind this in its queue
+            worker.__ray_call__.remote(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
     monkeypatch.setattr(sys.modules["aimarket.simulate"], "workers", watched)
     run_settings(by(dataclasses.replace(settings, outputs=str(tmp_path)), shards=2, checkpoint=checkpoint), (), kill)
-    assert len(seen) == 2
     assert len(set(killed)) == 3
     tables = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
     assert tables == alone
@@ -101,14 +92,23 @@ def test_a_shard_that_loses_every_worker_ends_the_run(settings, tmp_path):
         assert populate is not None
         market = Market(settings, 0, None, populate)
         with pytest.raises(ConnectionError, match="shard 0 lost its worker"):
-            market.population._answers(lambda worker: worker.__ray_call__.remote(die))
+            market.population._answers(
+                lambda worker: worker.__ray_call__.remote(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+            )
+
+
+def test_the_next_replication_finds_the_workers_of_the_last_gone(settings, tmp_path):
+    with workers(by(settings, shards=1).run, tmp_path) as populate:
+        assert populate is not None
+        first, second = (Market(settings, replication, None, populate).population for replication in (0, 1))
+        with pytest.raises(ValueError, match="dismissed"):
+            first.census()
+        assert (second.census() == Market(settings, 1).population.census()).all()
 
 
 def test_shards_that_find_too_few_cores_say_so(settings, tmp_path):
-    with (
-        pytest.raises(ValueError, match="4 shards of 4 threads"),
-        workers(by(settings, shards=4, threads=4).run, tmp_path),
-    ):
+    run = by(settings, shards=4, threads=4).run
+    with pytest.raises(ValueError, match="4 shards of 4 threads"), workers(run, tmp_path):
         pass
 
 
@@ -143,7 +143,5 @@ def test_a_checkpoint_takes_up_where_it_was_written(settings, tmp_path):
 
 
 def test_who_does_the_work_is_no_part_of_the_run_id():
-    ids = {
-        run_id(load(["roster=duopoly", f"run.{key}"])) for key in ("threads=1", "threads=8", "shards=3", "checkpoint=5")
-    }
-    assert len(ids) == 1
+    who = ("threads=1", "threads=8", "shards=3", "checkpoint=5")
+    assert len({run_id(load(["roster=duopoly", f"run.{key}"])) for key in who}) == 1

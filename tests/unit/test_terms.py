@@ -8,9 +8,9 @@ import pytest
 from compositions import made
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stepping import trial, weights
+from stepping import trial
 
-from aimarket import Market, demand
+from aimarket import Market
 from aimarket.kernels.choice import logit_shares
 from aimarket.population import Segments, routes
 from aimarket.terms import is_bound

@@ -1,1 +1,6 @@
-"""Pure functions of arrays that know no market."""
+"""Pure functions of arrays that know no market.
+
+Numba keeps what it compiles beside the file of the function that Python calls, and looks whether that file has changed,
+not those of the functions compiled into it. After editing one of these, delete `__pycache__/*.nbi`; tests do it by
+themselves.
+"""

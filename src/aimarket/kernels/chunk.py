@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from aimarket.kernels.choosing import choose, leaving_cost
+from aimarket.kernels.choosing import choose, costs_of_leaving
 from aimarket.kernels.reviewing import who_acts
 from aimarket.kernels.tables import (
     OFFER_COLUMNS,
@@ -46,10 +46,9 @@ def step_chunk(
         s, r = g // regions, g % regions
         counts, sums = by_offer[g], by_stratum[g]
         for low in range(max(start, bounds[g]), min(stop, bounds[g + 1]), block):
-            high = min(low + block, min(stop, bounds[g + 1]))
-            for i in range(low, high):
-                cost[i - low] = leaving_cost(choosing, s, users.tenure[i], users.depth[i])
-                joined[i - low] = False
+            high = min(low + block, stop, bounds[g + 1])
+            costs_of_leaving(choosing, s, users.tenure[low:high], users.depth[low:high], cost)
+            joined[: high - low] = False
             n = who_acts(users, reviewing, s, r, low, high, counts, sums, acting)
             choose(users, reviewing, choosing, s, r, first, acting[:n], cost, low, joined, counts, sums)
             n = use(users, reviewing, choosing, using, s, r, low, high, cost, joined, loss, signed, counts, sums)

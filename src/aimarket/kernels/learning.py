@@ -1,7 +1,7 @@
 """Q-learning: what an action is worth, which one is taken, and the loop that repeats both until nobody learns more.
 
-Everything here is compiled, in one file: a compiled function is cached by the file it stands in. Numba takes a second
-to import, so nothing imports this module before somebody learns by trial.
+Everything here is compiled. Numba takes a second to import, so nothing imports this module before somebody learns by
+trial.
 
 Source: Watkins and Dayan (1992), Machine Learning 8; as in Calvano, Calzolari, Denicolò and Pastorello (2020),
 Artificial intelligence, algorithmic pricing, and collusion, AER 110(10), section II.
@@ -11,33 +11,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from aimarket.kernels.counter import unit64, words
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-_RIGHT_1, _RIGHT_2, _RIGHT_3, _UNUSED = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
-_ONE = np.uint64(1)
-
-
-@njit(cache=True, nogil=True)
-def word(key: np.uint64, count: np.uint64) -> np.uint64:
-    """The `count`-th word of the stream `key`, whatever was drawn before: SplitMix64 by position.
-
-    key   : uint64, from `rng.Draws.key_of_loop`
-    count : uint64, from 0
-    source: Steele, Lea and Flood (2014), Fast splittable pseudorandom number generators, OOPSLA, figure 17
-    """
-    mixed = key + (count + _ONE) * _GOLDEN
-    mixed = (mixed ^ (mixed >> _RIGHT_1)) * _FIRST
-    mixed = (mixed ^ (mixed >> _RIGHT_2)) * _SECOND
-    return mixed ^ (mixed >> _RIGHT_3)
-
-
-@njit(cache=True, nogil=True)
-def uniform(key: np.uint64, count: np.uint64) -> float:
-    """Uniform on [0, 1): the `count`-th draw of the stream `key`, by the upper 53 bits of its word."""
-    return (word(key, count) >> _UNUSED) * 2.0**-53
+_AHEAD = 512  # periods drawn for at once
 
 
 @njit(cache=True, nogil=True)
@@ -54,7 +33,7 @@ def experimentation(decay: float, time: float) -> float:
 def choice(greedy: int, experimentation: float, uniform: float, actions: int) -> int:
     """The greedy action, or with probability `experimentation` any one, each as likely: epsilon-greedy.
 
-    uniform : float on [0, 1); where it falls below `experimentation` it is uniform there too, so one draw serves both
+    uniform : float on (0, 1); where it falls below `experimentation` it is uniform there too, so one draw serves both
     """
     if uniform < experimentation:
         return min(int(uniform / experimentation * actions), actions - 1)
@@ -100,7 +79,7 @@ def learn(
 
     values  : (N, S, A) float, USD     what each believes at first
     payoff  : (S, N) float, USD        what each earns from a profile
-    key     : uint64                   of the draws, one a player and period
+    key     : uint64                   of the draws, one a player and period, from `rng.Draws.key_of_loop`
     limit   : int                      periods after which learning is broken off
     returns : (N, S) int greedy strategies; state reached; periods; whether the strategies had settled
     """
@@ -111,13 +90,15 @@ def learn(
         for s in range(states):
             greedy[player, s] = best_action(believed[player, s])
     taken = np.empty(players, dtype=np.int64)
+    draws = np.empty((players, _AHEAD))
     unchanged = period = 0
     while unchanged < patience and period < limit:
+        if period % _AHEAD == 0:
+            _draw(key, period, draws)
         chance = experimentation(decay, period)
         reached = 0
         for player in range(players):
-            draw = uniform(key, np.uint64(period * players + player))
-            taken[player] = choice(greedy[player, state], chance, draw, actions)
+            taken[player] = choice(greedy[player, state], chance, draws[player, period % _AHEAD], actions)
             reached = reached * actions + taken[player]
         unchanged += 1
         for player in range(players):
@@ -138,6 +119,16 @@ def learn(
         state = reached
         period += 1
     return greedy, state, period, unchanged >= patience
+
+
+@njit(cache=True, nogil=True)
+def _draw(key: np.uint64, first: int, draws: Floats) -> None:
+    """Uniforms of each player, from the period `first` on; draws : (N, periods) float, written to."""
+    players, periods = draws.shape
+    for player in range(players):
+        for ahead in range(periods):
+            high, low, _, _ = words(key, first + ahead, player)
+            draws[player, ahead] = unit64(high, low)
 
 
 @njit(cache=True, nogil=True)

@@ -6,27 +6,23 @@ if it were drawn afresh in every step, but only those who act draw. One clock se
 after the other and what is left of an exponential wait is another one. Who is forced to act keeps what is left.
 """
 
-import math
-
 import numpy as np
 from numba import njit
 
+from aimarket.kernels.elementary import inlined, log
 from aimarket.kernels.tables import ADOPTED, BEFORE, OVER, Floats, Integers, Reviewing, Users
 
-_HALF_WORD, _WORD = 0.5, 2.0**-32
-_BITS, _HALF_STEP, _STEP = np.uint32(8), np.float32(0.5), np.float32(2.0**-24)
 
-
-@njit(nogil=True, cache=True)
-def patience_from(word: np.uint32) -> np.float32:
+@inlined
+def patience_from(word: np.uint64) -> np.float32:
     """Unit exponential by inversion of a word of 32 bits; float32, never 0."""
-    return np.float32(-math.log((word + _HALF_WORD) * _WORD))
+    return np.float32(-log((np.float64(word) + 0.5) * 2.0**-32))
 
 
-@njit(nogil=True, cache=True)
-def uniform_from(word: np.uint32) -> np.float32:
-    """Uniform on (0, 1) by the upper 24 bits of a word of 32; float32."""
-    return (np.float32(word >> _BITS) + _HALF_STEP) * _STEP
+@inlined
+def is_routed(free: bool, router: float, share: float) -> bool:
+    """Whether a user chooses through a router; see `population.routes`."""
+    return not free and router < share
 
 
 @njit(nogil=True, cache=True)
@@ -49,7 +45,7 @@ def who_acts(
     returns    : int, how many
     """
     count = 0
-    review, adoption = tables.review[s], tables.adoption[s]
+    review, adoption, share = tables.review[s], tables.adoption[s], tables.multihoming[s]
     for i in range(start, stop):
         if not users.adopted[i]:
             if adoption < np.inf:
@@ -61,8 +57,7 @@ def who_acts(
                 count += 1
             continue
         by_stratum[ADOPTED] += 1
-        held, pays = users.offer[i], not users.free[i]
-        routed = pays and users.router[i] < tables.multihoming[s]
+        held, routed = users.offer[i], is_routed(users.free[i], users.router[i], share)
         hazard, must = tables.router if routed else review, users.due[i]
         if held >= 0:
             if not routed:
@@ -74,7 +69,7 @@ def who_acts(
             else:
                 # A price rise or an outage at one's own provider adds to the hazard; who does not pay feels no price.
                 hazard += tables.outage[s, r, held]
-                if pays:
+                if not users.free[i]:
                     hazard += tables.rise[held]
         if not must and hazard < np.inf:
             users.patience[i] -= hazard

@@ -4,7 +4,7 @@ S segments, R regions, J offers, F providers. Two kinds of posted price: [0] to 
 *stratum* is a segment in a region; its number is segment * R + region.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,18 @@ Integers = NDArray[np.int64]
 Shorts = NDArray[np.int16]
 Bytes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
+Column = NDArray[Any]  # numbers in single precision and short integers in the population; double and long in the panel
 
 OVER = 1e-9  # months: a contract with less to run has ended
 
 # What is counted by stratum and offer, in simulated users and what they use; the last axis of `Tally.by_offer`.
 BEFORE, LEFT = 0, 1  # users without a router: held the offer before the step, left its provider in it
-OWN, OWN_SIZE, NEW, NEW_SIZE = 2, 3, 4, 5  # users who pay a posted price of either kind, tasks a month at that of reference
+OWN, OWN_SIZE, NEW, NEW_SIZE = (
+    2,
+    3,
+    4,
+    5,
+)  # users who pay a posted price of either kind, tasks a month at that of reference
 FREE, FREE_TOKENS, FREE_DECLINED = 6, 7, 8  # users who do not pay, Mtok used and declined
 SIGNED, SIGNED_TASKS, SIGNED_TOKENS, SIGNED_THINKING = 9, 10, 11, 12  # users under contract, tasks, Mtok, Mtok
 SIGNED_SPEND, SIGNED_SHORTFALL = 13, 14  # USD
@@ -37,25 +43,25 @@ class Users(NamedTuple):
     The population holds them in single precision, 55 + F bytes a user; the research panel in double.
     """
 
-    segment: NDArray[np.integer]
-    region: NDArray[np.integer]
-    quality: NDArray[np.floating]  # utils per logit
-    price: NDArray[np.floating]  # utils per log point, or per USD/Mtok
-    latency: NDArray[np.floating]  # utils per log point
-    tasks: NDArray[np.floating]  # tasks/month at depth 1 and the reference price
-    router: NDArray[np.floating]  # uniform draw: below the share of the segment that uses a router, so does the user
+    segment: Column
+    region: Column
+    quality: Column  # utils per logit
+    price: Column  # utils per log point, or per USD/Mtok
+    latency: Column  # utils per log point
+    tasks: Column  # tasks/month at depth 1 and the reference price
+    router: Column  # uniform draw: below the share of the segment that uses a router, so does the user
     tastes: Bytes  # (U, F) for brands, in 1/32 standard deviations
     adopted: Flags
-    offer: NDArray[np.integer]  # -1: none
-    tenure: NDArray[np.floating]  # months with the provider by the next choice
-    depth: NDArray[np.floating]  # workflows
-    surplus: NDArray[np.floating]  # utils of the offer held, tastes for providers left out; nan without one
-    patience: NDArray[np.floating]  # hazard still to be borne before the user looks around, see `kernels.reviewing`
+    offer: Column  # -1: none
+    tenure: Column  # months with the provider by the next choice
+    depth: Column  # workflows
+    surplus: Column  # utils of the offer held, tastes for providers left out; nan without one
+    patience: Column  # hazard still to be borne before the user looks around, see `kernels.reviewing`
     free: Flags  # pays nothing
     due: Flags  # must choose in the next step: the contract has ended, or the user has begun to pay
-    contract_price: NDArray[np.floating]  # USD/Mtok of the reference mix; nan: no contract
-    contract_left: NDArray[np.floating]  # months the contract still runs
-    commitment: NDArray[np.floating]  # Mtok of the reference mix a month, paid whether used or not
+    contract_price: Column  # USD/Mtok of the reference mix; nan: no contract
+    contract_left: Column  # months the contract still runs
+    commitment: Column  # Mtok of the reference mix a month, paid whether used or not
 
 
 class Reviewing(NamedTuple):
@@ -89,7 +95,7 @@ class Choosing(NamedTuple):
     provider: Shorts  # (J,) owner
     brand: Shorts  # (J,) column of the tastes
     order: Integers  # (J,) offers in the order of their names
-    taste_unit: np.float32  # utils
+    taste_step: np.float32  # utils
     portability: np.float32
     term: Singles  # (S,) months of a contract, 0: none
     locked: Floats  # (2, S, J) USD/Mtok of the reference mix under contract

@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 
 from aimarket.kernels.counter import words
-from aimarket.kernels.elementary import exp, exp32, log
-from aimarket.kernels.reviewing import patience_from
+from aimarket.kernels.elementary import exp, log
+from aimarket.kernels.reviewing import is_routed, patience_from
 from aimarket.kernels.tables import (
     DEPTH,
     FREE,
@@ -68,7 +68,7 @@ def use(
     signed : (n,) int, filled with the rows of users under contract
     returns: int, how many are
     """
-    count, months = 0, np.float32(tables.months)
+    count, months, share = 0, np.float32(tables.months), reviewing.multihoming[s]
     for i in range(start, stop):
         j = users.offer[i]
         if j < 0:
@@ -78,7 +78,7 @@ def use(
         depth, free = users.depth[i], users.free[i]
         by_stratum[DEPTH] += depth
         by_stratum[TENURE] += users.tenure[i]
-        if not free and users.router[i] < reviewing.multihoming[s]:
+        if is_routed(free, users.router[i], share):
             by_stratum[ROUTED] += 1
         else:
             by_stratum[SWITCHING_COST] += cost[i - start]
@@ -165,9 +165,10 @@ def deepen(users: Users, tables: Using, s: int, start: int, stop: int, loss: Sin
     loss : (n,) float, as `use` leaves it, from the row `start` on
     """
     growth, ceiling, log_kept, nothing = tables.growth[s], tables.ceiling[s], tables.log_kept[s], np.float32(0)
-    for i in range(start, stop):
-        gap = max(ceiling - users.depth[i], nothing) if users.offer[i] >= 0 else nothing
-        users.depth[i] = (users.depth[i] + growth * gap) * exp32(log_kept * loss[i - start])
+    depth, offer = users.depth[start:stop], users.offer[start:stop]
+    for i in range(len(depth)):
+        gap = max(ceiling - depth[i], nothing) if offer[i] >= 0 else nothing
+        depth[i] = (depth[i] + growth * gap) * exp(log_kept * loss[i])
 
 
 @njit(nogil=True, cache=True)
@@ -185,4 +186,4 @@ def begin_to_pay(users: Users, tables: Reviewing, s: int, first: int, start: int
         if hazard == np.inf or users.patience[i] <= 0:
             users.free[i], users.due[i], users.surplus[i] = False, True, np.nan
         if users.patience[i] <= 0:
-            users.patience[i] = patience_from(words(tables.key, tables.step, np.uint64(first + i))[2])
+            users.patience[i] = patience_from(words(tables.key, tables.step, first + i)[2])

@@ -141,9 +141,9 @@ def prices_at(settings: Settings, base: Sequence[float]) -> Limit:
     """
 
     def put_back(market: Market) -> None:
-        users = market.users
-        edges = np.cumsum(np.round(np.asarray(base) * len(users))).astype(int)
-        order = np.searchsorted(edges, np.arange(len(users)), side="right")
+        users = market.population.users
+        edges = np.cumsum(np.round(np.asarray(base) * len(users.offer))).astype(int)
+        order = np.searchsorted(edges, np.arange(len(users.offer)), side="right")
         users.offer[:] = np.where(order < len(base), order, -1)
         users.tenure[:] = 0.0
 

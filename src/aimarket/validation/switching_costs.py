@@ -46,7 +46,7 @@ def tenure() -> list[Check]:
     known = tenure_steady_state(3.0, 6.0)
     limit = run(limit_settings("tenure", {"run.steps": 160}))
     market, churn = limit.market, limit.churn[40:]
-    at_next_choice = users_switching_cost(market.users, np.arange(len(market.users)), market.segments)
+    at_next_choice = users_switching_cost(market.population.users, market.segments)
     cost, error = at_next_choice.mean(), at_next_choice.std() / np.sqrt(len(at_next_choice))
     switches = sampled("tenure: switch rate", known.switch_rate, churn, "market: 1,200,000 choices")
     spell_error = switches.tolerance * known.mean_spell**2
