@@ -1,6 +1,7 @@
 """The command line: `aimarket run`, `figures`, `collect`, `data`, `validate`, `collusion`."""
 
 import argparse
+import importlib.metadata
 import itertools
 import os
 import sys
@@ -13,6 +14,7 @@ import hydra
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from aimarket import configuration, data, dictionary
@@ -88,39 +90,55 @@ def _run(arguments: list[str]) -> None:
     parser.error = lambda message: _fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
     sys.argv = ["aimarket run", *arguments]
+    points = []
     if flags.multirun:
-        for point in compose_points(expand(flags.overrides)):
-            configuration.validate(point)
-    failures = []
-
-    def job(config: DictConfig) -> None:
-        # Hydra adds a line of its own to whatever is raised here.
-        try:
-            _job(config)
-        except (SettingsError, ResultsError) as error:
-            _fail(str(error))
-        except RunFailedError as error:
-            _say(str(error))
-            failures.append(error)
-
+        _check_launcher(flags.overrides)
+        points = [_place(configuration.validate(point)) for point in compose_points(expand(flags.overrides))]
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
     except FAULTS as error:
         fault = None if flags.multirun else explain(flags.overrides)  # points are composed; what is left is Hydra's
         if fault is None and not isinstance(error, HydraException):
             raise
         raise SettingsError(fault or one_line(str(error))) from None
-    if failures:
-        sys.exit(1)
+    shown = flags.cfg or flags.info or flags.help or flags.hydra_help or flags.shell_completion
+    missing = [] if shown else [place for place in points if not finished(*place)]  # whoever was to run them
+    if missing:
+        study, run_id = missing[0]
+        _fail(f"{len(missing)} of {len(points)} runs are not complete, the first {study}/runs/{run_id}.json", code=1)
+
+
+_LAUNCHERS = {"on_ray": ("hydra-ray-launcher", "ray"), "on_slurm": ("hydra-submitit-launcher", "slurm")}
+
+
+def _check_launcher(overrides: Sequence[str]) -> None:
+    for name, (package, extra) in _LAUNCHERS.items():
+        if f"hydra/launcher={name}" in overrides and not list(importlib.metadata.distributions(name=package)):
+            raise SettingsError(f"hydra/launcher={name}: {package} is not installed; pip install 'aimarket[{extra}]'")
+
+
+def _place(settings: Settings) -> tuple[Path, str]:
+    """Study folder and id of a run."""
+    return Path(settings.outputs) / settings.study, configuration.run_id(settings)
 
 
 def _job(config: DictConfig) -> None:
-    """One run: a point of a multirun, or the only one."""
-    job = HydraConfig.get()
+    """One run: a point of a multirun, maybe on another machine, or the only one. To what it raised Hydra would add."""
+    alone = HydraConfig.get().mode is not RunMode.MULTIRUN
+    try:
+        _run_one(config, alone)
+    except (SettingsError, ResultsError) as error:
+        _fail(str(error))
+    except RunFailedError as error:
+        if alone:
+            _fail(str(error), code=1)
+        _say(str(error))  # the other points go on, and whoever started them sees what is missing
+
+
+def _run_one(config: DictConfig, alone: bool) -> None:
     settings = configuration.validate(plain(config))
-    overrides = [str(item) for item in job.overrides.task]
-    alone = job.mode is None or job.mode.name == "RUN"
-    study, run_id = Path(settings.outputs) / settings.study, configuration.run_id(settings)
+    overrides = [str(item) for item in HydraConfig.get().overrides.task]
+    study, run_id = _place(settings)
     if finished(study, run_id):
         print(f"{study}: run {run_id} is already complete")
     else:

@@ -238,5 +238,15 @@ def _connect(cores: int) -> None:
     import ray
 
     address = os.environ.get("RAY_ADDRESS", "local")
-    here = {"num_cpus": cores, "include_dashboard": False, "object_store_memory": 2**28} if address == "local" else {}
-    ray.init(address=address, logging_level="ERROR", **here)
+    if address == "local":
+        small = {"max_direct_call_object_size": 2**22}  # bytes: what shards count comes without a detour
+        ray.init(
+            "local",
+            num_cpus=cores,
+            include_dashboard=False,
+            object_store_memory=2**28,
+            logging_level="ERROR",
+            _system_config=small,
+        )
+    else:
+        ray.init(address, logging_level="ERROR")
