@@ -44,18 +44,9 @@ class Draws:
         """Standard normal, by inversion so that one agent uses one word."""
         return np.asarray(ndtri(self.uniform(start, stop)), dtype=np.float64)
 
-    def gumbel(self, start: int, stop: int) -> Floats:
-        """Standard Gumbel (type I extreme value, maximum)."""
-        return gumbel(self.uniform(start, stop))
-
     def one_normal(self) -> float:
         """One standard normal for a stream with a single owner."""
         return float(self.normal(0, 1)[0])
-
-
-def gumbel(uniform: Floats) -> Floats:
-    """Standard Gumbel variates from uniform ones: -ln(-ln u)."""
-    return -np.log(-np.log(uniform))
 
 
 class Streams:

@@ -267,7 +267,7 @@ def test_smaller_blocks_make_the_same_users(lived, monkeypatch):
 
 
 def in_pieces(market: Market, *edges: int) -> list[Population]:
-    """The population of a market, drawn piece by piece as if nobody knew of the others, and then brought to its state."""
+    """The population of a market, drawn piece by piece as if nobody knew of the others, then brought to its state."""
     whole, settings = market.population, market.settings
     chunks, pieces = whole.strata.chunks, []
     for low, high in pairwise((0, *edges, len(chunks))):

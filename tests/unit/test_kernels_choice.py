@@ -1,11 +1,9 @@
-"""Discrete choice: utility of price, logit shares, and the choices that sampled shocks lead to."""
+"""Discrete choice: utility of price, switching cost and logit shares."""
 
 import numpy as np
 import pytest
-from scipy.stats import chisquare
 
-from aimarket.kernels.choice import logit_shares, price_utility, price_utility_slope, sampled_choice, switching_cost
-from aimarket.rng import Streams
+from aimarket.kernels.choice import logit_shares, price_utility, price_utility_slope, switching_cost
 
 
 def test_utility_of_a_price_in_each_metric():
@@ -44,26 +42,3 @@ def test_logit_shares_of_utilities_too_large_to_exponentiate():
 def test_nothing_to_choose_from_is_an_error():
     with pytest.raises(ValueError, match="neither an offer nor an outside option"):
         logit_shares(np.array([[0.0], [-np.inf]]), np.array([0.0, -np.inf]))
-
-
-def test_sampled_choice_takes_the_best_and_never_what_cannot_be_had():
-    out = -np.inf
-    utility = np.array([[1.0, 2.0], [1.0, 2.0], [out, 0.0], [out, out], [out, out]])
-    choice = sampled_choice(utility, np.array([1.5, 3.0, out, 0.0, out]))
-    assert choice.tolist() == [1, -1, 1, -1, -1]
-
-
-@pytest.mark.parametrize("outside", [0.3, -np.inf])
-def test_gumbel_shocks_sample_logit_shares(outside):
-    users, utility = 200_000, np.array([0.0, 1.0, -0.5, -np.inf])
-    streams = Streams(seed=20, replication=0)
-    shocks = np.stack([streams.at("users.choice", 1, name).gumbel(0, users) for name in "abcd"], axis=1)
-    floor = outside + streams.at("users.choice", 1, "").gumbel(0, users)
-    choice = sampled_choice(utility + shocks, floor)
-    shares, _ = logit_shares(utility[None, :], np.array([outside]))
-    expected = np.append(1 - shares.sum(), shares[0])
-    counts = np.bincount(choice + 1, minlength=5)
-    possible = expected > 1e-12
-    assert not counts[~possible].any()
-    # The seed is fixed, so this cannot fail by bad luck; a shock that is not Gumbel makes the p-value vanish.
-    assert chisquare(counts[possible], expected[possible] / expected[possible].sum() * users).pvalue > 0.001

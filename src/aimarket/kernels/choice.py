@@ -1,4 +1,4 @@
-"""Discrete choice: utility of price, switching cost, logit shares, and the sampled choice."""
+"""Discrete choice: utility of price, switching cost and logit shares; `sampling` draws from them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from aimarket.kernels.sums import ordered_sum
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 def price_utility(price: Floats, sensitivity: Floats, metric: str, reference_price: float) -> Floats:
@@ -56,15 +55,3 @@ def logit_shares(utility: Floats, outside: Floats) -> tuple[Floats, Floats]:
     weight = np.exp(utility - top[:, None])
     total = ordered_sum(weight) + np.exp(outside - top)
     return weight / total[:, None], np.log(total) + top
-
-
-def sampled_choice(utility: Floats, outside: Floats) -> Integers:
-    """The best alternative of each user once the taste shocks are in.
-
-    utility : (U, J) float, utils   shocks included
-    outside : (U,) float, utils     shock included
-    returns : (U,) int              offer, or -1 for the outside option and where no alternative can be had
-    """
-    best = utility.argmax(axis=1)
-    highest = utility[np.arange(len(utility)), best]
-    return np.where((highest >= outside) & (highest > -np.inf), best, -1)

@@ -42,6 +42,8 @@ from aimarket.kernels.tables import (
     Using,
 )
 
+_ROUNDING = 1e-6  # log points of a price in single precision: firms like to post the very price at which all is done
+
 
 @njit(nogil=True, cache=True)
 def use(
@@ -135,7 +137,7 @@ def use_under_contract(
         done = np.float64(users.tasks[i]) * users.depth[i] * tasks[k]
         tokens = done * (tables.plain[s] + thinking[k])
         missing = max(users.commitment[i] * tables.months - tokens * mix, 0.0)
-        extensive = 0.0 if cheaper[k] >= hardest else -tables.elasticity
+        extensive = 0.0 if cheaper[k] >= hardest - _ROUNDING else -tables.elasticity
         asked = price * mix
         intensive = -tables.effort * asked / (asked + tables.time_price[s, j])
         if extensive < 0:
