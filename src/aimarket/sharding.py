@@ -95,7 +95,8 @@ class Shards:
         chunks, count = strata.chunks, min(run.shards, len(strata.chunks))
         edges = [chunks[len(chunks) * k // count][0] for k in range(count)] + [strata.size]
         self._pieces = [
-            (draw, start, stop, run.threads, folder / f"users-{start}.npz") for start, stop in pairwise(edges)
+            (draw, start, stop, run.threads, folder.absolute() / f"users-{start}.npz")
+            for start, stop in pairwise(edges)
         ]
         self._threads, self._every, self._steps = run.threads, run.checkpoint, 0
         self._orders: list[Call] = []
@@ -196,16 +197,14 @@ def _same(call: Call, other: Call) -> bool:
 
 
 @contextmanager
-def workers(run: Run, folder: Path) -> Iterator[Populate | None]:
+def workers(run: Run, folder: Path) -> Iterator[Populate]:
     """Ray at hand for the shards of a run: the cluster that RAY_ADDRESS names, else one on this machine.
 
-    Yields what makes a population of shards, one at a time; None if the run has no shards.
+    Yields what makes a population of shards, one at a time.
 
+    folder : for checkpoints
     raises : ValueError if Ray is not installed or has too few cores
     """
-    if not run.shards:
-        yield None
-        return
     try:
         import ray
     except ModuleNotFoundError:

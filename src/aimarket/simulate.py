@@ -8,7 +8,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
     raises   : IdentityBreach if the books do not balance
     """
     seconds: dict[str, float] = defaultdict(float)
-    with tempfile.TemporaryDirectory() as folder, _hands(settings.run, Path(folder)) as hands:
+    with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
         replications = range(settings.run.replications)
         return Recording.join(_replicate(settings, r, hands, seconds, advance) for r in replications)
 
@@ -51,7 +52,7 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
     with RunWriter(folder, run_id(settings), configuration) as writer:
         try:
-            with workspace(folder, f"{run_id(settings)}-shards") as partial, _hands(settings.run, partial) as hands:
+            with _hands(settings.run, partial(workspace, folder, f"{run_id(settings)}-shards")) as hands:
                 for replication in range(settings.run.replications):
                     writer.write_replication(_replicate(settings, replication, hands, seconds, advance))
             return writer.complete(_manifest(settings, overrides, seconds))
@@ -97,17 +98,19 @@ def _time_phases(market: Market, seconds: dict[str, float]) -> None:
 
 
 @contextmanager
-def _hands(run: Run, folder: Path) -> Iterator[Hands]:
+def _hands(run: Run, scratch: Callable[[], AbstractContextManager[str | Path]]) -> Iterator[Hands]:
     """Who does the work of the demand side: threads here, none if one is enough, or shards elsewhere.
 
-    folder : for the checkpoints of shards
+    scratch : makes a folder for the checkpoints of shards
     """
-    if run.shards or run.threads == 1:
-        with workers(run, folder) as populate:
+    if run.shards:
+        with scratch() as folder, workers(run, Path(folder)) as populate:
             yield None, populate
-    else:
+    elif run.threads > 1:
         with ThreadPoolExecutor(run.threads) as pool:
             yield pool, None
+    else:
+        yield None, None
 
 
 def _manifest(settings: Settings, overrides: Sequence[str], seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def test_workers_that_are_killed_are_replaced_and_change_no_byte(settings, alone
     seen: list[Shards] = []
 
     @contextmanager
-    def watched(run: Run, folder: Path) -> Iterator[Callable[..., Shards] | None]:
+    def watched(run: Run, folder: Path) -> Iterator[Callable[..., Shards]]:
         with workers(run, folder) as populate:
             yield lambda draw, strata: seen.append(populate(draw, strata)) or seen[-1]
 
@@ -89,7 +89,6 @@ def test_workers_that_are_killed_are_replaced_and_change_no_byte(settings, alone
 
 def test_a_shard_that_loses_every_worker_ends_the_run(settings, tmp_path):
     with workers(by(settings, shards=2).run, tmp_path) as populate:
-        assert populate is not None
         market = Market(settings, 0, None, populate)
         with pytest.raises(ConnectionError, match="shard 0 lost its worker"):
             market.population._answers(
@@ -99,7 +98,6 @@ def test_a_shard_that_loses_every_worker_ends_the_run(settings, tmp_path):
 
 def test_the_next_replication_finds_the_workers_of_the_last_gone(settings, tmp_path):
     with workers(by(settings, shards=1).run, tmp_path) as populate:
-        assert populate is not None
         first, second = (Market(settings, replication, None, populate).population for replication in (0, 1))
         with pytest.raises(ValueError, match="dismissed"):
             first.census()
