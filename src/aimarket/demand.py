@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import reduce
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,6 +56,9 @@ class Population:
         pool : threads to spread the chunks over, or None
         """
         from aimarket.kernels.chunk import step_chunk  # numba takes a second to import
+
+        # To Numba an array that came by shared memory, and so is read-only, is of another type, to be compiled for.
+        tables = StepTables(_own(tables.reviewing), _own(tables.choosing), _own(tables.using))
 
         def chunk(rows: tuple[int, int]) -> Tally:
             return Tally(*step_chunk(self.users, *tables, self.first, *rows, self._bounds, self.strata.regions, BLOCK))
@@ -119,6 +122,11 @@ class Population:
 
 
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.int16): np.int64}
+
+
+def _own[Part: NamedTuple](part: Part) -> Part:
+    """The same with arrays of one's own."""
+    return part._replace(**{name: x.copy() for name, x in part._asdict().items() if isinstance(x, np.ndarray)})
 
 
 def _widened(column: NDArray[Any]) -> NDArray[Any]:

@@ -49,7 +49,7 @@ class Worker:
 
     def order(self, order: Call, questions: Sequence[Call] = ()) -> list[Any]:
         """Change users (`take`, `stagger`, `lock_quotes` of `demand.Population`), then `ask`; returns both answers."""
-        name, *arguments = copy.deepcopy(order)  # what Ray hands over is read-only, another type to compiled code
+        name, *arguments = order
         answer = self._take(*arguments) if name == "take" else getattr(self._piece, name)(*arguments)
         self._orders += 1
         return [answer, *map(self.ask, questions)]

@@ -129,8 +129,8 @@ def _using(step: Step) -> Using:
     with np.errstate(divide="ignore"):
         log_kept = np.maximum(np.log1p(-segments.depth_decay), _LEAST)
     return Using(
-        months=months,
-        tasks=months * step.task_factor,
+        months=float(months),
+        tasks=float(months * step.task_factor),
         allowance=menu.allowance,
         free_tokens=free_use(step).tokens,
         worth=_single(price_utility(posted(menu) * menu.mix, unit, settings.price_metric, settings.reference_price)),
@@ -138,10 +138,10 @@ def _using(step: Step) -> Using:
         time_price=time_price(segments, menu.speed),
         plain=segments.tokens_per_task,
         thinking=segments.thinking,
-        reference_price=settings.reference_price,
-        elasticity=response.elasticity,
+        reference_price=float(settings.reference_price),
+        elasticity=float(response.elasticity),
         effort=1 / (1 + response.curvature),
-        difficulty=response.difficulty if response.elasticity > 0 else 0.0,
+        difficulty=float(response.difficulty if response.elasticity > 0 else 0.0),
         log_ceiling=float(np.log(response.ceiling)),
         log_price=settings.price_metric == "log",
         growth=_single(over_step(segments.depth_growth, months)),

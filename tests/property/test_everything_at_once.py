@@ -108,7 +108,7 @@ def test_half_steps_make_about_the_same_supply() -> None:
     """Scarce GPUs, sites, rental, scrapping, learning, mergers and policies: a market far from rest, of which the state
     in a step makes the next; so within a fifth, which is about twice what sampling alone does.
     """
-    config = everything("users.size=3000", "capacity@providers.alpha.capacity=follow_demand")
+    config = everything("users.size=12000", "capacity@providers.alpha.capacity=follow_demand")
     for provider in config["providers"].values():
         provider["pricing"] = {"kind": "cost_plus", "markup": 0.3}
     config["entry"] = {"kind": "closed"}

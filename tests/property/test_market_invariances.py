@@ -140,7 +140,7 @@ def second_year(steps_per_year: int, *overrides: str, **values: Any) -> pd.DataF
 
 def half_steps_are_off(*overrides: str, **values: Any) -> pd.Series:
     """By how much the second year of a market in half steps differs, relative."""
-    small = ("roster=duopoly", *overrides, "users.size=5000", "run.panel=100", "run.replications=4")
+    small = ("roster=duopoly", *overrides, "users.size=40000", "run.panel=100", "run.replications=4")
     monthly, halved = (second_year(n, *small, **values).mean() for n in (12, 24))
     return halved[monthly != 0] / monthly[monthly != 0] - 1
 
@@ -236,7 +236,7 @@ def outcome(settings: Settings) -> str:
 
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_rule_matters(shelf: str) -> None:
-    small = ("roster=oligopoly", *SMALL, "run.steps=5")
+    small = ("roster=oligopoly", *SMALL, "run.steps=8")
     outcomes = {outcome(made(*small, f"{shelf}@providers.beta.{shelf}={kind}")) for kind in rule_kinds(shelf)}
     assert len(outcomes) == len(rule_kinds(shelf))
 

@@ -1,4 +1,4 @@
-"""One market in which every mechanism is on, and something of each happens within eight steps."""
+"""One market in which every mechanism is on, and something of each happens within ten steps."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ RULES = (
     "training@providers.alpha.training=race",
     "entry=free_entry",
 )
-SMALL = ("users.size=600", "run.panel=150", "run.steps=8")
+SMALL = ("users.size=600", "run.panel=150", "run.steps=10")
 VALUES: dict[str, Any] = {
     "users.segments.developer.contract": CONTRACT,
     "users.segments.consumer.multihoming": 0.2,
@@ -49,7 +49,10 @@ VALUES: dict[str, Any] = {
     "providers.zoe.offers": {},
     "providers.zeta.pricing.markup": 0.1,
     "hardware.hosting": 900.0,
-    "providers.eta.cash": 1e10,
+    "finance.equity.interval": 2.0,
+    "finance.equity.trigger": 40.0,
+    "finance.equity.round": 60.0,
+    "providers.eta.cash": 1.6e10,
     "providers.eta.overhead": 2e9,  # burns cash, so its patience ends
     "providers.eta.pricing.runway": 24,
     "providers.epsilon.cash": 1e6,  # cannot last
@@ -64,7 +67,7 @@ def renumbered(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]
 
 
 def everything(*overrides: str, **values: Any) -> dict[str, Any]:
-    """A configuration in which every mechanism is on and something of each happens within eight steps."""
+    """A configuration in which every mechanism is on and something of each happens within ten steps."""
     config = composed("roster=oligopoly", *FIRMS, *RULES, *SMALL, *overrides)
     periods = {f"providers.{name}.training.period": 3 for name in ("alpha", "beta", "eta")}
     config = renumbered(config, VALUES | periods)

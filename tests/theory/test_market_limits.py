@@ -157,8 +157,8 @@ def test_bass_diffusion():
 @pytest.mark.parametrize("cost", [0.0, 2.0, 4.0])
 def test_stationary_shares_of_the_state_dependent_logit(cost):
     quality = [1.0, 0.5, 0.0]
-    limit = run_limit("loyalty", f"users.segments.everyone.switching.base={cost}", "run.steps=120", "users.size=5000")
-    settled = slice(40, None)
+    limit = run_limit("loyalty", f"users.segments.everyone.switching.base={cost}", "run.steps=900", "users.size=5000")
+    settled = slice(100, None)  # at the highest cost one in seventy moves in a step
     assert standard_errors(limit.shares[settled], stationary_shares(quality, cost)) < SAMPLED
     assert standard_errors(limit.churn[settled], switch_rate(quality, cost)) < SAMPLED
 

@@ -170,6 +170,6 @@ def test_firms_leave_until_the_rest_live():
     poor = {f"providers__{name}__cash": 3800.0 * (1 + i) for i, name in enumerate(names[18:])}
     rich = {f"providers__{name}__cash": 3e6 for name in names[:18]}
     everybody = {f"providers__{name}__active": True for name in names}
-    *firms, _ = free_entry(9747.0, run__steps=60, **everybody, **poor, **rich)
+    *firms, _ = free_entry(9747.0, run__steps=120, **everybody, **poor, **rich)
     assert firms[0] == 24
     assert firms[-20:] == [20] * 20

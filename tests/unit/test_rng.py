@@ -71,9 +71,7 @@ def test_draws_are_words_of_philox_keyed_by_who_and_counted_by_when():
     assert drawn.tolist() == [(word >> 11) / 2**53 for word in words]
 
 
-@pytest.mark.parametrize(
-    ("method", "distribution"), [("uniform", stats.uniform), ("normal", stats.norm)]
-)
+@pytest.mark.parametrize(("method", "distribution"), [("uniform", stats.uniform), ("normal", stats.norm)])
 def test_draws_have_the_distribution_they_are_named_after(method, distribution):
     # Across agents within a step, and for one agent across steps: the seed is fixed, so neither fails by bad luck.
     streams = Streams(seed=11, replication=0)
