@@ -4,16 +4,11 @@ import argparse
 import itertools
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
 
-from aimarket.complaints import ResultsError, SettingsError, one_line
-
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
-    from aimarket.settings import Settings
+from aimarket import running
+from aimarket.complaints import ResultsError, SettingsError, fail
 
 # Each command imports what it needs when it is called: `aimarket --help` needs nothing.
 _USAGE = """usage: aimarket COMMAND ...
@@ -30,18 +25,11 @@ _USAGE = """usage: aimarket COMMAND ...
 STUDY is a folder, or the name of one in outputs/."""
 
 
-_MULTIRUN = ("-m", "--multirun")
-
-
-class RunFailedError(RuntimeError):
-    """A run that broke off; what was wrong is in its manifest. The other points of a multirun go on."""
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Entry point; exits with 0, 1 for a run that failed, 2 for bad input, 130 if interrupted."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     commands = {
-        "run": _run,
+        "run": running.run,
         "figures": _figures,
         "collect": _collect,
         "data": _data,
@@ -52,137 +40,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(_USAGE)
         sys.exit(0 if arguments else 2)
     if arguments[0] not in commands:
-        _fail(f"{arguments[0]}: no such command; allowed: {', '.join(commands)}")
+        fail(f"{arguments[0]}: no such command; allowed: {', '.join(commands)}")
     try:
         commands[arguments[0]](arguments[1:])
     except (SettingsError, ResultsError) as error:
-        _fail(str(error))
+        fail(str(error))
     except KeyboardInterrupt:
-        _fail("interrupted; complete runs are kept, this one is not", code=130)
+        fail("interrupted; complete runs are kept, this one is not", code=130)
     except BrokenPipeError:  # the reader, say `head`, has had enough; nothing more may be written, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _fail(message: str, code: int = 2) -> NoReturn:
-    _say(message)
-    sys.exit(code)
-
-
-def _say(message: str) -> None:
-    print(f"aimarket: {message}", file=sys.stderr)
-
-
-# ── run ──
-
-
-def _run(arguments: list[str]) -> None:
-    """One run, or with -m one after another; whatever else concerns Hydra's own machinery is left to it."""
-    overrides = [argument for argument in arguments if argument not in _MULTIRUN]
-    if any(_is_for_hydra(override) for override in overrides):
-        _run_by_hydra(arguments)
-        return
-    from aimarket.composition import compose_plain, expand
-    from aimarket.configuration import validate
-
-    alone, failed = overrides == arguments, False
-    points = [overrides] if alone else expand(overrides)
-    if not alone:
-        for point in points:  # all are checked before the first runs
-            validate(compose_plain(point))
-    for point in points:
-        try:
-            _job(compose_plain(point), point, alone)
-        except RunFailedError as error:
-            _say(str(error))
-            failed = True
-    if failed:
-        sys.exit(1)
-
-
-def _is_for_hydra(argument: str) -> bool:
-    """Whether it is a flag, a setting of Hydra's own, or something that only a job of Hydra's can resolve."""
-    return argument.startswith("-") or "${" in argument or argument.lstrip("+~").startswith("hydra")
-
-
-def _run_by_hydra(arguments: list[str]) -> None:
-    import hydra
-    from hydra._internal.utils import get_args_parser
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.errors import HydraException
-
-    from aimarket.composition import FAULTS, compose_plain, conf_dir, expand, explain, plain
-    from aimarket.configuration import validate
-
-    # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    parser = get_args_parser()
-    parser.error = lambda message: _fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
-    flags = parser.parse_args(arguments)
-    sys.argv = ["aimarket run", *arguments]
-    if flags.multirun:
-        for point in expand(flags.overrides):
-            validate(compose_plain(point))
-    failures = []
-
-    def job(config: "DictConfig") -> None:
-        # Hydra adds a line of its own to whatever is raised here.
-        job = HydraConfig.get()
-        overrides = [str(item) for item in job.overrides.task]
-        try:
-            _job(plain(config), overrides, alone=job.mode is None or job.mode.name == "RUN")
-        except (SettingsError, ResultsError) as error:
-            _fail(str(error))
-        except RunFailedError as error:
-            _say(str(error))
-            failures.append(error)
-
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(job)()
-    except FAULTS as error:
-        if (fault := explain(flags.overrides)) is None and not isinstance(error, HydraException):
-            raise
-        raise SettingsError(fault or one_line(str(error))) from None
-    if failures:
-        sys.exit(1)
-
-
-def _job(config: Mapping[str, Any], overrides: Sequence[str], alone: bool) -> None:
-    """One run: a point of a multirun, or the only one, which is summed up."""
-    from aimarket.configuration import run_id, validate
-    from aimarket.recorder import finished
-    from aimarket.report.progress import progress
-    from aimarket.simulation import run
-
-    settings = validate(config)
-    study, name = Path(settings.outputs) / settings.study, run_id(settings)
-    if finished(study, name):
-        print(f"{study}: run {name} is already complete")
-    else:
-        try:
-            with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
-                run(settings, overrides, advance)
-        except (ArithmeticError, OSError, MemoryError, ValueError) as error:
-            raise RunFailedError(f"run {name} failed: {error}; see {study}/runs/{name}.json") from error
-    if alone:
-        _summarise(settings, name)
-    print(f"{study}/runs/{name}.json")
-
-
-def _summarise(settings: "Settings", run_id: str) -> None:
-    """Print the first and the last year of one run of its study."""
-    if not {"market", "providers"} <= set(settings.record.tables):
-        return
-    from rich.console import Console
-
-    from aimarket.report import summary
-    from aimarket.results import open_results
-
-    results = open_results(Path(settings.outputs) / settings.study, run_id=run_id)
-    market, providers = (results.frame(table, columns) for table, columns in summary.COLUMNS.items())
-    console = Console()
-    console.print(summary.summary_table(market, providers))
-    console.print(summary.share_table(market, providers))
 
 
 # ── after a run ──
@@ -233,7 +100,7 @@ def _data(arguments: list[str]) -> None:
         try:
             print(refresh.refresh(options.as_of))
         except (ImportError, ValueError) as error:
-            _fail(str(error))
+            fail(str(error))
     else:
         _show(options.overrides)
 
@@ -278,7 +145,7 @@ def _validate(arguments: list[str]) -> None:
         if options.csv:
             suite.write_csv(options.csv, rows)
     except (OSError, ValueError) as error:
-        _fail(str(error))
+        fail(str(error))
     failed = sum(not check.passed for _, check in rows)
     console.print(f"{len(rows)} checks, {failed} failed")
     if failed:

@@ -2,9 +2,10 @@
 
 import dataclasses
 import difflib
+import sys
 import types
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_args, get_origin
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -18,6 +19,17 @@ class SettingsError(ValueError):
 
 class ResultsError(ValueError):
     """There is nothing to read, or a file is not what its run wrote; one line that says which."""
+
+
+def say(message: str) -> None:
+    """Tell the user something that is no result."""
+    sys.stderr.write(f"aimarket: {message}\n")
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Tell the user what is wrong and end the process."""
+    say(message)
+    sys.exit(code)
 
 
 def one_line(text: str) -> str:

@@ -19,6 +19,7 @@ from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, r
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
 _WITHOUT_EFFECT = ("study", "outputs")  # where results go
+_HOW_FAST = ("threads", "shards", "checkpoint")  # of a run: who does the work
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:
@@ -77,7 +78,8 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
     if results_only:
         for key in _WITHOUT_EFFECT:
             del values[key]
-        del values["run"]["threads"]
+        for key in _HOW_FAST:
+            del values["run"][key]
     return values
 
 

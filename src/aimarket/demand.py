@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from functools import reduce
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aimarket import settings as config
+from aimarket.creation import draw_users
 from aimarket.kernels.tables import OVER, Choosing, StepTables, Tally, Users
 from aimarket.population import Segments
 from aimarket.rng import Streams
@@ -16,12 +18,23 @@ from aimarket.step_tables import Step, step_tables
 from aimarket.strata import Strata
 from aimarket.usage import Totals, totals
 
-__all__ = ["Population", "Step", "Totals", "choose"]
+__all__ = ["Draw", "People", "Populate", "Population", "Step", "Totals", "choose", "draw_population"]
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 BLOCK = 2048  # users who go through all of a step together, while their rows are in cache; changes no number
+
+
+class People(Protocol):
+    """What the market asks of its users, be they in one piece, as in `Population`, or in several."""
+
+    def take(self, tables: StepTables, pool: Executor | None = None) -> list[Tally]: ...
+    def sample(self, numbers: Integers) -> Users: ...
+    def census(self) -> Integers: ...
+    def tastes(self) -> list[Floats]: ...
+    def stagger(self, segments: Segments, streams: Streams, months: float) -> None: ...
+    def lock_quotes(self, tables: Choosing) -> None: ...
 
 
 class Population:
@@ -120,7 +133,24 @@ def _widened(column: NDArray[Any]) -> NDArray[Any]:
     return column.astype(_WIDER.get(column.dtype, column.dtype))
 
 
-def choose(population: Population, step: Step, pool: Executor | None = None) -> Totals:
+Draw = Callable[[int, int], Population]  # makes the users start..stop, whoever makes the others
+Populate = Callable[[Draw, Strata], People]
+
+
+def draw_population(
+    settings: config.Users,
+    segments: Segments,
+    strata: Strata,
+    providers: tuple[str, ...],
+    streams: Streams,
+    start: int,
+    stop: int,
+) -> Population:
+    """The users start..stop of a population, on the eve of its first step."""
+    return Population(draw_users(settings, segments, strata, providers, streams, start, stop), strata, start)
+
+
+def choose(population: People, step: Step, pool: Executor | None = None) -> Totals:
     """One step of demand: adoption, review, choice, usage and deepening of every user.
 
     pool : threads, or None
@@ -128,7 +158,7 @@ def choose(population: Population, step: Step, pool: Executor | None = None) -> 
     return totals(step, added(population.take(step_tables(step), pool)))
 
 
-def lock_first_quotes(population: Population, step: Step) -> None:
+def lock_first_quotes(population: People, step: Step) -> None:
     """Contracts that run when the first prices are quoted lock those: nobody has quoted the list prices."""
     population.lock_quotes(step_tables(step).choosing)
 

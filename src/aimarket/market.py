@@ -36,8 +36,14 @@ class Market(World):
     `tables` holds what the last step measured: {table: {column: values}}, see `schema.TABLES`.
     """
 
-    def __init__(self, settings: config.Settings, replication: int = 0, pool: Executor | None = None) -> None:
-        super().__init__(settings, replication, pool)
+    def __init__(
+        self,
+        settings: config.Settings,
+        replication: int = 0,
+        pool: Executor | None = None,
+        populate: demand.Populate | None = None,
+    ) -> None:
+        super().__init__(settings, replication, pool, populate)
         self.history = metrics.History.of(self)
         self.tables: metrics.Tables = {}
 

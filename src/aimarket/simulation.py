@@ -3,24 +3,29 @@
 import importlib.metadata
 import json
 import platform
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aimarket.configuration import run_id, settings_dict
+from aimarket.demand import Populate
 from aimarket.market import Market
-from aimarket.recorder import RunWriter
+from aimarket.recorder import RunWriter, workspace
 from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
+from aimarket.sharding import workers
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
+Hands = tuple[ThreadPoolExecutor | None, Populate | None]
 
 
 def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
@@ -31,8 +36,8 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
     returns  : frames `.market`, `.providers`, `.offers`, `.segments`, `.ledger`, `.events`; see the data dictionary
     raises   : IdentityBreach if the books do not balance
     """
-    with _pool(settings.run) as pool:
-        return Recording.join(_parts(settings, pool, Stopwatch(), advance))
+    with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
+        return Recording.join(_parts(settings, hands, Stopwatch(), advance))
 
 
 def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | None = None) -> Path:
@@ -43,11 +48,12 @@ def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | No
     folder = Path(settings.outputs) / settings.study
     watch = Stopwatch()
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
-    with RunWriter(folder, run_id(settings), configuration) as writer, _pool(settings.run) as pool:
+    with RunWriter(folder, run_id(settings), configuration) as writer:
         try:
-            for part in _parts(settings, pool, watch, advance):
-                with watch.on("record"):
-                    writer.write_part(part)
+            with _hands(settings.run, partial(workspace, folder, f"{run_id(settings)}-shards")) as hands:
+                for part in _parts(settings, hands, watch, advance):
+                    with watch.on("record"):
+                        writer.write_part(part)
             return writer.complete(_manifest(settings, overrides, watch.seconds))
         except Exception as error:
             writer.fail(_manifest(settings, overrides, watch.seconds), error)
@@ -60,8 +66,8 @@ def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.proce
     clock : see the module `time`; CPU time of the process by default, whoever else uses the machine
     """
     watch = Stopwatch(clock)
-    with _pool(settings.run) as pool:
-        for _ in _parts(settings, pool, watch, None):
+    with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
+        for _ in _parts(settings, hands, watch, None):
             pass
     return dict(watch.seconds)
 
@@ -81,13 +87,11 @@ class Stopwatch:
         self.seconds[name] += self._clock() - started
 
 
-def _parts(
-    settings: Settings, pool: ThreadPoolExecutor | None, watch: Stopwatch, advance: Advance | None
-) -> Iterator[Recording]:
+def _parts(settings: Settings, hands: Hands, watch: Stopwatch, advance: Advance | None) -> Iterator[Recording]:
     """Every replication from its first step to its last, as it is recorded part by part."""
     for replication in range(settings.run.replications):
         with watch.on("build"):
-            recorder, market = Recorder(run_id(settings)), Market(settings, replication, pool)
+            recorder, market = Recorder(run_id(settings)), Market(settings, replication, *hands)
         _time_phases(market, watch)
         for step in range(1, settings.run.steps + 1):
             market.step()
@@ -117,13 +121,19 @@ def _time_phases(market: Market, watch: Stopwatch) -> None:
 
 
 @contextmanager
-def _pool(run: Run) -> Iterator[ThreadPoolExecutor | None]:
-    """Threads for the demand side, none if one is enough."""
-    if run.threads == 1:
-        yield None
-    else:
+def _hands(run: Run, scratch: Callable[[], AbstractContextManager[str | Path]]) -> Iterator[Hands]:
+    """Who does the work of the demand side: threads here, none if one is enough, or shards elsewhere.
+
+    scratch : makes a folder for the checkpoints of shards
+    """
+    if run.shards:
+        with scratch() as folder, workers(run, Path(folder)) as populate:
+            yield None, populate
+    elif run.threads > 1:
         with ThreadPoolExecutor(run.threads) as pool:
-            yield pool
+            yield pool, None
+    else:
+        yield None, None
 
 
 def _manifest(settings: Settings, overrides: Sequence[str], seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class State:
 
     # Carried from step to step
     steps: int  # begun so far
-    population: demand.Population
+    population: demand.People
     providers: list[Provider]
     owner: Integers  # (J,) provider that owns the offer; its brand is `catalogue.provider`
     ledger: Ledger

@@ -2,7 +2,7 @@
 
 from concurrent.futures import Executor
 from dataclasses import replace
-from functools import reduce
+from functools import partial, reduce
 
 import numpy as np
 
@@ -10,7 +10,6 @@ from aimarket import demand, innovation, procurement
 from aimarket import settings as config
 from aimarket.build import Clock, expected_work, panel_rows, start_fleet, starting_hours
 from aimarket.catalogue import create_catalogue
-from aimarket.creation import draw_users
 from aimarket.data import list_prices
 from aimarket.experience import Experience
 from aimarket.kernels.sums import ordered_sum
@@ -29,25 +28,33 @@ class World(Sight):
     settings    : validated settings; see `aimarket.load`
     replication : which of the independent replications of the settings this is
     pool        : threads for the demand side; results do not depend on it
+    populate    : makes the population, see `sharding.workers`; nor on this
     """
 
-    def __init__(self, settings: config.Settings, replication: int = 0, pool: Executor | None = None) -> None:
+    def __init__(
+        self,
+        settings: config.Settings,
+        replication: int = 0,
+        pool: Executor | None = None,
+        populate: demand.Populate | None = None,
+    ) -> None:
         self.settings, self.replication, self.pool = settings, replication, pool
         self.streams = Streams(settings.run.seed, replication)
         self.clock, self.steps = Clock(settings.run.steps_per_year), 0
         self.life = max(2, self.clock.steps(settings.hardware.service_life))
-        self._create_users()
+        self._create_users(populate)
         self._create_offers()
         self._create_providers()
         self._open_for_business()
 
-    def _create_users(self) -> None:
+    def _create_users(self, populate: demand.Populate | None) -> None:
         users = self.settings.users
         self.network = create_network(self.settings.geography, [s.profile for s in users.segments.values()])
         self.segments = segment_columns(users)
         strata = Strata.of(self.segments.sample, self.network.weights)
-        drawn = draw_users(users, self.segments, strata, tuple(self.settings.providers), self.streams)
-        self.population = demand.Population(drawn, strata)
+        providers = tuple(self.settings.providers)
+        draw = partial(demand.draw_population, users, self.segments, strata, providers, self.streams)
+        self.population = populate(draw, strata) if populate else draw(0, strata.size)
         self.total_tastes = reduce(np.add, self.population.tastes()) @ self.segments.weight
         self.panel_rows = panel_rows(self.segments.sample, self.settings.run.panel)
         self.first_surplus_per_user = self.surplus_per_user = np.nan

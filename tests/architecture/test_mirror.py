@@ -36,7 +36,7 @@ def options(group: str) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
 
 
-GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {"."})
+GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {".", "hydra/launcher"})
 PLAIN = [(group, option) for group in GROUPS if not group.startswith("experiment") for option in options(group)]
 EXPERIMENTS = options("experiment")
 
@@ -121,6 +121,7 @@ def test_every_experiment_runs_two_steps(name: str) -> None:
 # Numbers that no source can give: file, key, and why.
 CHOICES = [
     (r"run/.*", r".*", "length and resolution of a run"),
+    (r"hydra/.*", r".*", "how jobs are started"),
     (r"experiment/.*", r".*", "an experiment is a design: its header says what it sets and why"),
     (r"(users|provider|provider/offer|roster|hardware)/textbook", r".*", "units and zeros of a textbook market"),
     (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from aimarket.composition import compose_plain
 from aimarket.configuration import load, validate
+from aimarket.demand import Population
 from aimarket.market import Market
 from aimarket.settings import Settings
 from aimarket.theory.price_competition import LogitMarket
@@ -141,6 +142,7 @@ def prices_at(settings: Settings, base: Sequence[float]) -> Limit:
     """
 
     def put_back(market: Market) -> None:
+        assert isinstance(market.population, Population)  # in one piece
         users = market.population.users
         edges = np.cumsum(np.round(np.asarray(base) * len(users.offer))).astype(int)
         order = np.searchsorted(edges, np.arange(len(users.offer)), side="right")

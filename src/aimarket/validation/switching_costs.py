@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from aimarket.demand import Population
 from aimarket.market import Market
 from aimarket.population import users_switching_cost
 from aimarket.settings import Settings
@@ -46,6 +47,7 @@ def tenure() -> list[Check]:
     known = tenure_steady_state(3.0, 6.0)
     limit = run(limit_settings("tenure", {"run.steps": 160}))
     market, churn = limit.market, limit.churn[40:]
+    assert isinstance(market.population, Population)  # in one piece
     at_next_choice = users_switching_cost(market.population.users, market.segments)
     cost, error = at_next_choice.mean(), at_next_choice.std() / np.sqrt(len(at_next_choice))
     switches = sampled("tenure: switch rate", known.switch_rate, churn, "market: 1,200,000 choices")
