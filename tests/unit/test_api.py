@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from aimarket.simulate import PHASES, run, seconds_by_phase
+from aimarket.simulation import PHASES, run, seconds_by_phase
 
 import aimarket
 from aimarket import recording

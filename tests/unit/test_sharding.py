@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from aimarket.simulate import run as run_settings
+from aimarket.simulation import run as run_settings
 from everything import everything
 from invariance import written
 from stepping import trial
@@ -79,7 +79,7 @@ def test_workers_that_are_killed_are_replaced_and_change_no_byte(settings, alone
         elif step == 4:  # dies when the next order stands behind this in its queue
             worker.__ray_call__.remote(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
-    monkeypatch.setattr(sys.modules["aimarket.simulate"], "workers", watched)
+    monkeypatch.setattr(sys.modules["aimarket.simulation"], "workers", watched)
     run_settings(by(dataclasses.replace(settings, outputs=str(tmp_path)), shards=2, checkpoint=checkpoint), (), kill)
     assert len(set(killed)) == 3
     tables = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
