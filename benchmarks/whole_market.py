@@ -51,10 +51,10 @@ def rows(say: Callable[[str], None], largest: int) -> list[Row]:
         table.append(Row("users' step", name, speed, "million user-months/s"))
     base = table[0].value
     table = [Row(r.section, r.name, r.value, r.unit, r.value / base, "over the smallest") for r in table]
-    for one in found[1:]:
-        memory = (one["peak"] - first["peak"]) / (one["users"] - first["users"])
-        table.append(Row("memory", f"{one['users']:,} users", memory, "bytes a user, peak over the smallest market"))
-    fixed, slope = np.polyfit([o["users"] for o in found], [o["seconds"]["choose"] / o["steps"] for o in found], 1)
+    if (last := found[-1]) is not first:
+        memory = (last["peak"] - first["peak"]) / (last["users"] - first["users"])
+        table.append(Row("memory", f"{last['users']:,} users", memory, "bytes a user, peak over the smallest market"))
+    slope, fixed = np.polyfit([o["users"] for o in found], [o["seconds"]["choose"] / o["steps"] for o in found], 1)
     table.append(Row("users' step", "each million users", 1e9 * slope, "ms a step, least squares"))
     table.append(Row("users' step", "whatever their number", 1e3 * fixed, "ms a step, least squares"))
     for one in found:
