@@ -19,9 +19,8 @@ STEPS = {10**3: 24, 10**4: 24, 10**5: 12, 10**6: 6, 10**7: 3, 10**8: 2}
 
 def measured(users: int, steps: int, threads: int) -> dict:
     """Run the default market; peak memory in bytes, seconds by phase."""
-    from aimarket.simulation import run
-
     from aimarket import load
+    from aimarket.simulation import run
 
     with tempfile.TemporaryDirectory() as folder:
         where = [f"outputs={folder}", "study=benchmark"]

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from aimarket.simulation import PHASES, run, seconds_by_phase
 
 import aimarket
 from aimarket import recording
+from aimarket.simulation import PHASES, run, seconds_by_phase
 
 SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=4"]
 

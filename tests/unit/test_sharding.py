@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from aimarket.simulation import run as run_settings
 from everything import everything
 from invariance import written
 from stepping import trial
@@ -20,6 +19,7 @@ from aimarket.configuration import load, run_id, validate
 from aimarket.schema import TABLES
 from aimarket.settings import Run
 from aimarket.sharding import Shards, Worker, workers
+from aimarket.simulation import run as run_settings
 from aimarket.step_tables import step_tables
 from aimarket.strata import SMALLEST
 
