@@ -120,7 +120,7 @@ def _run_point(config: Mapping[str, Any], overrides: Sequence[str], alone: bool)
     """One run; the only one is summed up."""
     from aimarket.configuration import validate
     from aimarket.recorder import finished
-    from aimarket.report.progress import progress
+    from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run as run_settings
 
     settings = validate(config)
@@ -129,7 +129,8 @@ def _run_point(config: Mapping[str, Any], overrides: Sequence[str], alone: bool)
         print(f"{study}: run {name} is already complete")
     else:
         try:
-            with progress(settings.run.steps * settings.run.replications, settings.study) as advance:
+            steps = settings.run.steps * settings.run.replications
+            with compiling_announced(), progress(steps, settings.study) as advance:
                 run_settings(settings, overrides, advance)
         except (ArithmeticError, OSError, MemoryError, ValueError) as error:
             raise RunFailedError(f"run {name} failed: {error}; see {study}/runs/{name}.json") from error

@@ -73,6 +73,27 @@ class _Lines:
         return f"{self._description}: {self._done} of {self._total} steps ({share} %), {when}"
 
 
+@contextmanager
+def compiling_announced() -> Iterator[None]:
+    """Say once that functions are being compiled, should it come to that: nothing moves for a while then."""
+    from numba.core import event
+
+    class Announcement(event.Listener):  # type: ignore[misc]  # numba says nothing of types
+        made = False
+
+        def on_start(self, event: object) -> None:
+            if not self.made:
+                sys.stderr.write("aimarket: compiling for the first time, up to a minute; kept for later runs\n")
+                sys.stderr.flush()
+            self.made = True
+
+        def on_end(self, event: object) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Announcement()):
+        yield
+
+
 def duration(seconds: float) -> str:
     """Write a time as people say it: 8 s, 3 min 20 s, 2 h 05 min."""
     whole = round(seconds)
