@@ -129,7 +129,9 @@ def take(before: Users, step: Step) -> tuple[Users, Totals]:
     share = np.where(users.free, np.minimum(1.0, menu.allowance[j] / np.maximum(wanted, 1e-300)), 1.0)
     count, tokens = count * share, wanted * share
     missing = np.maximum(users.commitment * months - tokens * mix, 0.0)
-    extensive, intensive = effort.use_elasticities(asked, waiting, response)
+    # Firms like to post the very price at which everything is done; under contract it is known to single precision.
+    at_the_kink = np.where(signed, asked * (1 - 1e-6), asked)
+    extensive, intensive = effort.use_elasticities(at_the_kink, waiting, response)
 
     def by_offer(values: Floats) -> Floats:
         index = np.ravel_multi_index((s[attached], r[attached], j[attached]), shape)
