@@ -85,9 +85,11 @@ class Recording(Frames):
 
     def parts(self) -> list[tuple[int, int]]:
         """The replications, and the parts of them, that hold rows; in ascending order. See `part_of`."""
-        keys = ["replication", "step"]
-        found = [table.group_by(keys).aggregate([]).select(keys).to_pylist() for table in self.tables.values()]
-        return sorted({(row["replication"], part_of(row["step"])) for rows in found for row in rows})
+        keys = (
+            zip(*(table[key].to_pylist() for key in ("replication", "step")), strict=True)
+            for table in self.tables.values()
+        )
+        return sorted({(replication, part_of(step)) for rows in keys for replication, step in rows})
 
     def only(self, replication: int, part: int) -> "Recording":
         """The rows of one part of one replication."""
@@ -194,4 +196,14 @@ def _arrow(table: str, run_id: str, blocks: list[_Block]) -> pa.Table:
         joined = np.concatenate([empty, *(block.values[kind] for block in blocks)], axis=1)
         made.update((column.name, joined[i]) for i, column in enumerate(members))
     schema = arrow_schema(table)
-    return pa.Table.from_arrays([pa.array(made[field.name], field.type) for field in schema], schema=schema)
+    return pa.Table.from_arrays([_array(made[field.name], field.type) for field in schema], schema=schema)
+
+
+def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array; `pa.array` would import pandas to ask whether these are pandas' own."""
+    if values.dtype == np.object_:
+        texts = [text.encode() for text in values]
+        ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)
+        return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
+    bits = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else np.ascontiguousarray(values)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])
