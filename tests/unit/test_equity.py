@@ -218,7 +218,7 @@ def test_equity_rounds_pay_for_training_that_revenue_does_not():
     assert with_rounds.raised > 0
     assert without.raised == 0
     training = [m.ledger.outside["laboratories"] for m in (with_rounds, without)]
-    assert training[0] > training[1] + 0.5 * with_rounds.raised
+    assert training[0] > training[1] + with_rounds.raised / 3  # the rest buys GPUs and pays bills
 
 
 def test_no_payout_no_dividends():
