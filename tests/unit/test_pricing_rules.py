@@ -136,7 +136,7 @@ def test_calvo_cures_the_two_cycle_of_simultaneous_best_responses() -> None:
         return duopoly(*base, *naive, rule="forward_looking", **sticky)[-20:]
 
     swinging, calm = series(""), series("rule.", calvo=0.5)
-    assert swinging[2:] == pytest.approx(swinging[:-2], rel=1e-3)  # two prices, in turn
+    assert swinging[2:] == pytest.approx(swinging[:-2], rel=1e-2)  # two prices, in turn; users are drawn
     assert np.abs(np.diff(swinging, axis=0)).min() > 1
     assert np.abs(np.diff(calm, axis=0)).mean() < 0.1
     assert calm.std() < 0.2 * swinging.std()
