@@ -251,7 +251,7 @@ def test_the_time_by_which_regions_are_chosen_is_close_to_the_time_an_answer_tak
     slower = float(slowdown(np.array(load), planned, servers / 10, batch_half))
     wait = float(mean_wait(servers, load * servers, 0.5 + 2 * slower))
     found = answer_time(10 * load, 10.0, servers / 10, 0.5, 2.0, batch, 1 + batch * planned)
-    assert found == pytest.approx(2 * slower + wait, rel=0.02, abs=1e-12)
+    assert found == pytest.approx(2 * slower + wait, rel=0.03, abs=1e-12)
 
 
 def test_service_times_of_a_firms_offers_are_weighted_by_work(hardware):

@@ -151,8 +151,10 @@ def test_an_expense_that_nobody_was_paid_for_must_say_so(lived):
 def test_shares_of_surplus_sum_to_one(recording):
     market = recording.market
     shares = market[["consumer_surplus_share", "producer_surplus_share", "treasury_surplus_share"]]
-    assert (market["welfare"] > 0).all()
-    assert shares.sum(axis=1).to_numpy() == pytest.approx(1)
+    shared = market["welfare"] > 0
+    assert shared.mean() > 0.5
+    assert shares[shared].sum(axis=1).to_numpy() == pytest.approx(1)
+    assert shares[~shared].isna().all(axis=None)
     parts = market["consumer_surplus"] + market["net_income"] + market["taxes"]
     assert parts.to_numpy() == pytest.approx(market["welfare"].to_numpy())
 
