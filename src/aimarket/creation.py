@@ -50,11 +50,14 @@ def draw_users(
     raises    : ValueError if the correlations of tastes allow no joint distribution
     """
     stop = strata.size if stop is None else stop
-    pieces = [
-        _draw_piece(settings, segments, strata, providers, streams, low, min(low + _PIECE, stop))
-        for low in range(start, max(stop, start + 1), _PIECE)
-    ]
-    return Users(*(np.concatenate(columns) for columns in zip(*pieces, strict=True)))
+    some = _draw_piece(settings, segments, strata, providers, streams, start, min(start + _PIECE, stop))
+    users = Users(*(np.empty((stop - start, *column.shape[1:]), column.dtype) for column in some))
+    for low in range(start, stop, _PIECE):  # put in place at once: joined at the end they would be there twice
+        high = min(low + _PIECE, stop)
+        some = some if low == start else _draw_piece(settings, segments, strata, providers, streams, low, high)
+        for whole, part in zip(users, some, strict=True):
+            whole[low - start : high - start] = part
+    return users
 
 
 def _draw_piece(
