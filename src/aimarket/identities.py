@@ -93,7 +93,7 @@ def _names(market: "Market") -> tuple[str, ...]:
 
 def _money(market: "Market", accounts: Accounts, before: Stocks) -> Iterator[Identity]:
     """What the books say moved against what users and everybody else say."""
-    bills = market.totals.spend * (1 - market.outage) + market.totals.shortfall
+    bills = (market.totals.spend + market.totals.shortfall) * (1 - market.outage)
     asked = float((market.totals.spend + market.totals.shortfall).sum())
     received = float(accounts.moved("revenue").sum())
     yield Identity("user payments = provider revenue", float(bills.sum()), received, asked)

@@ -141,7 +141,7 @@ class Market(World):
 
     def settle(self) -> None:
         """Users pay; providers pay for energy, hosting, capacity, staff, interest and tax, and square their cash."""
-        self.payments = self.totals.spend * self.service.served + self.totals.shortfall
+        self.payments = (self.totals.spend + self.totals.shortfall) * self.service.served
         self.revenue = self.by_offer(self.payments)
         wholesale = self.by_offer(self.served) * np.nan_to_num(self.wholesale_price)
         hosting = self.installed.sum(axis=(1, 2)) * self.settings.hardware.hosting * self.clock.months

@@ -30,7 +30,7 @@ def sums_by_segment(market: "Market") -> Sums:
         "wanted": totals.wanted,
         "declined": totals.declined,
         "payments": market.payments,
-        "shortfall": totals.shortfall,
+        "shortfall": totals.shortfall * served,  # nobody pays for what he could not have had
     }
     stacked = np.stack(list(cubes.values()))
     sums = dict(zip(cubes, ordered_sum(stacked.reshape(*stacked.shape[:2], -1)), strict=True))

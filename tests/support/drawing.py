@@ -283,7 +283,7 @@ def check_market(recording: Any, steps: int) -> None:
     market, offers, providers = recording.market, recording.offers, recording.providers
     assert len(market) == steps
     assert np.isfinite(market[FINITE].to_numpy()).all(), market[FINITE].T
-    sold = market[market["tokens_served"] > 0]  # who has committed to more than he wants pays even if nothing is served
+    sold = market[market["spend"] > 0]
     assert np.isfinite(sold[FINITE_IF_SOLD].to_numpy()).all(), sold[FINITE_IF_SOLD].T
     assert (market[["potential_users", "adopted_users", "tokens_served", "spend"]] >= 0).all(axis=None)
     assert (offers["price"] > 0).all()
