@@ -22,7 +22,7 @@ class RunFailedError(RuntimeError):
     """A run that broke off; what was wrong is in its manifest. The other points of a multirun go on."""
 
 
-def run(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """One run, or with -m one after another; whatever else concerns Hydra's own machinery is left to it."""
     overrides = [argument for argument in arguments if argument not in _MULTIRUN]
     if any(_is_for_hydra(override) for override in overrides):

@@ -1,0 +1,1 @@
+"""What `aimarket COMMAND` does: one file a command, with one function `main(arguments)`."""
