@@ -72,7 +72,7 @@ class Population:
         numbers : (K,) int, ascending
         """
         rows = numbers[(numbers >= self.first) & (numbers < self.first + len(self.users.offer))] - self.first
-        return Users(*(_widened(column[rows]) for column in self.users))
+        return Users(*(_widened(column[..., rows]) for column in self.users))
 
     def census(self) -> Integers:
         """(3, S) simulated users with an offer, without one though they have adopted, and not adopted."""

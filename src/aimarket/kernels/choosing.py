@@ -1,5 +1,7 @@
 """Those who look around choose an offer or none, and sign what they sign."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
 
@@ -11,14 +13,18 @@ from aimarket.kernels.tables import (
     ABANDONMENTS,
     LEFT,
     REVIEWS,
+    Bytes,
     Choosing,
     Flags,
     Floats,
     Integers,
     Reviewing,
+    Shorts,
     Singles,
     Users,
 )
+
+_MOST = 0.6  # where at least this share of users choose, it is faster to ask all where they stand than to gather those
 
 
 @njit(nogil=True, cache=True)
@@ -34,6 +40,20 @@ def costs_of_leaving(tables: Choosing, s: int, tenure: Singles, depth: Singles, 
         cost[i] = base - maximum * expm1(-tenure[i] / horizon) + per_log_depth * log1p(depth[i])
 
 
+class _Candidates(NamedTuple):
+    """Columns of n users, side by side."""
+
+    row: Integers
+    quality: Singles
+    latency: Singles
+    price: Singles
+    router: Singles
+    free: Flags
+    offer: Shorts
+    cost: Singles  # of leaving
+    tastes: Bytes  # (F, n)
+
+
 @njit(nogil=True, cache=True)
 def choose(
     users: Users,
@@ -45,84 +65,135 @@ def choose(
     acting: Integers,
     cost: Singles,
     start: int,
+    stop: int,
     joined: Flags,
     by_offer: Floats,
     by_stratum: Floats,
 ) -> None:
-    """The rows in `acting`, of one stratum, choose; their draws belong to the users `first` + row.
+    """The rows in `acting`, of start..stop in one stratum, choose; their draws belong to the users `first` + row.
 
     cost   : (n,) float, utils, of leaving, from the row `start` on; those who move get their new one
     joined : (n,) bool, likewise; set for those who come from another provider or from none
     """
-    choosers, choice = (
-        _choosers(users, reviewing, tables, s, first, acting, cost, start),
-        np.empty(len(acting), np.int16),
-    )
+    if len(acting) == 0:
+        return
+    everybody = len(acting) >= _MOST * (stop - start)
+    if everybody:
+        candidates = _in_place(users, start, stop, cost)
+    else:
+        candidates = _gathered(users, acting, cost, start)
     menu = Menu(
         tables.quality, tables.delay[s, r], tables.unit_price[s], tables.appeal, tables.free_allowed, tables.provider,
         tables.brand, tables.order, tables.outside[s], tables.taste_step,
     )  # fmt: skip
+    choosers, fresh = _choosers(candidates, reviewing, tables, s, first)
+    choice = np.empty(len(choosers.free), np.int16)
     sample_offers(choosers, menu, choice)
+    by_stratum[REVIEWS] += len(acting)
+    patience, due, contract = users.patience, users.due, users.contract_price
     share = reviewing.multihoming[s]
     for k in range(len(acting)):
-        i, new = acting[k], choice[k]
-        old = users.offer[i]
-        stays = old >= 0 and new >= 0 and tables.provider[old] == tables.provider[new]
-        by_stratum[REVIEWS] += 1
-        if old >= 0 and not stays and not is_routed(users.free[i], users.router[i], share):
-            by_offer[old, LEFT] += 1
-            by_stratum[ABANDONMENTS] += new < 0
-        joined[i - start] = new >= 0 and not stays
+        i = acting[k]
+        c = i - start if everybody else k
+        old, new = users.offer[i], choice[c]
+        due[i] = False
+        patience[i] = patience[i] if patience[i] > 0 else fresh[c]
         if new != old:
-            users.surplus[i] = np.nan
-        if new < 0:
-            users.tenure[i] = 0
-        elif not stays:
-            users.tenure[i] *= tables.portability
-            grown = tables.maximum[s] * expm1(-users.tenure[i] / tables.horizon[s])
-            cost[i - start] = tables.base[s] - grown + tables.per_log_depth[s] * log1p(users.depth[i])
-        users.offer[i], users.due[i] = new, False
-        users.contract_price[i], users.contract_left[i], users.commitment[i] = np.nan, 0, 0
-        if choosers.signs[k] and new >= 0:
-            kind = 0 if stays else 1
-            users.contract_price[i], users.contract_left[i] = tables.locked[kind, s, new], tables.term[s]
+            _move(users, tables, s, i, new, share, cost, start, joined, by_offer, by_stratum)
+        if choosers.signs[c] and new >= 0:
+            kind = 1 if joined[i - start] else 0
+            contract[i], users.contract_left[i] = tables.locked[kind, s, new], tables.term[s]
             users.commitment[i] = users.tasks[i] * users.depth[i] * tables.committed[kind, s, new]
+        elif not np.isnan(contract[i]):
+            contract[i], users.contract_left[i], users.commitment[i] = np.nan, 0, 0
+
+
+@njit(nogil=True, cache=True)
+def _move(
+    users: Users,
+    tables: Choosing,
+    s: int,
+    i: int,
+    new: int,
+    share: float,
+    cost: Singles,
+    start: int,
+    joined: Flags,
+    by_offer: Floats,
+    by_stratum: Floats,
+) -> None:
+    """A user takes another offer, or none from now on."""
+    old = users.offer[i]
+    stays = old >= 0 and new >= 0 and tables.provider[old] == tables.provider[new]
+    if old >= 0 and not stays and not is_routed(users.free[i], users.router[i], share):
+        by_offer[old, LEFT] += 1
+        by_stratum[ABANDONMENTS] += new < 0
+    joined[i - start] = new >= 0 and not stays
+    users.offer[i], users.surplus[i] = new, np.nan
+    if new < 0:
+        users.tenure[i] = 0
+    elif not stays:
+        users.tenure[i] *= tables.portability
+        grown = tables.maximum[s] * expm1(-users.tenure[i] / tables.horizon[s])
+        cost[i - start] = tables.base[s] - grown + tables.per_log_depth[s] * log1p(users.depth[i])
+
+
+@njit(nogil=True, cache=True)
+def _in_place(users: Users, start: int, stop: int, cost: Singles) -> _Candidates:
+    """Everybody from start to stop."""
+    rows = slice(start, stop)
+    tastes = np.empty((len(users.tastes), stop - start), np.int8)
+    for brand in range(len(tastes)):
+        tastes[brand] = users.tastes[brand, rows]
+    return _Candidates(
+        np.arange(start, stop), users.quality[rows], users.latency[rows], users.price[rows], users.router[rows],
+        users.free[rows], users.offer[rows], cost[: stop - start], tastes,
+    )  # fmt: skip
+
+
+@njit(nogil=True, cache=True)
+def _gathered(users: Users, rows: Integers, cost: Singles, start: int) -> _Candidates:
+    """Some rows; their costs are in `cost` from `start` on."""
+    n, brands = len(rows), len(users.tastes)
+    quality, latency, price = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    router, free, offer = np.empty(n, np.float32), np.empty(n, np.bool_), np.empty(n, np.int16)
+    leaving, tastes = np.empty(n, np.float32), np.empty((brands, n), np.int8)
+    for k in range(n):
+        i = rows[k]
+        quality[k], latency[k], price[k] = users.quality[i], users.latency[i], users.price[i]
+        router[k], free[k], offer[k], leaving[k] = users.router[i], users.free[i], users.offer[i], cost[i - start]
+    for brand in range(brands):
+        for k in range(n):
+            tastes[brand, k] = users.tastes[brand, rows[k]]
+    return _Candidates(rows, quality, latency, price, router, free, offer, leaving, tastes)
 
 
 @njit(nogil=True, cache=True)
 def _choosers(
-    users: Users,
-    reviewing: Reviewing,
-    tables: Choosing,
-    s: int,
-    first: int,
-    acting: Integers,
-    cost: Singles,
-    start: int,
-) -> Choosers:
-    """Those who choose, side by side, with their draws."""
-    n, brands = len(acting), users.tastes.shape[1]
-    quality, latency, price = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    leaving, held = np.zeros(n, np.float32), np.full(n, -1, np.int16)
-    free, signs, uniform = np.empty(n, np.bool_), np.empty(n, np.bool_), np.empty(n, np.float32)
-    tastes = np.empty((brands, n), np.int8)
+    candidates: _Candidates, reviewing: Reviewing, tables: Choosing, s: int, first: int
+) -> tuple[Choosers, Singles]:
+    """Candidates as the choice wants them, and a patience for each, should the old one have run out."""
+    rows, router, free, offer = candidates.row, candidates.router, candidates.free, candidates.offer
+    posted, cost = candidates.price, candidates.cost
+    n, share, contracts = len(rows), reviewing.multihoming[s], tables.term[s] > 0
+    price, leaving, held = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.int16)
+    signs, uniform = np.empty(n, np.bool_), np.empty(n, np.float32)
+    waits, fresh = np.empty(n, np.uint64), np.empty(n, np.float32)
+    provider = np.full(len(tables.provider) + 1, -1, np.int16)  # of what is on sale; none before the first offer
+    for j in range(len(tables.provider)):
+        provider[j + 1] = tables.provider[j] if reviewing.on_sale[j] else -1
     for k in range(n):
-        i = acting[k]
-        routed, offer = is_routed(users.free[i], users.router[i], reviewing.multihoming[s]), users.offer[i]
-        quality[k], latency[k], free[k] = users.quality[i], users.latency[i], users.free[i]
-        price[k] = np.float32(0) if free[k] else users.price[i]
-        signs[k] = tables.term[s] > 0 and not free[k] and not routed
-        if offer >= 0 and reviewing.on_sale[offer]:
-            held[k] = tables.provider[offer]
-            leaving[k] = np.float32(0) if routed else cost[i - start]
-    for brand in range(brands):
-        for k in range(n):
-            tastes[brand, k] = users.tastes[acting[k], brand]
-    key, step, waits = reviewing.key, reviewing.step, np.empty(n, np.uint64)
+        held[k] = provider[np.uint16(offer[k] + 1)]
     for k in range(n):
-        draw = words(key, step, first + acting[k])
+        routed = is_routed(free[k], router[k], share)
+        price[k] = np.float32(0) if free[k] else posted[k]
+        leaving[k] = np.float32(0) if routed | (held[k] < 0) else cost[k]
+        signs[k] = contracts & (not free[k]) & (not routed)
+    key, step = reviewing.key, reviewing.step
+    for k in range(n):
+        draw = words(key, step, first + rows[k])
         uniform[k], waits[k] = unit32(draw[0]), draw[1]
     for k in range(n):
-        if users.patience[acting[k]] <= 0:
-            users.patience[acting[k]] = patience_from(waits[k])
-    return Choosers(quality, latency, price, leaving, held, free, signs, tastes, uniform)
+        fresh[k] = patience_from(waits[k])
+    own = (candidates.quality, candidates.latency, price, leaving, held, free, signs, candidates.tastes, uniform)
+    return Choosers(*own), fresh
