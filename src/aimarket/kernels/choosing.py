@@ -15,6 +15,7 @@ from aimarket.kernels.tables import (
     REVIEWS,
     Bytes,
     Choosing,
+    Column,
     Flags,
     Floats,
     Integers,
@@ -25,6 +26,8 @@ from aimarket.kernels.tables import (
 )
 
 _MOST = 0.6  # where at least this share of users choose, it is faster to ask all where they stand than to gather those
+
+_VECTORS = 64  # users that a loop takes in one go at most: what is left over would go one by one
 
 
 @njit(nogil=True, cache=True)
@@ -90,22 +93,23 @@ def choose(
     choice = np.empty(len(choosers.free), np.int16)
     sample_offers(choosers, menu, choice)
     by_stratum[REVIEWS] += len(acting)
-    patience, due, contract = users.patience, users.due, users.contract_price
-    share = reviewing.multihoming[s]
+    if everybody:
+        for k in range(len(acting)):  # rows ascend, so nothing is overwritten that is still to be read
+            c = acting[k] - start
+            choice[k], choosers.signs[k], fresh[k] = choice[c], choosers.signs[c], fresh[c]
+    _renew(users, acting, fresh)
+    _move(users, tables, s, acting, choice, reviewing.multihoming[s], cost, start, joined, by_offer, by_stratum)
+    _sign(users, tables, s, acting, choice, choosers.signs, start, joined)
+
+
+@njit(nogil=True, cache=True)
+def _renew(users: Users, acting: Integers, fresh: Singles) -> None:
+    """Whose patience has run out gets a fresh one."""
+    patience, due = users.patience, users.due
     for k in range(len(acting)):
         i = acting[k]
-        c = i - start if everybody else k
-        old, new = users.offer[i], choice[c]
         due[i] = False
-        patience[i] = patience[i] if patience[i] > 0 else fresh[c]
-        if new != old:
-            _move(users, tables, s, i, new, share, cost, start, joined, by_offer, by_stratum)
-        if choosers.signs[c] and new >= 0:
-            kind = 1 if joined[i - start] else 0
-            contract[i], users.contract_left[i] = tables.locked[kind, s, new], tables.term[s]
-            users.commitment[i] = users.tasks[i] * users.depth[i] * tables.committed[kind, s, new]
-        elif not np.isnan(contract[i]):
-            contract[i], users.contract_left[i], users.commitment[i] = np.nan, 0, 0
+        patience[i] = patience[i] if patience[i] > 0 else fresh[k]
 
 
 @njit(nogil=True, cache=True)
@@ -113,8 +117,8 @@ def _move(
     users: Users,
     tables: Choosing,
     s: int,
-    i: int,
-    new: int,
+    acting: Integers,
+    choice: Shorts,
     share: float,
     cost: Singles,
     start: int,
@@ -122,20 +126,53 @@ def _move(
     by_offer: Floats,
     by_stratum: Floats,
 ) -> None:
-    """A user takes another offer, or none from now on."""
-    old = users.offer[i]
-    stays = old >= 0 and new >= 0 and tables.provider[old] == tables.provider[new]
-    if old >= 0 and not stays and not is_routed(users.free[i], users.router[i], share):
-        by_offer[old, LEFT] += 1
-        by_stratum[ABANDONMENTS] += new < 0
-    joined[i - start] = new >= 0 and not stays
-    users.offer[i], users.surplus[i] = new, np.nan
-    if new < 0:
-        users.tenure[i] = 0
-    elif not stays:
-        users.tenure[i] *= tables.portability
-        grown = tables.maximum[s] * expm1(-users.tenure[i] / tables.horizon[s])
-        cost[i - start] = tables.base[s] - grown + tables.per_log_depth[s] * log1p(users.depth[i])
+    """Some users take another offer, or none from now on; the arguments are those of `choose`."""
+    offer, surplus, tenure, depth = users.offer, users.surplus, users.tenure, users.depth
+    free, router, provider = users.free, users.router, tables.provider
+    base, maximum, per_log_depth = tables.base[s], tables.maximum[s], tables.per_log_depth[s]
+    horizon, portability = tables.horizon[s], tables.portability
+    for k in range(len(acting)):
+        i, new = acting[k], choice[k]
+        old = offer[i]
+        if new == old:
+            continue
+        stays = old >= 0 and new >= 0 and provider[old] == provider[new]
+        if old >= 0 and not stays and not is_routed(free[i], router[i], share):
+            by_offer[old, LEFT] += 1
+            by_stratum[ABANDONMENTS] += new < 0
+        joined[i - start] = new >= 0 and not stays
+        offer[i], surplus[i] = new, np.nan
+        if new < 0:
+            tenure[i] = 0
+        elif not stays:
+            tenure[i] *= portability
+            cost[i - start] = base - maximum * expm1(-tenure[i] / horizon) + per_log_depth * log1p(depth[i])
+
+
+@njit(nogil=True, cache=True)
+def _sign(
+    users: Users,
+    tables: Choosing,
+    s: int,
+    acting: Integers,
+    choice: Shorts,
+    signs: Flags,
+    start: int,
+    joined: Flags,
+) -> None:
+    """Contracts of those who have chosen end, and some sign a new one with whatever they chose."""
+    price, left, commitment, tasks, depth = (
+        users.contract_price, users.contract_left, users.commitment, users.tasks, users.depth,
+    )  # fmt: skip
+    locked, committed, term = tables.locked, tables.committed, tables.term[s]
+    for k in range(len(acting)):
+        i, new = acting[k], choice[k]
+        if signs[k] and new >= 0:
+            kind = 1 if joined[i - start] else 0
+            price[i], left[i] = locked[kind, s, new], term
+            commitment[i] = tasks[i] * depth[i] * committed[kind, s, new]
+        elif not np.isnan(price[i]):
+            price[i], left[i], commitment[i] = np.nan, 0, 0
 
 
 @njit(nogil=True, cache=True)
@@ -152,20 +189,30 @@ def _in_place(users: Users, start: int, stop: int, cost: Singles) -> _Candidates
 
 
 @njit(nogil=True, cache=True)
+def _gather(column: Column, rows: Integers, some: Column) -> None:
+    for k in range(len(rows)):
+        some[k] = column[np.uint64(rows[k])]
+
+
+@njit(nogil=True, cache=True)
 def _gathered(users: Users, rows: Integers, cost: Singles, start: int) -> _Candidates:
-    """Some rows; their costs are in `cost` from `start` on."""
-    n, brands = len(rows), len(users.tastes)
+    """Some rows, the last of them again and again up to a whole number of vectors; costs are in `cost` from `start` on."""
+    n, brands = -(-len(rows) // _VECTORS) * _VECTORS, len(users.tastes)
+    padded = np.full(n, rows[-1])
+    padded[: len(rows)] = rows
     quality, latency, price = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     router, free, offer = np.empty(n, np.float32), np.empty(n, np.bool_), np.empty(n, np.int16)
     leaving, tastes = np.empty(n, np.float32), np.empty((brands, n), np.int8)
-    for k in range(n):
-        i = rows[k]
-        quality[k], latency[k], price[k] = users.quality[i], users.latency[i], users.price[i]
-        router[k], free[k], offer[k], leaving[k] = users.router[i], users.free[i], users.offer[i], cost[i - start]
+    _gather(users.quality, padded, quality)
+    _gather(users.latency, padded, latency)
+    _gather(users.price, padded, price)
+    _gather(users.router, padded, router)
+    _gather(users.free, padded, free)
+    _gather(users.offer, padded, offer)
+    _gather(cost, padded - start, leaving)
     for brand in range(brands):
-        for k in range(n):
-            tastes[brand, k] = users.tastes[brand, rows[k]]
-    return _Candidates(rows, quality, latency, price, router, free, offer, leaving, tastes)
+        _gather(users.tastes[brand], padded, tastes[brand])
+    return _Candidates(padded, quality, latency, price, router, free, offer, leaving, tastes)
 
 
 @njit(nogil=True, cache=True)
