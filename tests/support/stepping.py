@@ -47,7 +47,11 @@ class Trial:
         strata, rows = population.strata, []
         for g, (low, high) in enumerate(zip(strata.bounds[:-1], strata.bounds[1:], strict=True)):
             s, r = divmod(g, strata.regions)
-            acting, place, table = np.empty(high - low, np.int64), np.empty(high - low, np.uint16), hazards(tables, s, r)
+            acting, place, table = (
+                np.empty(high - low, np.int64),
+                np.empty(high - low, np.uint16),
+                hazards(tables, s, r),
+            )
             counts = np.zeros(len(table), np.int64), acting, np.zeros(STRATUM_COLUMNS)
             n = who_acts(population.users, table, tables.multihoming[s], low, high, place, *counts)
             rows.append(acting[:n])

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from aimarket.kernels.elementary import inlined, log
-from aimarket.kernels.tables import ADOPTED, BEFORE, OVER, Flags, Floats, Integers, Reviewing, Singles, Users
+from aimarket.kernels.tables import ADOPTED, BEFORE, OVER, Floats, Integers, Reviewing, Singles, Users
 
 _PAYS, _PAYS_NOTHING, _ROUTED, _WAITS = range(4)  # terms; those who wait have not adopted
 _MUST = np.float32(-1)  # instead of a hazard: the offer held is not on sale

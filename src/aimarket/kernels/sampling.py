@@ -92,7 +92,9 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
             passed[i] = 0
         for k in range(offers):
             offer = _offer(menu, order[k])
-            _weigh_up(offer, _ROW(k), first, width, quality, latency, price, leaving, held, free, signs, tastes, weight, best)
+            _weigh_up(
+                offer, _ROW(k), first, width, quality, latency, price, leaving, held, free, signs, tastes, weight, best
+            )
         for k in range(offers):
             _cumulate(_ROW(k), width, best, weight, reach)
         for i in range(width):
@@ -125,10 +127,9 @@ class _Offer(NamedTuple):
 def _offer(menu: Menu, j: int) -> _Offer:
     price = menu.unit_price
     return _Offer(
-        *(menu.quality[j], menu.delay[j]),
-        *(price[0, 0, j], price[0, 1, j], price[1, 0, j], price[1, 1, j]),
-        *(menu.appeal[j], menu.provider[j], _ROW(menu.brand[j]), not menu.free_allowed[j], menu.taste_step),
-    )
+        menu.quality[j], menu.delay[j], price[0, 0, j], price[0, 1, j], price[1, 0, j], price[1, 1, j],
+        menu.appeal[j], menu.provider[j], _ROW(menu.brand[j]), not menu.free_allowed[j], menu.taste_step,
+    )  # fmt: skip
 
 
 @inlined

@@ -40,7 +40,8 @@ STRATUM_COLUMNS = 7
 class Users(NamedTuple):
     """One row a simulated user, (U,) each; rows are sorted by stratum, and independent within one.
 
-    Users are along the last axis of every column. The population holds them in single precision, 55 + F bytes a user; the research panel in double.
+    Users are along the last axis of every column. The population holds them in single precision, 57 + F bytes a user;
+    the research panel in double.
     """
 
     segment: Column

@@ -114,19 +114,13 @@ def use(
         embedded[i], stayed[i] = depth[i] if holds else _NOTHING, tenure[i] if holds else _NOTHING
         leaving[i] = cost[i] if holds & (not routed) else _NOTHING
     by_stratum[ROUTED] += routers
-    sums = by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST]
-    all_depth, all_tenure, all_costs = sums
-    for i in range(n):
+    all_depth, all_tenure, all_costs, count = by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST], 0
+    for i in range(n):  # one loop, so that no sum waits for another
+        p = place[i]
         all_depth += embedded[i]
         all_tenure += stayed[i]
         all_costs += leaving[i]
-    by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST] = all_depth, all_tenure, all_costs
-    for i in range(n):
-        p = place[i]
         surplus[i] = quality[i] * of_quality[p] - latency[i] * of_delay[p] + price[i] * of_price[p]
-    count = 0
-    for i in range(n):
-        p = place[i]
         wanted = np.float64(tasks[i]) * depth[i] * amount[p]
         had = min(wanted, allowance[p])
         used[p, 0] += 1
@@ -134,6 +128,7 @@ def use(
         used[p, 2] += wanted - had
         signed[count] = start + i
         count += bound[i]
+    by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST] = all_depth, all_tenure, all_costs
     return count
 
 
