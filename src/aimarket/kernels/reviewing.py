@@ -90,7 +90,7 @@ def who_acts(
     for i in range(n):
         bound = (left[i] > _OVER) & (hazard[i] >= 0)  # whatever happens
         now = _NEVER if bound else hazard[i]
-        must = (now < 0) | (now == _ALWAYS) | (due[i] & (not bound))
+        must = (now < 0) | (now == _ALWAYS) | (due[i] & adopted[i] & (not bound))
         patience[i] -= _NEVER if must else now
         acts[i] = must | (patience[i] <= 0)
         adopted[i] |= acts[i]
