@@ -1,4 +1,4 @@
-"""Print what the model costs: against peers, by who reviews, by size and phases, at its start, by threads and actors."""
+"""Print what the model costs: against peers, by who reviews, by size and phase, at its start, by threads and actors."""
 
 import argparse
 import json
