@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aimarket import Market
     from aimarket.kernels.tables import StepTables
 
-USERS, STEPS, ROUNDS = 400_000, 6, 9
+USERS, STEPS, ROUNDS = 1_000_000, 6, 7
 NO_CONTRACTS = [f"users.segments.{segment}.contract=null" for segment in ("consumer", "developer", "enterprise")]
 BY_OFFER = ("provider", "brand", "on_sale", "price", "newcomer_price", "outlook", "allowance", "rise", "quality")
 BY_OFFER += ("appeal", "speed", "mix", "latency", "outage")

@@ -43,12 +43,15 @@ def step_chunk(
     rows, place, joined = np.empty(block, np.int64), np.empty(block, np.uint16), np.empty(block, np.bool_)
     cost, surplus = np.empty(block, np.float32), np.empty(block, np.float32)
     for g in range(strata):
+        here, end = max(start, bounds[g]), min(stop, bounds[g + 1])
+        if here >= end:
+            continue
         s, r = g // regions, g % regions
         counts, sums, share = by_offer[g], by_stratum[g], reviewing.multihoming[s]
         chances, offered = hazards(reviewing, s, r), worth(choosing, using, s, r)
         seen, used = np.zeros(4 * (offers + 1), np.int64), np.zeros((4 * (offers + 1), 3))
-        for low in range(max(start, bounds[g]), min(stop, bounds[g + 1]), block):
-            high = min(low + block, stop, bounds[g + 1])
+        for low in range(here, end, block):
+            high = min(low + block, end)
             costs_of_leaving(choosing, s, users.tenure[low:high], users.depth[low:high], cost)
             joined[: high - low] = False
             n = who_acts(users, chances, share, low, high, place, seen, rows, sums)
