@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from benchmarks import on_ray
 from benchmarks.measuring import fastest
 from benchmarks.users_step import lived, race, tables, taking
+
+from benchmarks import on_ray
 
 USERS = 200_000
 ALL, NOBODY = 0.36, 0.64  # of the race's speed, at least; 0.44 to 0.53 and 0.79 to 0.99 were seen
