@@ -1,4 +1,4 @@
-"""Print what the model costs: against its peers, by its size, by its phases, at its start, by threads."""
+"""Print what the model costs: against peers, by who reviews, by size and phase, at its start, by threads and actors."""
 
 import argparse
 import json
@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import against_peers, whole_market
+from benchmarks import against_peers, on_ray, users_step, whole_market
 from benchmarks.measuring import Row
 
-SECTIONS = ("peers", "market", "start", "threads")
+SECTIONS = ("peers", "users", "market", "start", "threads", "ray")
 
 
 def measured(sections: list[str], largest: int, console: Console) -> list[Row]:
@@ -24,12 +24,16 @@ def measured(sections: list[str], largest: int, console: Console) -> list[Row]:
     rows = []
     if "peers" in sections:
         rows += against_peers.rows(say)
+    if "users" in sections:
+        rows += users_step.rows(say)
     if "market" in sections:
         rows += whole_market.rows(say, largest)
     if "start" in sections:
         rows += whole_market.start_rows(say)
     if "threads" in sections:
         rows += against_peers.thread_rows(say) + whole_market.thread_rows(say)
+    if "ray" in sections:
+        rows += on_ray.rows(say)
     return rows
 
 

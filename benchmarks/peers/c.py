@@ -8,22 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.month import (
-    BASE,
-    CEILING,
-    GROWTH,
-    HORIZON,
-    KEY,
-    MAXIMUM,
-    OFFERS,
-    OUTSIDE,
-    PER_LOG_DEPTH,
-    REGIONS,
-    TASTE_STEP,
-    Crowd,
-    Month,
-    Totals,
-)
+from benchmarks import month as given
+from benchmarks.month import Crowd, Month, Totals
 
 COMMAND = ("gcc", "-std=c11", "-O3", "-march=native", "-shared", "-fPIC")
 
@@ -72,15 +58,15 @@ def blocked(crowd: Crowd) -> Month:
 
 
 def _months(crowd: Crowd, function: ctypes._CFuncPtr) -> Month:
-    numbers = Numbers(BASE, MAXIMUM, HORIZON, PER_LOG_DEPTH, GROWTH, CEILING, TASTE_STEP, OUTSIDE, KEY)
-    users, used = np.zeros((REGIONS, OFFERS)), np.zeros((REGIONS, OFFERS))
+    numbers = Numbers(*(getattr(given, name.upper()) for name, _ in Numbers._fields_))
+    users, used = np.zeros((given.REGIONS, given.OFFERS)), np.zeros((given.REGIONS, given.OFFERS))
     own = {name: getattr(crowd, name).copy() for name in ("tenure", "depth", "offer")}
     by_user = {name: getattr(crowd, name) for name in ("quality", "latency", "price", "size")} | own
     # As for the compiled kernels: who signs, pays nothing or is new is asked, although here it makes no difference.
-    none, every = np.zeros(len(crowd), np.uint8), np.ones(OFFERS, np.uint8)
+    none, every = np.zeros(len(crowd), np.uint8), np.ones(given.OFFERS, np.uint8)
     prices = np.repeat(crowd.unit_price[:, :, None], 4, axis=2)
     calls = []
-    for region in range(REGIONS):
+    for region in range(given.REGIONS):
         start, stop = int(crowd.starts[region]), int(crowd.starts[region + 1])
         columns = {name: column[start:] for name, column in by_user.items()}
         columns |= {name: getattr(crowd, name)[region] for name in ("delay", "use")}

@@ -10,28 +10,15 @@ from numpy.typing import NDArray
 from aimarket.kernels.counter import unit32, words
 from aimarket.kernels.elementary import expm1, log1p
 from aimarket.kernels.sampling import Choosers, Menu, sample_offers
-from benchmarks.month import (
-    BASE,
-    CEILING,
-    GROWTH,
-    HORIZON,
-    KEY,
-    MAXIMUM,
-    OFFERS,
-    OUTSIDE,
-    PER_LOG_DEPTH,
-    REGIONS,
-    TASTE_STEP,
-    Crowd,
-    Month,
-    Singles,
-    Totals,
-)
+from benchmarks import month as given
+from benchmarks.month import Crowd, Month, Singles, Totals
 
 BLOCK, CHUNK = 4096, 64  # users; blocks: totals of chunks are added in their order
 _ZERO, _ONE = np.float32(0), np.float32(1)
-_BASE, _MAXIMUM, _PER_MONTH, _PER_LOG_DEPTH = map(np.float32, (BASE, MAXIMUM, 1 / HORIZON, PER_LOG_DEPTH))
-_GROWTH, _CEILING = np.float32(GROWTH), np.float32(CEILING)
+_BASE, _MAXIMUM, _PER_MONTH, _PER_LOG_DEPTH = map(
+    np.float32, (given.BASE, given.MAXIMUM, 1 / given.HORIZON, given.PER_LOG_DEPTH)
+)
+_GROWTH, _CEILING = np.float32(given.GROWTH), np.float32(given.CEILING)
 
 
 @njit(cache=True, nogil=True)
@@ -101,13 +88,13 @@ def _menu(crowd: Crowd, region: int) -> Menu:
         quality=crowd.offered,
         delay=crowd.delay[region],
         unit_price=np.array([[price, price], [price, price]]),
-        appeal=np.zeros(OFFERS, np.float32),
-        free_allowed=np.ones(OFFERS, np.bool_),
+        appeal=np.zeros(given.OFFERS, np.float32),
+        free_allowed=np.ones(given.OFFERS, np.bool_),
         provider=crowd.firm,
         brand=crowd.firm,
-        order=np.arange(OFFERS),
-        outside=np.float32(OUTSIDE),
-        taste_step=np.float32(TASTE_STEP),
+        order=np.arange(given.OFFERS),
+        outside=np.float32(given.OUTSIDE),
+        taste_step=np.float32(given.TASTE_STEP),
     )
 
 
@@ -119,15 +106,17 @@ def _tastes(crowd: Crowd, rows: slice) -> NDArray[np.int8]:
 
 def kernel(crowd: Crowd, pool: Executor | None = None) -> Month:
     """Chunks of one region, by as many threads as the pool has."""
-    menus, key = [_menu(crowd, region) for region in range(REGIONS)], np.uint64(KEY)
+    menus, key = [_menu(crowd, region) for region in range(given.REGIONS)], np.uint64(given.KEY)
     offer, tenure, depth = crowd.offer.copy(), crowd.tenure.copy(), crowd.depth.copy()
     chunks = []
-    for region in range(REGIONS):
+    for region in range(given.REGIONS):
         stop = crowd.starts[region + 1]
         for start in range(crowd.starts[region], stop, CHUNK * BLOCK):
             rows = slice(start, min(start + CHUNK * BLOCK, stop))
             columns = (getattr(crowd, name)[rows] for name in ("quality", "latency", "price", "size"))
-            chunks.append((region, rows, Fixed(*columns, _tastes(crowd, rows)), np.zeros(OFFERS), np.zeros(OFFERS)))
+            chunks.append(
+                (region, rows, Fixed(*columns, _tastes(crowd, rows)), np.zeros(given.OFFERS), np.zeros(given.OFFERS))
+            )
 
     def month(number: int) -> Totals:
         def act(chunk: tuple) -> None:
@@ -136,7 +125,7 @@ def kernel(crowd: Crowd, pool: Executor | None = None) -> Month:
             chunk_month(tuple(fixed), tuple(menus[region]), crowd.use[region], key, number, rows.start, *own)
 
         list((pool.map if pool else map)(act, chunks))
-        users, used = np.zeros((REGIONS, OFFERS)), np.zeros((REGIONS, OFFERS))
+        users, used = np.zeros((given.REGIONS, given.OFFERS)), np.zeros((given.REGIONS, given.OFFERS))
         for region, _, _, chunk_users, chunk_used in chunks:
             users[region] += chunk_users
             used[region] += chunk_used

@@ -7,22 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.month import (
-    BASE,
-    CEILING,
-    FIRMS,
-    GROWTH,
-    HORIZON,
-    MAXIMUM,
-    OFFERS,
-    OUTSIDE,
-    PER_LOG_DEPTH,
-    REGIONS,
-    TASTE_STEP,
-    Crowd,
-    Month,
-    Totals,
-)
+from benchmarks import month as given
+from benchmarks.month import Crowd, Month, Totals
 
 
 class Tables:
@@ -34,8 +20,8 @@ class Tables:
         self.clear()
 
     def clear(self) -> None:
-        self.users = [[0.0] * OFFERS for _ in range(REGIONS)]
-        self.used = [[0.0] * OFFERS for _ in range(REGIONS)]
+        self.users = [[0.0] * given.OFFERS for _ in range(given.REGIONS)]
+        self.used = [[0.0] * given.OFFERS for _ in range(given.REGIONS)]
 
     def totals(self) -> Totals:
         return np.array(self.users), np.array(self.used)
@@ -46,7 +32,7 @@ def equip(user: Any, crowd: Crowd, row: int) -> None:
     user.region = int(np.searchsorted(crowd.starts, row, side="right")) - 1
     user.quality, user.latency = float(crowd.quality[row]), float(crowd.latency[row])
     user.price, user.size = float(crowd.price[row]), float(crowd.size[row])
-    user.tastes = [TASTE_STEP * float(crowd.tastes[firm, row]) for firm in range(FIRMS)]
+    user.tastes = [given.TASTE_STEP * float(crowd.tastes[firm, row]) for firm in range(given.FIRMS)]
     user.tenure, user.depth, user.offer = float(crowd.tenure[row]), float(crowd.depth[row]), int(crowd.offer[row])
 
 
@@ -55,15 +41,19 @@ def act(user: Any, tables: Tables, random: Random) -> None:
     held = tables.firm[user.offer] if user.offer >= 0 else -1
     leaving = 0.0
     if held >= 0:
-        leaving = BASE - MAXIMUM * math.expm1(-user.tenure / HORIZON) + PER_LOG_DEPTH * math.log1p(user.depth)
+        leaving = (
+            given.BASE
+            - given.MAXIMUM * math.expm1(-user.tenure / given.HORIZON)
+            + given.PER_LOG_DEPTH * math.log1p(user.depth)
+        )
     delay, unit_price = tables.delay[user.region], tables.unit_price[user.region]
     weights = []
-    for j in range(OFFERS):
+    for j in range(given.OFFERS):
         firm = tables.firm[j]
         utility = user.quality * tables.offered[j] - user.latency * delay[j] + user.price * unit_price[j]
         utility += user.tastes[firm] - (0.0 if firm == held else leaving)
         weights.append(math.exp(utility))
-    left = random.random() * (sum(weights) + math.exp(OUTSIDE - leaving))
+    left = random.random() * (sum(weights) + math.exp(given.OUTSIDE - leaving))
     choice = -1
     for j, weight in enumerate(weights):
         left -= weight
@@ -74,7 +64,7 @@ def act(user: Any, tables: Tables, random: Random) -> None:
     user.tenure = user.tenure + 1 if stays else 0.0
     user.offer = choice
     if choice >= 0:
-        user.depth += GROWTH * (CEILING - user.depth)
+        user.depth += given.GROWTH * (given.CEILING - user.depth)
         tables.users[user.region][choice] += 1
         tables.used[user.region][choice] += user.size * user.depth * tables.use[user.region][choice]
 

@@ -51,12 +51,12 @@ def draw_users(
     """
     stop = strata.size if stop is None else stop
     some = _draw_piece(settings, segments, strata, providers, streams, start, min(start + _PIECE, stop))
-    users = Users(*(np.empty((stop - start, *column.shape[1:]), column.dtype) for column in some))
+    users = Users(*(np.empty((*column.shape[:-1], stop - start), column.dtype) for column in some))
     for low in range(start, stop, _PIECE):  # put in place at once: joined at the end they would be there twice
         high = min(low + _PIECE, stop)
         some = some if low == start else _draw_piece(settings, segments, strata, providers, streams, low, high)
         for whole, part in zip(users, some, strict=True):
-            whole[low - start : high - start] = part
+            whole[..., low - start : high - start] = part
     return users
 
 
@@ -84,11 +84,11 @@ def _draw_piece(
     task_spread = np.array([s.tasks_spread for s in rows])[segment]
     tasks = np.array([s.tasks for s in rows])[segment]
     size_draw = streams.at("users.tasks").normal(start, stop)
-    for_brands = np.zeros((size, len(providers)), np.int8)
+    for_brands = np.zeros((len(providers), size), np.int8)
     if settings.taste_spread > 0:
-        for column, name in enumerate(providers):
+        for row, name in enumerate(providers):
             draw = TASTE_STEPS * streams.at("users.taste", owner=name).normal(start, stop)
-            for_brands[:, column] = np.clip(np.rint(draw), -127, 127)
+            for_brands[row] = np.clip(np.rint(draw), -127, 127)
     return Users(
         segment=segment.astype(np.int16),
         region=region.astype(np.int16),

@@ -23,7 +23,7 @@ __all__ = ["Draw", "People", "Populate", "Population", "Step", "Totals", "choose
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-BLOCK = 2048  # users who go through all of a step together, while their rows are in cache; changes no number
+BLOCK = 4096  # users who go through all of a step together, while their rows are in cache; changes no number
 
 
 class People(Protocol):
@@ -72,7 +72,7 @@ class Population:
         numbers : (K,) int, ascending
         """
         rows = numbers[(numbers >= self.first) & (numbers < self.first + len(self.users.offer))] - self.first
-        return Users(*(_widened(column[rows]) for column in self.users))
+        return Users(*(_widened(column[..., rows]) for column in self.users))
 
     def census(self) -> Integers:
         """(3, S) simulated users with an offer, without one though they have adopted, and not adopted."""

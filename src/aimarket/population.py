@@ -145,7 +145,7 @@ def offer_utility(users: Users, menu: Menu, settings: config.Users) -> Floats:
     """Utility of every offer before price, switching cost and shock; -inf if it cannot be had; (U, J) utils."""
     delay = np.log1p(menu.latency[users.segment, users.region] / settings.latency_scale)
     utility = users.quality[:, None] * menu.quality - users.latency[:, None] * delay
-    utility += settings.taste_spread / TASTE_STEPS * users.tastes[:, menu.brand] + menu.appeal
+    utility += settings.taste_spread / TASTE_STEPS * users.tastes[menu.brand].T + menu.appeal
     utility = np.where(menu.on_sale, utility, -np.inf)
     if users.free.any():
         utility[users.free[:, None] & (menu.allowance <= 0)] = -np.inf

@@ -115,7 +115,7 @@ class Shards:
 
     def sample(self, numbers: Integers) -> Users:
         """See `demand.Population.sample`."""
-        return Users(*map(np.concatenate, zip(*self._ask("sample", numbers), strict=True)))
+        return Users(*(np.concatenate(parts, axis=-1) for parts in zip(*self._ask("sample", numbers), strict=True)))
 
     def census(self) -> Integers:
         """See `demand.Population.census`."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from aimarket import Market, demand
 from aimarket.demand import Population
-from aimarket.kernels.tables import OFFER_COLUMNS, STRATUM_COLUMNS, Users
+from aimarket.kernels.tables import STRATUM_COLUMNS, Users
 from aimarket.population import Menu, Segments
 from aimarket.step_tables import step_tables
 
@@ -41,14 +41,19 @@ class Trial:
 
     def reviewers(self) -> np.ndarray:
         """Rows that would choose now, adopters among them; nothing changes."""
-        from aimarket.kernels.reviewing import who_acts
+        from aimarket.kernels.reviewing import hazards, who_acts
 
         population, tables = copy.deepcopy(self.population), step_tables(self.step).reviewing
         strata, rows = population.strata, []
         for g, (low, high) in enumerate(zip(strata.bounds[:-1], strata.bounds[1:], strict=True)):
-            acting = np.empty(high - low, np.int64)
-            counts = np.zeros((len(self.step.menu.names), OFFER_COLUMNS)), np.zeros(STRATUM_COLUMNS)
-            n = who_acts(population.users, tables, g // strata.regions, g % strata.regions, low, high, *counts, acting)
+            s, r = divmod(g, strata.regions)
+            acting, place, table = (
+                np.empty(high - low, np.int64),
+                np.empty(high - low, np.uint16),
+                hazards(tables, s, r),
+            )
+            counts = np.zeros(len(table), np.int64), acting, np.zeros(STRATUM_COLUMNS)
+            n = who_acts(population.users, table, tables.multihoming[s], low, high, place, *counts)
             rows.append(acting[:n])
         return np.concatenate(rows)
 

@@ -276,7 +276,7 @@ def in_pieces(market: Market, *edges: int) -> list[Population]:
             settings.users, market.segments, whole.strata, tuple(settings.providers), market.streams, start, stop
         )
         pieces.append(Population(users, whole.strata, start))
-        pieces[-1].restore({name: column[start:stop] for name, column in whole.state().items()})
+        pieces[-1].restore({name: column[..., start:stop] for name, column in whole.state().items()})
     return pieces
 
 
@@ -297,7 +297,7 @@ def test_in_pieces_the_population_counts_to_the_same_byte(edges):
         (step.population.sample(rows), [piece.sample(rows) for piece in pieces]),
     ):
         for column, columns in zip(together, zip(*apart, strict=True), strict=True):
-            assert column.tobytes() == np.concatenate(columns).tobytes()
+            assert column.tobytes() == np.concatenate(columns, axis=-1).tobytes()
     census = [piece.census() for piece in pieces]
     assert (sum(census) == step.population.census()).all()
     tastes = [sums for piece in pieces for sums in piece.tastes()]

@@ -2,11 +2,12 @@
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from aimarket.kernels.counter import unit32, words
 from aimarket.kernels.elementary import expm1, log1p
+from aimarket.kernels.lining_up import gathered, in_place, line_up
 from aimarket.kernels.reviewing import is_routed, patience_from
-from aimarket.kernels.sampling import Choosers, Menu, sample_offers
+from aimarket.kernels.sampling import Menu, sample_offers
 from aimarket.kernels.tables import (
     ABANDONMENTS,
     LEFT,
@@ -16,9 +17,12 @@ from aimarket.kernels.tables import (
     Floats,
     Integers,
     Reviewing,
+    Shorts,
     Singles,
     Users,
 )
+
+_MOST = 0.6  # where at least this share of users choose, it is faster to ask all where they stand than to gather those
 
 
 @njit(nogil=True, cache=True)
@@ -45,84 +49,111 @@ def choose(
     acting: Integers,
     cost: Singles,
     start: int,
+    stop: int,
     joined: Flags,
     by_offer: Floats,
     by_stratum: Floats,
 ) -> None:
-    """The rows in `acting`, of one stratum, choose; their draws belong to the users `first` + row.
+    """The rows in `acting`, of start..stop in one stratum, choose; their draws belong to the users `first` + row.
 
     cost   : (n,) float, utils, of leaving, from the row `start` on; those who move get their new one
     joined : (n,) bool, likewise; set for those who come from another provider or from none
     """
-    choosers, choice = (
-        _choosers(users, reviewing, tables, s, first, acting, cost, start),
-        np.empty(len(acting), np.int16),
-    )
+    if len(acting) == 0:
+        return
+    everybody = len(acting) >= _MOST * (stop - start)
+    candidates = in_place(users, start, stop, cost) if everybody else gathered(users, acting, cost, start)
     menu = Menu(
         tables.quality, tables.delay[s, r], tables.unit_price[s], tables.appeal, tables.free_allowed, tables.provider,
         tables.brand, tables.order, tables.outside[s], tables.taste_step,
     )  # fmt: skip
+    choosers, waits = line_up(candidates, reviewing, tables, s, first)
+    choice = np.empty(len(choosers.free), np.int16)
     sample_offers(choosers, menu, choice)
-    share = reviewing.multihoming[s]
-    for k in range(len(acting)):
-        i, new = acting[k], choice[k]
-        old = users.offer[i]
-        stays = old >= 0 and new >= 0 and tables.provider[old] == tables.provider[new]
-        by_stratum[REVIEWS] += 1
-        if old >= 0 and not stays and not is_routed(users.free[i], users.router[i], share):
-            by_offer[old, LEFT] += 1
-            by_stratum[ABANDONMENTS] += new < 0
-        joined[i - start] = new >= 0 and not stays
-        if new != old:
-            users.surplus[i] = np.nan
-        if new < 0:
-            users.tenure[i] = 0
-        elif not stays:
-            users.tenure[i] *= tables.portability
-            grown = tables.maximum[s] * expm1(-users.tenure[i] / tables.horizon[s])
-            cost[i - start] = tables.base[s] - grown + tables.per_log_depth[s] * log1p(users.depth[i])
-        users.offer[i], users.due[i] = new, False
-        users.contract_price[i], users.contract_left[i], users.commitment[i] = np.nan, 0, 0
-        if choosers.signs[k] and new >= 0:
-            kind = 0 if stays else 1
-            users.contract_price[i], users.contract_left[i] = tables.locked[kind, s, new], tables.term[s]
-            users.commitment[i] = users.tasks[i] * users.depth[i] * tables.committed[kind, s, new]
+    by_stratum[REVIEWS] += len(acting)
+    if everybody and len(acting) < stop - start:
+        for k in range(len(acting)):  # rows ascend, so nothing is overwritten that is still to be read
+            c = acting[k] - start
+            choice[k], choosers.signs[k], waits[k] = choice[c], choosers.signs[c], waits[c]
+    _renew(users, acting, waits)
+    _move(users, tables, s, acting, choice, reviewing.multihoming[s], cost, start, joined, by_offer, by_stratum)
+    _sign(users, tables, s, acting, choice, choosers.signs, start, joined)
 
 
 @njit(nogil=True, cache=True)
-def _choosers(
+def _renew(users: Users, acting: Integers, waits: NDArray[np.uint64]) -> None:
+    """Whose patience has run out draws anew: `waits` are the words for it, and are written over."""
+    patience, due, over, count = users.patience, users.due, np.empty(len(acting), np.int64), 0
+    for k in range(len(acting)):
+        i = acting[k]
+        due[i] = False
+        over[count], waits[count] = i, waits[k]
+        count += patience[i] <= 0
+    fresh = np.empty(count, np.float32)
+    for k in range(count):
+        fresh[k] = patience_from(waits[k])
+    for k in range(count):
+        patience[over[k]] = fresh[k]
+
+
+@njit(nogil=True, cache=True)
+def _move(
     users: Users,
-    reviewing: Reviewing,
     tables: Choosing,
     s: int,
-    first: int,
     acting: Integers,
+    choice: Shorts,
+    share: float,
     cost: Singles,
     start: int,
-) -> Choosers:
-    """Those who choose, side by side, with their draws."""
-    n, brands = len(acting), users.tastes.shape[1]
-    quality, latency, price = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
-    leaving, held = np.zeros(n, np.float32), np.full(n, -1, np.int16)
-    free, signs, uniform = np.empty(n, np.bool_), np.empty(n, np.bool_), np.empty(n, np.float32)
-    tastes = np.empty((brands, n), np.int8)
-    for k in range(n):
-        i = acting[k]
-        routed, offer = is_routed(users.free[i], users.router[i], reviewing.multihoming[s]), users.offer[i]
-        quality[k], latency[k], free[k] = users.quality[i], users.latency[i], users.free[i]
-        price[k] = np.float32(0) if free[k] else users.price[i]
-        signs[k] = tables.term[s] > 0 and not free[k] and not routed
-        if offer >= 0 and reviewing.on_sale[offer]:
-            held[k] = tables.provider[offer]
-            leaving[k] = np.float32(0) if routed else cost[i - start]
-    for brand in range(brands):
-        for k in range(n):
-            tastes[brand, k] = users.tastes[acting[k], brand]
-    key, step, waits = reviewing.key, reviewing.step, np.empty(n, np.uint64)
-    for k in range(n):
-        draw = words(key, step, first + acting[k])
-        uniform[k], waits[k] = unit32(draw[0]), draw[1]
-    for k in range(n):
-        if users.patience[acting[k]] <= 0:
-            users.patience[acting[k]] = patience_from(waits[k])
-    return Choosers(quality, latency, price, leaving, held, free, signs, tastes, uniform)
+    joined: Flags,
+    by_offer: Floats,
+    by_stratum: Floats,
+) -> None:
+    """Some users take another offer, or none from now on; the arguments are those of `choose`."""
+    offer, surplus, tenure, depth = users.offer, users.surplus, users.tenure, users.depth
+    free, router, provider = users.free, users.router, tables.provider
+    base, maximum, per_log_depth = tables.base[s], tables.maximum[s], tables.per_log_depth[s]
+    horizon, portability = tables.horizon[s], tables.portability
+    for k in range(len(acting)):
+        i, new = acting[k], choice[k]
+        old = offer[i]
+        if new == old:
+            continue
+        stays = old >= 0 and new >= 0 and provider[old] == provider[new]
+        if old >= 0 and not stays and not is_routed(free[i], router[i], share):
+            by_offer[old, LEFT] += 1
+            by_stratum[ABANDONMENTS] += new < 0
+        joined[i - start] = new >= 0 and not stays
+        offer[i], surplus[i] = new, np.nan
+        if new < 0:
+            tenure[i] = 0
+        elif not stays:
+            tenure[i] *= portability
+            cost[i - start] = base - maximum * expm1(-tenure[i] / horizon) + per_log_depth * log1p(depth[i])
+
+
+@njit(nogil=True, cache=True)
+def _sign(
+    users: Users,
+    tables: Choosing,
+    s: int,
+    acting: Integers,
+    choice: Shorts,
+    signs: Flags,
+    start: int,
+    joined: Flags,
+) -> None:
+    """Contracts of those who have chosen end, and some sign a new one with whatever they chose."""
+    price, left, commitment, tasks, depth = (
+        users.contract_price, users.contract_left, users.commitment, users.tasks, users.depth,
+    )  # fmt: skip
+    locked, committed, term = tables.locked, tables.committed, tables.term[s]
+    for k in range(len(acting)):
+        i, new = acting[k], choice[k]
+        if signs[k] and new >= 0:
+            kind = 1 if joined[i - start] else 0
+            price[i], left[i] = locked[kind, s, new], term
+            commitment[i] = tasks[i] * depth[i] * committed[kind, s, new]
+        elif not np.isnan(price[i]):
+            price[i], left[i], commitment[i] = np.nan, 0, 0

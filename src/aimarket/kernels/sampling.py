@@ -3,6 +3,10 @@
 Users are the vectorised inner loop, offers the outer one. What is kept of a block of users, a number an offer, fits
 the first-level cache. A user's choice depends on nothing but the user's own numbers and the tables of the offers,
 so neither the size of a block nor who else chooses shows in it.
+
+Arrays are taken out of their tuples once and loops get them whole, with the row to begin at: a slice an offer, with
+its count of references, would cost as much as the loop over a block. Rows are unsigned, so that no loop asks whether
+to count from the end.
 """
 
 from typing import NamedTuple
@@ -11,14 +15,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from aimarket.kernels.elementary import exp_nonpositive
+from aimarket.kernels.elementary import exp_nonpositive, inlined
 
 Reals = NDArray[np.float32]
 Indices = NDArray[np.int16]
 Flags = NDArray[np.bool_]
 
 _BLOCK = 512  # users whose weights are in the cache at once
+_ROW = np.uint64
 _NOTHING = np.float32(-np.inf)
+_BEYOND = np.float32(1)  # a draw on what weighs nothing: nothing can be had
 _LEAST = np.float32(-3e38)  # finite: where nothing can be had, -inf is still infinitely far from the best
 
 
@@ -68,70 +74,106 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
     source : inverse transform of the logit probabilities, Train (2009), Discrete Choice Methods with Simulation, ch. 9
     """
     count, offers = len(choice), len(menu.order)
+    quality, latency, price, leaving = choosers.quality, choosers.latency, choosers.price, choosers.leaving
+    held, free, signs, tastes, uniform = choosers.held, choosers.free, choosers.signs, choosers.tastes, choosers.uniform
+    order, outside = menu.order, menu.outside
     size = min(_BLOCK, count)
     weight = np.empty((offers, size), dtype=np.float32)  # utility at first, cumulated weight in the end
     best, reach = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
     passed = np.empty(size, dtype=np.int32)
     taken = np.full(offers + 1, -1, dtype=np.int16)  # by how many have been passed; the outside option comes last
     for k in range(offers):
-        taken[k] = menu.order[k]
+        taken[k] = order[k]
     for start in range(0, count, _BLOCK):
-        stop = min(start + _BLOCK, count)
-        width = stop - start
-        leaving, uniform, chosen = choosers.leaving[start:stop], choosers.uniform[start:stop], choice[start:stop]
+        width, first = min(_BLOCK, count - start), _ROW(start)
         for i in range(width):
-            best[i] = max(menu.outside - leaving[i], _LEAST)
+            best[i] = max(outside - leaving[first + _ROW(i)], _LEAST)
             reach[i] = 0
             passed[i] = 0
         for k in range(offers):
-            _weigh_up(choosers, menu, menu.order[k], start, weight[k, :width], best)
+            offer = _offer(menu, order[k])
+            _weigh_up(
+                offer, _ROW(k), first, width, quality, latency, price, leaving, held, free, signs, tastes, weight, best
+            )
         for k in range(offers):
-            _cumulate(weight[k, :width], best, reach)
+            _cumulate(_ROW(k), width, best, weight, reach)
         for i in range(width):
-            outside = exp_nonpositive(menu.outside - leaving[i] - best[i])
-            total = reach[i] + outside  # 0 where nothing can be had: then the draw is beyond everything
-            reach[i] = uniform[i] * total if total > 0 else np.float32(1)
+            row = first + _ROW(i)
+            total = reach[i] + exp_nonpositive(outside - leaving[row] - best[i])
+            reach[i] = uniform[row] * total if total > 0 else _BEYOND
         for k in range(offers):
-            _pass(weight[k, :width], reach, passed)
+            _pass(_ROW(k), width, weight, reach, passed)
         for i in range(width):
-            chosen[i] = taken[passed[i]]
+            choice[first + _ROW(i)] = taken[passed[i]]
 
 
-@njit(cache=True, nogil=True)
-def _weigh_up(choosers: Choosers, menu: Menu, offer: int, start: int, utility: Reals, best: Reals) -> None:
-    """Utility of one offer to a block of users, and the best they have seen."""
-    stop = start + len(utility)
-    quality, latency, price = choosers.quality[start:stop], choosers.latency[start:stop], choosers.price[start:stop]
-    leaving, held = choosers.leaving[start:stop], choosers.held[start:stop]
-    free, signs = choosers.free[start:stop], choosers.signs[start:stop]
-    taste = choosers.tastes[menu.brand[offer], start:stop]
-    own_price, new_price = menu.unit_price[0, 0, offer], menu.unit_price[0, 1, offer]
-    own_contract, new_contract = menu.unit_price[1, 0, offer], menu.unit_price[1, 1, offer]
-    offered, delay, appeal = menu.quality[offer], menu.delay[offer], menu.appeal[offer]
-    provider, paid_only, taste_step = menu.provider[offer], not menu.free_allowed[offer], menu.taste_step
-    for i in range(len(utility)):
-        stays = held[i] == provider
-        posted = own_price if stays else new_price
-        contract = own_contract if stays else new_contract
-        worth = quality[i] * offered - latency[i] * delay
-        worth += price[i] * (contract if signs[i] else posted)
-        worth += taste_step * np.float32(taste[i]) + appeal
-        worth -= np.float32(0) if stays else leaving[i]
-        worth = _NOTHING if paid_only & free[i] else worth
-        utility[i] = worth
+class _Offer(NamedTuple):
+    """One offer as one stratum sees it; see `Menu`."""
+
+    quality: np.float32
+    delay: np.float32
+    own_price: np.float32
+    new_price: np.float32
+    own_contract: np.float32
+    new_contract: np.float32
+    appeal: np.float32
+    provider: np.int16
+    brand: np.uint64
+    paid_only: bool
+    taste_step: np.float32
+
+
+@inlined
+def _offer(menu: Menu, j: int) -> _Offer:
+    price = menu.unit_price
+    return _Offer(
+        menu.quality[j], menu.delay[j], price[0, 0, j], price[0, 1, j], price[1, 0, j], price[1, 1, j],
+        menu.appeal[j], menu.provider[j], _ROW(menu.brand[j]), not menu.free_allowed[j], menu.taste_step,
+    )  # fmt: skip
+
+
+@inlined
+def _weigh_up(
+    offer: _Offer,
+    k: np.uint64,
+    first: np.uint64,
+    width: int,
+    quality: Reals,
+    latency: Reals,
+    price: Reals,
+    leaving: Reals,
+    held: Indices,
+    free: Flags,
+    signs: Flags,
+    tastes: NDArray[np.int8],
+    utility: Reals,
+    best: Reals,
+) -> None:
+    """Utility of one offer to a block of users, from the row `first` on, and the best they have seen."""
+    for i in range(width):
+        row = first + _ROW(i)
+        stays = held[row] == offer.provider
+        posted = offer.own_price if stays else offer.new_price
+        contract = offer.own_contract if stays else offer.new_contract
+        worth = quality[row] * offer.quality - latency[row] * offer.delay
+        worth += price[row] * (contract if signs[row] else posted)
+        worth += offer.taste_step * np.float32(tastes[offer.brand, row]) + offer.appeal
+        worth -= np.float32(0) if stays else leaving[row]
+        worth = _NOTHING if offer.paid_only & free[row] else worth
+        utility[k, i] = worth
         best[i] = worth if worth > best[i] else best[i]
 
 
-@njit(cache=True, nogil=True)
-def _cumulate(weight: Reals, best: Reals, total: Reals) -> None:
+@inlined
+def _cumulate(k: np.uint64, width: int, best: Reals, weight: Reals, total: Reals) -> None:
     """Utilities of one offer become the weights of all offers so far."""
-    for i in range(len(weight)):
-        total[i] += exp_nonpositive(weight[i] - best[i])
-        weight[i] = total[i]
+    for i in range(width):
+        total[i] += exp_nonpositive(weight[k, i] - best[i])
+        weight[k, i] = total[i]
 
 
-@njit(cache=True, nogil=True)
-def _pass(cumulated: Reals, reach: Reals, passed: NDArray[np.int32]) -> None:
+@inlined
+def _pass(k: np.uint64, width: int, cumulated: Reals, reach: Reals, passed: NDArray[np.int32]) -> None:
     """Count an offer as passed by those whose draw lies beyond it."""
-    for i in range(len(cumulated)):
-        passed[i] += cumulated[i] < reach[i]
+    for i in range(width):
+        passed[i] += cumulated[k, i] < reach[i]

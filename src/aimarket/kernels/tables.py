@@ -40,7 +40,8 @@ STRATUM_COLUMNS = 7
 class Users(NamedTuple):
     """One row a simulated user, (U,) each; rows are sorted by stratum, and independent within one.
 
-    The population holds them in single precision, 55 + F bytes a user; the research panel in double.
+    Users are along the last axis of every column. The population holds them in single precision, 57 + F bytes a user;
+    the research panel in double.
     """
 
     segment: Column
@@ -50,7 +51,7 @@ class Users(NamedTuple):
     latency: Column  # utils per log point
     tasks: Column  # tasks/month at depth 1 and the reference price
     router: Column  # uniform draw: below the share of the segment that uses a router, so does the user
-    tastes: Bytes  # (U, F) for brands, in 1/32 standard deviations
+    tastes: Bytes  # (F, U) for brands, in 1/32 standard deviations
     adopted: Flags
     offer: Column  # -1: none
     tenure: Column  # months with the provider by the next choice
@@ -93,7 +94,7 @@ class Choosing(NamedTuple):
     appeal: Singles  # (J,) utils, -inf for what is not on sale
     free_allowed: Flags  # (J,) to be had for nothing
     provider: Shorts  # (J,) owner
-    brand: Shorts  # (J,) column of the tastes
+    brand: Shorts  # (J,) row of the tastes
     order: Integers  # (J,) offers in the order of their names
     taste_step: np.float32  # utils
     portability: np.float32

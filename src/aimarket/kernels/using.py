@@ -2,13 +2,14 @@
 
 At posted prices all that users pay and use is their own size (tasks a month times workflows) times a number of the
 offer, so it is enough to add up sizes. Users who do not pay are capped one by one, and users under contract have a
-price of their own.
+price of their own. Numbers of the offer are tables by *place*: the terms on which a user holds an offer, and which.
 """
 
-import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from aimarket.kernels.counter import words
 from aimarket.kernels.elementary import exp, log
@@ -19,8 +20,10 @@ from aimarket.kernels.tables import (
     FREE_DECLINED,
     FREE_TOKENS,
     NEW,
+    NEW_SIZE,
     OVER,
     OWN,
+    OWN_SIZE,
     ROUTED,
     SIGNED,
     SIGNED_SHORTFALL,
@@ -42,80 +45,110 @@ from aimarket.kernels.tables import (
     Using,
 )
 
+_OWN, _NEW, _FREE, _SIGNED = range(4)  # terms
+_NOTHING, _NAN = np.float32(0), np.float32(np.nan)
 _ROUNDING = 1e-6  # log points of a price in single precision: firms like to post the very price at which all is done
+
+
+class Worth(NamedTuple):
+    """What offers are to the users of one stratum, by place: (4 (J + 1),) each; before offers stands none."""
+
+    quality: Singles  # logits
+    delay: Singles  # log points
+    price: Singles  # utils per unit of sensitivity; 0 to those who do not pay, and where it is not known yet
+    amount: Floats  # counted per task a month of own size: that size itself, Mtok of those who do not pay
+    allowance: Floats  # of that amount
+
+
+@njit(nogil=True, cache=True)
+def worth(choosing: Choosing, tables: Using, s: int, r: int) -> Worth:
+    """The table of one stratum."""
+    shape = (4, len(choosing.quality) + 1)
+    quality, delay, price = np.full(shape, _NAN), np.full(shape, _NAN), np.zeros(shape, np.float32)
+    amount, allowance = np.ones(shape), np.full(shape, np.inf)
+    quality[:, 1:], delay[:, 1:] = choosing.quality, choosing.delay[s, r]
+    price[_OWN, 1:], price[_NEW, 1:] = tables.worth[0, s], tables.worth[1, s]
+    amount[_FREE, 1:], allowance[_FREE, 1:] = tables.free_tokens[s], tables.allowance
+    return Worth(quality.ravel(), delay.ravel(), price.ravel(), amount.ravel(), allowance.ravel())
 
 
 @njit(nogil=True, cache=True)
 def use(
     users: Users,
-    reviewing: Reviewing,
-    choosing: Choosing,
-    tables: Using,
-    s: int,
-    r: int,
+    offers: Worth,
+    share: float,
     start: int,
     stop: int,
     cost: Singles,
     joined: Flags,
-    loss: Singles,
+    place: NDArray[np.uint16],
+    surplus: Singles,
     signed: Integers,
-    by_offer: Floats,
+    used: Floats,
     by_stratum: Floats,
 ) -> int:
     """What the users in the rows start..stop of one stratum do with their offers, but for those under contract.
 
+    share  : of its users, who choose through a router
     cost   : (n,) float, utils of leaving, from the row `start` on
     joined : (n,) bool, who comes from another provider or from none, likewise
-    loss   : (n,) float, filled with what workflows are lost by: utils of surplus, or months without an offer
+    place  : (n,) written over
+    surplus: (n,) float, filled with utils of the offers held, the price under contract left out; nan without one
     signed : (n,) int, filled with the rows of users under contract
-    returns: int, how many are
+    used   : (4 (J + 1), 3) float, by place: users, what they use and what is declined; added to
+    returns: int, how many are under contract
     """
-    count, months, share = 0, np.float32(tables.months), reviewing.multihoming[s]
-    for i in range(start, stop):
-        j = users.offer[i]
-        if j < 0:
-            users.surplus[i] = np.nan
-            loss[i - start] = months if users.adopted[i] else np.float32(0)
-            continue
-        depth, free = users.depth[i], users.free[i]
-        by_stratum[DEPTH] += depth
-        by_stratum[TENURE] += users.tenure[i]
-        if is_routed(free, users.router[i], share):
-            by_stratum[ROUTED] += 1
-        else:
-            by_stratum[SWITCHING_COST] += cost[i - start]
-        users.tenure[i] += months
-        surplus = users.quality[i] * choosing.quality[j] - users.latency[i] * choosing.delay[s, r, j]
-        size = np.float64(users.tasks[i]) * depth
-        if free:
-            wanted = size * tables.free_tokens[s, j]
-            used = min(wanted, tables.allowance[j])
-            by_offer[j, FREE] += 1
-            by_offer[j, FREE_TOKENS] += used
-            by_offer[j, FREE_DECLINED] += wanted - used
-        elif math.isnan(users.contract_price[i]):
-            kind, column = (1, NEW) if joined[i - start] else (0, OWN)
-            by_offer[j, column] += 1
-            by_offer[j, column + 1] += size
-            surplus += users.price[i] * tables.worth[kind, s, j]
-        else:
-            signed[count] = i
-            count += 1
-            loss[i - start] = surplus  # kept here until the price is known
-            continue
-        fall = users.surplus[i] - surplus
-        loss[i - start] = fall if fall > 0 else np.float32(0)  # nobody falls from nan
-        users.surplus[i] = surplus
+    offer, free, router = users.offer[start:stop], users.free[start:stop], users.router[start:stop]
+    contract, depth, tenure = users.contract_price[start:stop], users.depth[start:stop], users.tenure[start:stop]
+    quality, latency, price = users.quality[start:stop], users.latency[start:stop], users.price[start:stop]
+    tasks, n = users.tasks[start:stop], stop - start
+    of_quality, of_delay, of_price, amount, allowance = offers
+    columns, routers, bound = len(of_price) // 4, 0, np.empty(n, np.bool_)
+    embedded, stayed, leaving = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
+    for i in range(n):
+        holds, routed = offer[i] >= 0, is_routed(free[i], router[i], share)
+        bound[i] = holds & (not free[i]) & (contract[i] == contract[i])  # nan: none
+        posted = _NEW if joined[i] else _OWN
+        place[i] = (_FREE if free[i] else (_SIGNED if bound[i] else posted)) * columns + offer[i] + 1
+        routers += routed & holds
+        embedded[i], stayed[i] = depth[i] if holds else _NOTHING, tenure[i] if holds else _NOTHING
+        leaving[i] = cost[i] if holds & (not routed) else _NOTHING
+    by_stratum[ROUTED] += routers
+    all_depth, all_tenure, all_costs, count = by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST], 0
+    for i in range(n):  # one loop, so that no sum waits for another
+        p = place[i]
+        all_depth += embedded[i]
+        all_tenure += stayed[i]
+        all_costs += leaving[i]
+        surplus[i] = quality[i] * of_quality[p] - latency[i] * of_delay[p] + price[i] * of_price[p]
+        wanted = np.float64(tasks[i]) * depth[i] * amount[p]
+        had = min(wanted, allowance[p])
+        used[p, 0] += 1
+        used[p, 1] += had
+        used[p, 2] += wanted - had
+        signed[count] = start + i
+        count += bound[i]
+    by_stratum[DEPTH], by_stratum[TENURE], by_stratum[SWITCHING_COST] = all_depth, all_tenure, all_costs
     return count
 
 
 @njit(nogil=True, cache=True)
+def count_use(used: Floats, by_offer: Floats) -> None:
+    """Use of a stratum by offer, from use by place."""
+    table = used.reshape(4, -1, 3)[:, 1:]
+    for j in range(len(by_offer)):
+        by_offer[j, OWN], by_offer[j, OWN_SIZE] = table[_OWN, j, 0], table[_OWN, j, 1]
+        by_offer[j, NEW], by_offer[j, NEW_SIZE] = table[_NEW, j, 0], table[_NEW, j, 1]
+        by_offer[j, FREE], by_offer[j, FREE_TOKENS], by_offer[j, FREE_DECLINED] = table[_FREE, j]
+
+
+@njit(nogil=True, cache=True)
 def use_under_contract(
-    users: Users, tables: Using, s: int, start: int, loss: Singles, signed: Integers, by_offer: Floats
+    users: Users, tables: Using, s: int, start: int, surplus: Singles, signed: Integers, by_offer: Floats
 ) -> None:
     """What the users in the rows `signed`, of one stratum, use at prices of their own; their contracts run down.
 
-    loss : as in `use`, and when called their surplus without the price
+    surplus : as `use` leaves it; of these users the price is added
     """
     n, months = len(signed), np.float32(tables.months)
     cheaper, full = np.empty(n), np.empty(n)  # price over the reference price, as asked and with the time waited
@@ -151,41 +184,51 @@ def use_under_contract(
         by_offer[j, SIGNED_TASK_ELASTICITY] += tokens * extensive
         by_offer[j, SIGNED_THINKING_ELASTICITY] += done * thinking[k] * intensive
         worth = cheaper[k] if tables.log_price else -asked
-        surplus = np.float32(loss[i - start] + users.price[i] * worth)
-        fall = users.surplus[i] - surplus
-        loss[i - start] = fall if fall > 0 else np.float32(0)
-        users.surplus[i] = surplus
+        surplus[i - start] += users.price[i] * worth
         users.contract_left[i] -= months
         if users.contract_left[i] <= OVER:
             users.due[i] = True
 
 
 @njit(nogil=True, cache=True)
-def deepen(users: Users, tables: Using, s: int, start: int, stop: int, loss: Singles) -> None:
+def deepen(users: Users, tables: Using, s: int, start: int, stop: int, surplus: Singles) -> None:
     """Who holds an offer embeds more workflows; some are dropped if its surplus falls, and without an offer.
 
-    loss : (n,) float, as `use` leaves it, from the row `start` on
+    surplus : (n,) float, utils of the offers held now, nan without one; from the row `start` on
     """
-    growth, ceiling, log_kept, nothing = tables.growth[s], tables.ceiling[s], tables.log_kept[s], np.float32(0)
-    depth, offer = users.depth[start:stop], users.offer[start:stop]
+    growth, ceiling, log_kept = tables.growth[s], tables.ceiling[s], tables.log_kept[s]
+    months = np.float32(tables.months)
+    depth, offer, before = users.depth[start:stop], users.offer[start:stop], users.surplus[start:stop]
+    tenure, adopted = users.tenure[start:stop], users.adopted[start:stop]
     for i in range(len(depth)):
-        gap = max(ceiling - depth[i], nothing) if offer[i] >= 0 else nothing
-        depth[i] = (depth[i] + growth * gap) * exp(log_kept * loss[i])
+        holds, fall = offer[i] >= 0, before[i] - surplus[i]
+        idle = months if adopted[i] else _NOTHING
+        loss = (fall if fall > 0 else _NOTHING) if holds else idle  # nobody falls from nan
+        gap = max(ceiling - depth[i], _NOTHING) if holds else _NOTHING
+        depth[i] = (depth[i] + growth * gap) * exp(log_kept * loss)
+        tenure[i] += months if holds else _NOTHING
+        before[i] = surplus[i]
 
 
 @njit(nogil=True, cache=True)
-def begin_to_pay(users: Users, tables: Reviewing, s: int, first: int, start: int, stop: int) -> None:
+def begin_to_pay(users: Users, tables: Reviewing, s: int, first: int, start: int, stop: int, begins: Integers) -> None:
     """Some users who paid nothing pay from now on, and choose in the next step; the clock of `reviewing` tells who.
 
-    first : int, number of the user in row 0
+    first  : int, number of the user in row 0
+    begins : (n,) int, written over
     """
-    hazard = tables.conversion[s]
-    for i in range(start, stop):
-        if not (users.free[i] and users.adopted[i]):
-            continue
-        if hazard < np.inf:
-            users.patience[i] -= hazard
-        if hazard == np.inf or users.patience[i] <= 0:
-            users.free[i], users.due[i], users.surplus[i] = False, True, np.nan
+    hazard, all_begin = tables.conversion[s], tables.conversion[s] == np.inf
+    patience, free, adopted = users.patience[start:stop], users.free[start:stop], users.adopted[start:stop]
+    pays = np.empty(len(free), np.bool_)
+    for i in range(len(free)):
+        may = free[i] & adopted[i]
+        patience[i] -= hazard if may & (not all_begin) else _NOTHING
+        pays[i] = may & (all_begin | (patience[i] <= 0))
+    count = 0
+    for i in range(len(free)):
+        begins[count] = start + i
+        count += pays[i]
+    for i in begins[:count]:
+        users.free[i], users.due[i], users.surplus[i] = False, True, np.nan
         if users.patience[i] <= 0:
             users.patience[i] = patience_from(words(tables.key, tables.step, first + i)[2])
