@@ -17,7 +17,10 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def node[T](cls: type[T]) -> type[T]:
     """Make a frozen dataclass of a class; values are checked when one is made, unknown keys are errors."""
-    return cast("type[T]", pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls))
+    return cast(
+        "type[T]",
+        pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", defer_build=True))(cls),
+    )
 
 
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
