@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from aimarket.complaints import ResultsError
 from aimarket.recorder import MANIFEST_KEYS, RUNS, parquet_writer, publish, workspace
-from aimarket.recording import KEYS, Frames
+from aimarket.recording import KEYS, Frames, arrays
 from aimarket.schema import TABLES, arrow_schema, schema_version
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow.dataset as ds
 
 COLLECTED = "collected"
 _NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
@@ -60,14 +61,17 @@ class Results(Frames):
         """A table of all runs as a tidy frame; `columns` limits the recorded columns that are read beside the keys."""
         import pandas as pd
 
-        frame: pd.DataFrame = self.table(table, columns).to_pandas()
+        frame: pd.DataFrame = self._table(table, columns).to_pandas()
         codes, run_ids = pd.factorize(frame["run_id"])
         of_run = self._swept.loc[run_ids]
         swept = pd.DataFrame({name: of_run[name].array.take(codes) for name in self.swept}, index=frame.index)
         return pd.concat([frame[list(KEYS)], swept, frame.drop(columns=list(KEYS))], axis=1)
 
-    def table(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """The same as recorded, an Arrow table without what was swept."""
+    def columns(self, table: str, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The same as arrays by name, without what was swept."""
+        return arrays(self._table(table, columns))
+
+    def _table(self, table: str, columns: Sequence[str] | None) -> pa.Table:
         if table not in TABLES:
             raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
         names = [column.name for column in TABLES[table]]
@@ -75,7 +79,7 @@ class Results(Frames):
             raise ResultsError(f"table {table} has no column {', '.join(unknown)}")
         wanted = [name for name in names if name in KEYS or columns is None or name in columns]
         sources = _sources(self.folder, self._manifests, table)
-        return _dataset(sources, table).to_table(columns=wanted)
+        return pa.concat_tables([pq.ParquetFile(path).read(wanted) for path in sources])
 
 
 def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run_id: str | None = None) -> Results:
@@ -182,6 +186,8 @@ def _summary(manifests: Sequence[Manifest]) -> pd.DataFrame:
 
 
 def _dataset(paths: Sequence[Path], table: str) -> ds.FileSystemDataset:
+    import pyarrow.dataset as ds  # imports pandas
+
     return ds.dataset([str(path) for path in paths], schema=arrow_schema(table), format="parquet")
 
 

@@ -149,7 +149,7 @@ def _summarise(settings: "Settings", run_id: str) -> None:
     from aimarket.results import open_results
 
     results = open_results(Path(settings.outputs) / settings.study, run_id=run_id)
-    market, providers = (results.table(table, columns) for table, columns in summary.COLUMNS.items())
+    market, providers = (results.columns(table, columns) for table, columns in summary.COLUMNS.items())
     console = Console()
     console.print(summary.summary_table(market, providers))
     console.print(summary.share_table(market, providers))
