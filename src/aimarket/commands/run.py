@@ -28,12 +28,14 @@ def main(arguments: list[str]) -> None:
     if any(_is_for_hydra(override) for override in overrides):
         _run_by_hydra(arguments)
         return
-    from aimarket.composition import compose_plain, expand
     from aimarket.configuration import validate
+    from aimarket.overrides import compose_plain
 
-    alone, failed = overrides == arguments, False
-    points = [overrides] if alone else expand(overrides)
+    alone, failed, points = overrides == arguments, False, [overrides]
     if not alone:
+        from aimarket.composition import expand
+
+        points = expand(overrides)
         for point in points:  # all are checked before the first runs
             validate(compose_plain(point))
     for point in points:
@@ -56,8 +58,8 @@ def _run_by_hydra(arguments: list[str]) -> None:
     from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
 
-    from aimarket.composition import FAULTS, compose_plain, conf_dir, expand, explain
-    from aimarket.configuration import validate
+    from aimarket.composition import FAULTS, compose_plain, expand, explain
+    from aimarket.configuration import conf_dir, validate
     from aimarket.recorder import finished
 
     # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
