@@ -65,6 +65,14 @@ def test_what_was_composed_before_needs_no_hydra(tmp_path):
     assert loaded(tmp_path, COMMAND.format(["run", *SMALL], 0)) & (DRAWING | {"hydra", "omegaconf", "pandas"}) == set()
 
 
+@pytest.mark.parametrize(
+    ("more", "code", "kept"), [([], 0, True), (["run.replications=2"], 0, False), (["run.seed=no"], 2, False)]
+)
+def test_garbage_is_looked_for_once_a_run_has_started(tmp_path, more, code, kept):
+    script = COMMAND.format(["run", *SMALL, *more], code)
+    loaded(tmp_path, f"{script}\nimport gc; assert gc.isenabled(); assert (gc.get_freeze_count() > 0) == {kept}")
+
+
 @pytest.mark.parametrize("module", ["results", "simulation", "market", "configuration", "cli", "mesa_model"])
 def test_a_module_imports_alone(tmp_path, module):
     """Late imports may not hide that one module needs another to be loaded first."""
