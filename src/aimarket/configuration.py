@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -125,11 +124,6 @@ def _drop_nothing(offers: Any) -> None:
 
 def _checked(kind: type, values: Any, prefix: str) -> Any:
     try:
-        return _adapter(kind).validate_python(values)
+        return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise SettingsError(describe(error, kind, prefix)) from None
-
-
-@cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)

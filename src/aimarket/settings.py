@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
@@ -17,10 +18,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 def node[T](cls: type[T]) -> type[T]:
     """Make a frozen dataclass of a class; values are checked when one is made, unknown keys are errors."""
-    return cast(
-        "type[T]",
-        pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid", defer_build=True))(cls),
-    )
+    return cast("type[T]", pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls))
 
 
 Real = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e18, le=1e18)]
@@ -421,10 +419,12 @@ class Settings:
     record: Record
 
 
-def rule_kinds(shelf: str) -> list[str]:
+@cache
+def rule_kinds(shelf: str) -> tuple[str, ...]:
     """Names of the rules on one shelf: its modules, private ones left out."""
     package = importlib.import_module(f"aimarket.{shelf}")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def rule_class(shelf: str, kind: str) -> type:
