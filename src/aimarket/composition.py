@@ -4,7 +4,6 @@ import difflib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -17,26 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from aimarket import composition_cache
 from aimarket.complaints import SettingsError, near, one_line, shown
+from aimarket.composition_cache import conf_dir
 from aimarket.documented import NODE_KEYS
 
 # Hydra raises plain ValueErrors too, and endless interpolations end in recursion.
 FAULTS = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
-
-
-def conf_dir() -> Path:
-    """Return the folder of the configuration tree.
-
-    An installed wheel carries the tree as `aimarket/conf`; a checkout has it at the root of the repository.
-
-    raises : FileNotFoundError      if neither is there
-    """
-    package = Path(__file__).resolve().parent
-    packaged, checkout = package / "conf", package.parents[1] / "conf"
-    if packaged.is_dir():
-        return packaged
-    if checkout.is_dir() and (checkout.parent / "pyproject.toml").is_file():
-        return checkout
-    raise FileNotFoundError(f"aimarket: no configuration in {packaged} or {checkout}; the installation is incomplete")
 
 
 def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:

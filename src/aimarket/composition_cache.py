@@ -23,6 +23,32 @@ _KNOWN: dict[str, str] = {}  # what this process has read or made: {name: JSON}
 Composition = dict[str, Any]
 
 
+def conf_dir() -> Path:
+    """Return the folder of the configuration tree.
+
+    An installed wheel carries the tree as `aimarket/conf`; a checkout has it at the root of the repository.
+
+    raises : FileNotFoundError      if neither is there
+    """
+    package = Path(__file__).resolve().parent
+    packaged, checkout = package / "conf", package.parents[1] / "conf"
+    if packaged.is_dir():
+        return packaged
+    if checkout.is_dir() and (checkout.parent / "pyproject.toml").is_file():
+        return checkout
+    raise FileNotFoundError(f"aimarket: no configuration in {packaged} or {checkout}; the installation is incomplete")
+
+
+def found(tree: Path, choices: Sequence[str]) -> Composition | None:
+    """What `kept` has of a choice of files; None if it has not been composed before."""
+    name = _digest(tree, choices)
+    text = _KNOWN.get(name) or _read(name)
+    if text is None:
+        return None
+    _KNOWN[name] = text
+    return dict(json.loads(text))
+
+
 def kept(tree: Path, choices: Sequence[str], compose: Callable[[], Composition]) -> Composition:
     """The composition of a choice of files, from memory or disk if it has been composed before.
 

@@ -11,9 +11,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from aimarket.build import check_consistency
 from aimarket.complaints import SettingsError, describe, near, one_line, shown
-from aimarket.composition import compose_plain, conf_dir
+from aimarket.composition_cache import conf_dir
 from aimarket.data import list_prices
 from aimarket.documented import Documented, split
+from aimarket.overrides import compose_plain
 from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class, rule_kinds
 
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]

@@ -89,7 +89,7 @@ class Market(World):
 
     def invest(self) -> None:
         """Providers train models and order GPUs, as far as money goes."""
-        views = {p: self.view(p) for p in self.active_providers}
+        views = self.views(self.active_providers)
         procurement.order_gpus(self, views)
         for p, view in views.items():
             self._train(p, view, self.settings.finance.cash_buffer * p.cash_cost)
@@ -97,9 +97,9 @@ class Market(World):
     def quote(self) -> None:
         """Providers post prices, all at once."""
         quotes = np.stack([self.price, self.newcomer_price])  # for own customers, and for everybody else
-        for p in self.active_providers:
+        for p, view in self.views(self.active_providers).items():
             rule: PricingRule = p.settings.pricing
-            quotes[:, p.offers] = rule.quote(self.view(p), p.memory["pricing"], self.streams)
+            quotes[:, p.offers] = rule.quote(view, p.memory["pricing"], self.streams)
         self.posted_before, (self.price, self.newcomer_price) = self.price, np.minimum(quotes, self.price_cap)
         change = np.log(self.price / self.posted_before)
         for j in np.flatnonzero(np.abs(change) > _NOTABLE_PRICE_CHANGE):

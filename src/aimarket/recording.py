@@ -207,3 +207,17 @@ def _array(values: NDArray[Any], kind: pa.DataType) -> pa.Array:
         return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(ends), pa.py_buffer(b"".join(texts))])
     bits = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else np.ascontiguousarray(values)
     return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(bits)])
+
+
+def arrays(table: pa.Table) -> dict[str, NDArray[Any]]:
+    """The columns of a recorded table by name, text as objects; `to_numpy` would import pandas."""
+    return {name: _values(table[name].combine_chunks()) for name in table.column_names}
+
+
+def _values(array: pa.Array) -> NDArray[Any]:
+    if pa.types.is_string(array.type):
+        coded = array.dictionary_encode()
+        return np.array(coded.dictionary.to_pylist(), np.object_)[np.from_dlpack(coded.indices)]
+    if pa.types.is_boolean(array.type):
+        return np.from_dlpack(array.cast(pa.uint8())).astype(np.bool_)
+    return np.from_dlpack(array)

@@ -4,6 +4,8 @@ Only runs whose manifest says complete are read, and only files that are, to the
 With more than one run a table is first collected into `<study>/collected/<table>.parquet`: it reads many times faster.
 """
 
+from __future__ import annotations  # pandas is imported for those who want frames
+
 import difflib
 import hashlib
 import json
@@ -11,17 +13,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from aimarket.complaints import ResultsError
 from aimarket.recorder import MANIFEST_KEYS, RUNS, parquet_writer, publish, workspace
-from aimarket.recording import KEYS, Frames
+from aimarket.recording import KEYS, Frames, arrays
 from aimarket.schema import TABLES, arrow_schema, schema_version
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow.dataset as ds
 
 COLLECTED = "collected"
 _NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
@@ -37,7 +42,10 @@ class Results(Frames):
     def __init__(self, folder: Path, manifests: Sequence[Manifest]) -> None:
         self.folder = folder
         self._manifests = manifests
-        self._swept = _swept(manifests)
+
+    @cached_property
+    def _swept(self) -> pd.DataFrame:
+        return _swept(self._manifests)
 
     @property
     def swept(self) -> list[str]:
@@ -51,6 +59,19 @@ class Results(Frames):
 
     def frame(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table of all runs as a tidy frame; `columns` limits the recorded columns that are read beside the keys."""
+        import pandas as pd
+
+        frame: pd.DataFrame = self._table(table, columns).to_pandas()
+        codes, run_ids = pd.factorize(frame["run_id"])
+        of_run = self._swept.loc[run_ids]
+        swept = pd.DataFrame({name: of_run[name].array.take(codes) for name in self.swept}, index=frame.index)
+        return pd.concat([frame[list(KEYS)], swept, frame.drop(columns=list(KEYS))], axis=1)
+
+    def columns(self, table: str, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+        """The same as arrays by name, without what was swept."""
+        return arrays(self._table(table, columns))
+
+    def _table(self, table: str, columns: Sequence[str] | None) -> pa.Table:
         if table not in TABLES:
             raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
         names = [column.name for column in TABLES[table]]
@@ -58,11 +79,7 @@ class Results(Frames):
             raise ResultsError(f"table {table} has no column {', '.join(unknown)}")
         wanted = [name for name in names if name in KEYS or columns is None or name in columns]
         sources = _sources(self.folder, self._manifests, table)
-        frame: pd.DataFrame = _dataset(sources, table).to_table(columns=wanted).to_pandas()
-        codes, run_ids = pd.factorize(frame["run_id"])
-        of_run = self._swept.loc[run_ids]
-        swept = pd.DataFrame({name: of_run[name].array.take(codes) for name in self.swept}, index=frame.index)
-        return pd.concat([frame[list(KEYS)], swept, frame.drop(columns=list(KEYS))], axis=1)
+        return pa.concat_tables([pq.ParquetFile(path).read(wanted) for path in sources])
 
 
 def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run_id: str | None = None) -> Results:
@@ -144,6 +161,8 @@ def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 def _swept(manifests: Sequence[Manifest]) -> pd.DataFrame:
     """One row a run, one column a setting that differs; a setting that a run does not have is missing there."""
+    import pandas as pd
+
     settings = [dict(_leaves(manifest.get("settings") or {})) for manifest in manifests]
     names = {name: None for leaves in settings for name in leaves if name not in _NOT_SWEPT}
     differing = [name for name in names if len({leaves.get(name) for leaves in settings}) > 1]
@@ -153,6 +172,8 @@ def _swept(manifests: Sequence[Manifest]) -> pd.DataFrame:
 
 
 def _summary(manifests: Sequence[Manifest]) -> pd.DataFrame:
+    import pandas as pd
+
     before = {key: [m.get(key) for m in manifests] for key in ("run_id", "status", "seed", "replications")}
     swept = _swept(manifests).reset_index(drop=True)
     after = {"seconds": [sum((manifest.get("seconds") or {}).values()) for manifest in manifests]}
@@ -165,6 +186,8 @@ def _summary(manifests: Sequence[Manifest]) -> pd.DataFrame:
 
 
 def _dataset(paths: Sequence[Path], table: str) -> ds.FileSystemDataset:
+    import pyarrow.dataset as ds  # imports pandas
+
     return ds.dataset([str(path) for path in paths], schema=arrow_schema(table), format="parquet")
 
 

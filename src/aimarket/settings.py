@@ -8,6 +8,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
@@ -418,10 +419,12 @@ class Settings:
     record: Record
 
 
-def rule_kinds(shelf: str) -> list[str]:
+@cache
+def rule_kinds(shelf: str) -> tuple[str, ...]:
     """Names of the rules on one shelf: its modules, private ones left out."""
     package = importlib.import_module(f"aimarket.{shelf}")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_"))
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def rule_class(shelf: str, kind: str) -> type:

@@ -1,5 +1,7 @@
 """What users and firms see when they decide."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,6 +94,15 @@ class Sight(Work):
 
     def view(self, p: Provider) -> View:
         """What provider `p` may see now."""
+        return self.views([p])[p]
+
+    def views(self, providers: Iterable[Provider]) -> dict[Provider, View]:
+        """What each of some providers may see now; what they have in common is reckoned once."""
+        sums = tuple(self.by_offer(values) for values in (self.totals.users, self.work, self.work * self.outage))
+        return {p: self._view(p, *sums) for p in providers}
+
+    def _view(self, p: Provider, users: Floats, load: Floats, turned_away: Floats) -> View:
+        """What `p` may see, given (J,) users and reference GPUs wanted and turned away."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
         owning, working = self.owning_and_working_cost(p)
         lead = self.lead_time
@@ -110,11 +121,11 @@ class Sight(Work):
             price_cap=self.price_cap,
             newcomer_prices=self.newcomer_price[p.offers],
             revenue=float(ordered_sum(self.revenue[p.offers])),
-            users=float(ordered_sum(self.by_offer(self.totals.users)[p.offers])),
+            users=float(ordered_sum(users[p.offers])),
             cash=books.balance["cash"],
             credit=credit(books, self.settings.finance.covenant),
             burn=p.burn,
-            load=float(ordered_sum(self.by_offer(self.work)[p.offers])),
+            load=float(ordered_sum(load[p.offers])),
             capacity=float(reference[fleet.delivered].sum()),
             workable=self.workable_hours(p, peak),
             hours=self.hours_per_mtok[p.offers],
@@ -128,7 +139,7 @@ class Sight(Work):
             months_in_training=p.months_in_training,
             quality_gain=self.settings.technology.quality_gain,
             training_scale=self.settings.technology.training_scale,
-            turned_away=float(ordered_sum(self.by_offer(self.work * self.outage)[p.offers]) + self.rented[p.index]),
+            turned_away=float(ordered_sum(turned_away[p.offers]) + self.rented[p.index]),
             owning_cost=owning,
             working_cost=working,
         )

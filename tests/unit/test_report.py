@@ -33,7 +33,8 @@ from aimarket.report.panels import draw
 from aimarket.report.periods import clean, market_periods, share_paths, share_periods
 from aimarket.report.progress import duration, progress
 from aimarket.report.style import factor_tick, house_style, money_tick
-from aimarket.report.summary import share_table, summary_table
+from aimarket.report.summary import COLUMNS, share_table, summary_table
+from aimarket.report.years import Shares, Years
 from aimarket.schema import TABLES
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota")
@@ -351,6 +352,23 @@ def test_summary_of_replications_has_ranges() -> None:
     leaders = market[market["step"] > 12].groupby("replication")["leader_share"].mean()
     low, high = leaders.quantile(0.05), leaders.quantile(0.95)
     assert f"{100 * low:.0f}–{100 * high:.0f} %" in text
+
+
+@pytest.mark.parametrize("steps", [1, 7, 24, 40])
+def test_years_without_frames_are_those_of_frames(steps: int) -> None:
+    market, providers = synthetic(steps=steps, replications=3, firms=4)
+    market.loc[market["step"] % 5 == 1, "price"] = np.nan
+    market.loc[market["step"] % 3 == 0, "spend"] = 0.0
+    late = (providers["provider"] == "gamma") & (providers["step"] <= steps / 2) & (providers["replication"] == 1)
+    providers.loc[providers["step"] == 2, "share"] = np.nan
+    periods, years, shares = market_periods(clean(market)), Years(market), Shares(providers[~late])
+    assert years.word == periods.word
+    for measure in COLUMNS["market"]:
+        for mine, frame in zip(years.means(measure), (periods.first, periods.last), strict=True):
+            np.testing.assert_allclose(mine, frame[measure], rtol=1e-12)
+    for mine, frame in zip(shares.of_years, share_periods(share_paths(clean(providers[~late]))), strict=True):
+        assert shares.names == list(frame)
+        np.testing.assert_allclose(mine, frame, rtol=1e-12)
 
 
 def test_annual_price_and_margin_agree() -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import aimarket
+
 DRAWING = {"matplotlib", "seaborn", "networkx", "mesa"}
 LOADING = {"hydra", "omegaconf", "pydantic", "numpy", "scipy"}
 HEAVY = DRAWING | LOADING | {"pandas", "pyarrow", "numba", "rich"}
@@ -53,8 +55,22 @@ def test_a_market_needs_no_frames(tmp_path):
 @pytest.mark.parametrize("flags", [[], ["-m"]])
 def test_a_run_loads_nothing_that_draws(tmp_path, flags):
     found = loaded(tmp_path, COMMAND.format(["run", *flags, *SMALL], 0))
-    assert found & DRAWING == set()
+    assert found & (DRAWING | {"pandas"}) == set()
     assert list(tmp_path.glob("outputs/default/market/*.parquet"))
+
+
+def test_what_was_composed_before_needs_no_hydra(tmp_path):
+    """From the settings to the tables that a run prints."""
+    aimarket.load(SMALL)
+    assert loaded(tmp_path, COMMAND.format(["run", *SMALL], 0)) & (DRAWING | {"hydra", "omegaconf", "pandas"}) == set()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "kept"), [([], 0, True), (["run.replications=2"], 0, False), (["run.seed=no"], 2, False)]
+)
+def test_garbage_is_looked_for_once_a_run_has_started(tmp_path, more, code, kept):
+    script = COMMAND.format(["run", *SMALL, *more], code)
+    loaded(tmp_path, f"{script}\nimport gc; assert gc.isenabled(); assert (gc.get_freeze_count() > 10_000) == {kept}")
 
 
 @pytest.mark.parametrize("module", ["results", "simulation", "market", "configuration", "cli", "mesa_model"])

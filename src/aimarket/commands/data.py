@@ -35,9 +35,9 @@ def _show(overrides: list[str]) -> None:
     """Every offer and every documented number of a composed configuration."""
     from rich.console import Console
 
-    from aimarket.composition import compose_plain
     from aimarket.configuration import documented, validate
     from aimarket.data import list_prices, show
+    from aimarket.overrides import compose_plain
 
     config = compose_plain(overrides)
     settings = validate(config)

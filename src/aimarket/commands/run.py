@@ -1,9 +1,10 @@
 """`aimarket run`: one market, or with -m one for each point, here or by a launcher of Hydra's."""
 
+import gc
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,14 +29,27 @@ def main(arguments: list[str]) -> None:
     if any(_is_for_hydra(override) for override in overrides):
         _run_by_hydra(arguments)
         return
-    from aimarket.composition import compose_plain, expand
+    if overrides == arguments:
+        gc.disable()  # until the first step is done, see `_started`
+        try:
+            _run_points([overrides], alone=True)
+        finally:
+            gc.enable()
+        return
+    from aimarket.composition import expand
     from aimarket.configuration import validate
+    from aimarket.overrides import compose_plain
 
-    alone, failed = overrides == arguments, False
-    points = [overrides] if alone else expand(overrides)
-    if not alone:
-        for point in points:  # all are checked before the first runs
-            validate(compose_plain(point))
+    points = expand(overrides)
+    for point in points:  # all are checked before the first runs
+        validate(compose_plain(point))
+    _run_points(points, alone=False)
+
+
+def _run_points(points: Sequence[Sequence[str]], alone: bool) -> None:
+    from aimarket.overrides import compose_plain
+
+    failed = False
     for point in points:
         try:
             _run_point(compose_plain(point), point, alone)
@@ -56,8 +70,8 @@ def _run_by_hydra(arguments: list[str]) -> None:
     from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
 
-    from aimarket.composition import FAULTS, compose_plain, conf_dir, expand, explain
-    from aimarket.configuration import validate
+    from aimarket.composition import FAULTS, compose_plain, expand, explain
+    from aimarket.configuration import conf_dir, validate
     from aimarket.recorder import finished
 
     # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
@@ -131,12 +145,28 @@ def _run_point(config: Mapping[str, Any], overrides: Sequence[str], alone: bool)
         try:
             steps = settings.run.steps * settings.run.replications
             with compiling_announced(), progress(steps, settings.study) as advance:
-                run_settings(settings, overrides, advance)
+                run_settings(settings, overrides, _started(advance, settings.run.replications))
         except (ArithmeticError, OSError, MemoryError, ValueError) as error:
             raise RunFailedError(f"run {name} failed: {error}; see {study}/runs/{name}.json") from error
     if alone:
         _summarise(settings, name)
     print(f"{study}/runs/{name}.json")
+
+
+def _started(advance: Callable[[int, int], None], replications: int) -> Callable[[int, int], None]:
+    """Look for garbage from the first step on, and not among what was loaded for it: that stays as long as the process.
+
+    A market that others follow is not kept from being garbage.
+    """
+
+    def advance_and_collect(step: int, replication: int) -> None:
+        if not gc.isenabled():
+            if replications == 1:
+                gc.freeze()
+            gc.enable()
+        advance(step, replication)
+
+    return advance_and_collect
 
 
 def _summarise(settings: "Settings", run_id: str) -> None:
@@ -149,7 +179,7 @@ def _summarise(settings: "Settings", run_id: str) -> None:
     from aimarket.results import open_results
 
     results = open_results(Path(settings.outputs) / settings.study, run_id=run_id)
-    market, providers = (results.frame(table, columns) for table, columns in summary.COLUMNS.items())
+    market, providers = (results.columns(table, columns) for table, columns in summary.COLUMNS.items())
     console = Console()
     console.print(summary.summary_table(market, providers))
     console.print(summary.share_table(market, providers))

@@ -19,7 +19,9 @@ def ordered_sum(values: Floats, axis: int = -1) -> Floats:
     """
     if values.shape[axis] == 0:
         return np.zeros(np.delete(values.shape, axis))
-    if values.size < _MANY or values.ndim == 1:
+    if values.ndim == 1:
+        return np.asarray(np.add.accumulate(values)[-1])
+    if values.size < _MANY:
         return np.asarray(_term(np.add.accumulate(values, axis=axis), axis, -1))
     total = _term(values, axis, 0).copy()
     for i in range(1, values.shape[axis]):

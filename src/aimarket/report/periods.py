@@ -4,13 +4,18 @@ A simulation is one replication of one run. A year is as many steps as the frame
 halved instead, so that the two periods never overlap unless there is a single step.
 """
 
+from __future__ import annotations  # pandas is named, and imported by whoever brings a frame
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEYS = ["run_id", "replication"]
-_WEIGHTS = {
+WEIGHTS = {
     "price": "tokens_served",
     "unit_cost": "tokens_served",
     "marginal_cost": "tokens_served",
@@ -41,7 +46,7 @@ class Periods:
     span: float
     word: str
 
-    def of(self, run_id: str) -> "Periods":
+    def of(self, run_id: str) -> Periods:
         """Return the same for one run."""
         chosen = self.first.index.get_level_values("run_id") == run_id
         return Periods(self.first[chosen], self.last[chosen], self.span, self.word)
@@ -94,7 +99,7 @@ def _weighted_mean(rows: pd.DataFrame, measure: str, weight: str) -> pd.Series:
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
     means = rows.groupby(KEYS)[_PLAIN].mean()
-    for measure, weight in _WEIGHTS.items():
+    for measure, weight in WEIGHTS.items():
         means[measure] = _weighted_mean(rows, measure, weight)
     means["year"] = _weighted_mean(rows, "year", "tokens_served")
     return means

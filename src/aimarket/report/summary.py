@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-import pandas as pd
+import numpy as np
 from rich import box
 from rich.table import Table
 
 from aimarket.report.format import MISSING, between, count, decimals, money, percent, tokens
-from aimarket.report.periods import KEYS, Periods, clean, market_periods, share_paths, share_periods
+from aimarket.report.years import Columns, Floats, Shares, Years
 
 _ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
     ("Price", "price", money),
@@ -28,19 +28,19 @@ _ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
 COLUMNS = {"market": [measure for _, measure, _ in _ROWS], "providers": ["provider", "share", "active"]}
 
 
-def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
-    """Sum the market up: means over the first and last twelve months, medians and 5–95 % ranges over replications.
+def summary_table(market: Columns, providers: Columns) -> Table:
+    """Sum a run up: means over the first and last twelve months, medians and 5–95 % ranges over replications.
 
     market, providers : the recorded tables; a run shorter than two years is halved instead
     raises            : ValueError if nothing was recorded
     """
-    market, providers = clean(market), clean(providers)
-    periods = market_periods(market)
-    table = _table(f"The market: {_simulations(periods)}", periods)
+    years, shares = Years(market), Shares(providers)
+    table = _table(f"The market: {_simulations(years.replications)}", years)
     for name, measure, write in _ROWS:
-        table.add_row(name, *_cells(periods.first[measure], write), *_cells(periods.last[measure], write))
-    first, last = share_periods(share_paths(providers))
-    table.add_row("Largest provider", *_largest(first), *_largest(last))
+        first, last = years.means(measure)
+        table.add_row(name, *_cells(first, write), *_cells(last, write))
+    first, last = shares.of_years
+    table.add_row("Largest provider", *_largest(shares.names, first), *_largest(shares.names, last))
     table.caption = (
         "Price and costs per million tokens, weighted by tokens; Lerner index (p − c)/p on "
         "marginal cost, weighted by revenue; effective providers 1/Σs², s shares of tokens."
@@ -48,72 +48,69 @@ def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
     return table
 
 
-def share_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
+def share_table(market: Columns, providers: Columns) -> Table:
     """List the providers' shares of tokens served, largest first, and say who left.
 
     market, providers : the recorded tables; a run shorter than two years is halved instead
     raises            : ValueError if nothing was recorded
     """
-    market, providers = clean(market), clean(providers)
-    periods = market_periods(market)
-    first, last = share_periods(share_paths(providers))
-    exits = _exits(providers)
-    table = _table("Shares of tokens served", periods)
-    if len(exits):
+    years, shares = Years(market), Shares(providers)
+    first, last = shares.of_years
+    table = _table("Shares of tokens served", years)
+    anybody_left = not np.isnan(shares.exit_year).all()
+    if anybody_left:
         table.add_column("", style="red")
-    for name in last.median().sort_values(ascending=False, kind="stable").index:
-        note = [_exit_note(exits, str(name), len(last))] if len(exits) else []
-        table.add_row(str(name), *_cells(first[name], percent), *_cells(last[name], percent), *note)
+    for i in np.argsort([-_quantile(column, 0.5) for column in last.T], kind="stable"):
+        note = [_exit_note(shares.exit_year[:, i])] if anybody_left else []
+        table.add_row(shares.names[i], *_cells(first[:, i], percent), *_cells(last[:, i], percent), *note)
     return table
 
 
-def _table(title: str, periods: Periods) -> Table:
+def _table(title: str, years: Years) -> Table:
     table = Table(title=title, title_justify="left", caption_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     table.pad_edge = False
     table.add_column("", no_wrap=True)
     for which in ("First", "Last"):
-        table.add_column(f"{which} {periods.word}", justify="right", no_wrap=True)
-        if len(periods.last) > 1:
+        table.add_column(f"{which} {years.word}", justify="right", no_wrap=True)
+        if years.replications > 1:
             table.add_column("5–95 %", style="dim", overflow="fold")
     return table
 
 
-def _simulations(periods: Periods) -> str:
-    index = periods.last.index
-    runs = index.get_level_values("run_id").nunique()
-    of_runs = f" of {runs} different runs" if runs > 1 else ""
-    if len(index) == 1:
-        return "one replication"
-    return f"median and 5–95 % range of {len(index)} replications{of_runs}"
+def _simulations(replications: int) -> str:
+    return "one replication" if replications == 1 else f"median and 5–95 % range of {replications} replications"
 
 
-def _cells(values: pd.Series, write: Callable[[float], str]) -> list[str]:
-    """Write the median, and where there are several simulations the range of the middle 90 %."""
-    middle, low, high = (write(float(values.quantile(part))) for part in (0.5, 0.05, 0.95))
+def _cells(values: Floats, write: Callable[[float], str]) -> list[str]:
+    """Write the median, and where there are several replications the range of the middle 90 %."""
+    middle, low, high = (write(_quantile(values, part)) for part in (0.5, 0.05, 0.95))
     return [middle] if len(values) == 1 else [middle, between(low, high)]
 
 
-def _largest(shares: pd.DataFrame) -> list[str]:
-    """Name the provider with the largest median share, and where there are several simulations in how many it leads."""
-    middle = shares.median().dropna()
-    name = str(middle.idxmax()) if len(middle) else MISSING
-    if len(shares) == 1:
-        return [name]
-    ahead = int((shares[name] >= shares.max(axis=1)).sum()) if len(middle) else 0
-    return [name, f"in {ahead} of {len(shares)}"]
+def _quantile(values: Floats, part: float) -> float:
+    """Of those that are known; nan if none is."""
+    known = values[~np.isnan(values)]
+    return float(np.quantile(known, part)) if len(known) else np.nan
 
 
-def _exits(providers: pd.DataFrame) -> pd.DataFrame:
-    """When each provider left: a row a simulation and provider that was in business once and is not at the end."""
-    end = providers.groupby(KEYS)["year"].max().rename("end").reset_index()
-    working = providers[providers["active"].astype(bool)]
-    alive = working.groupby([*KEYS, "provider"], as_index=False)["year"].max().merge(end, on=KEYS)
-    return pd.DataFrame(alive[alive["year"] < alive["end"]])
+def _largest(names: list[str], shares: Floats) -> list[str]:
+    """Name the provider with the largest median share, and where there are several replications in how many it leads.
+
+    shares : (replications, P) float
+    """
+    middle = np.array([_quantile(column, 0.5) for column in shares.T])
+    if np.isnan(middle).all():
+        leader, ahead = MISSING, 0
+    else:
+        best = int(np.nanargmax(middle))
+        leader, ahead = names[best], int((shares[:, best] >= np.fmax.reduce(shares, axis=1)).sum())
+    return [leader] if len(shares) == 1 else [leader, f"in {ahead} of {len(shares)}"]
 
 
-def _exit_note(exits: pd.DataFrame, name: str, simulations: int) -> str:
-    years = exits.loc[exits["provider"] == name, "year"]
-    if years.empty:
+def _exit_note(exit_year: Floats) -> str:
+    """When somebody left, if so; nan in replications in which he did not."""
+    left = exit_year[~np.isnan(exit_year)]
+    if not len(left):
         return ""
-    often = f" in {len(years)} of {simulations}" if simulations > 1 else ""
-    return f"exited{often}, year {decimals(float(years.median()), 1)}"
+    often = f" in {len(left)} of {len(exit_year)}" if len(exit_year) > 1 else ""
+    return f"exited{often}, year {decimals(float(np.median(left)), 1)}"
