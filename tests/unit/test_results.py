@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aimarket import results
+from aimarket import collection
 from aimarket.recorder import Recorder, RunWriter, write
 from aimarket.recording import KEYS
 from aimarket.results import ResultsError, collect, list_runs, open_results
@@ -262,7 +262,7 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path, mo
         raise PermissionError(f"read-only file system: {folder / name}")
         yield folder
 
-    monkeypatch.setattr(results, "workspace", read_only)
+    monkeypatch.setattr(collection, "workspace", read_only)
     frame = open_results(tmp_path).market
     assert not (tmp_path / "collected").exists()
     monkeypatch.undo()

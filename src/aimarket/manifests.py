@@ -1,0 +1,80 @@
+"""Manifests of a study: which runs it holds, what each was run with, and the settings in which they differ."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from aimarket.complaints import ResultsError
+from aimarket.recorder import MANIFEST_KEYS, RUNS
+from aimarket.schema import TABLES, schema_version
+
+RERUN = "run it again, or delete its manifest"
+_NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
+
+Manifest = Mapping[str, Any]
+
+
+def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
+    """Manifests of a study by run id; one that cannot be read, or is another run's, is an error that names it."""
+    found = []
+    for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path} cannot be read: {error}") from error
+        if not isinstance(manifest, dict) or manifest.get("run_id") != path.stem or "status" not in manifest:
+            raise ResultsError(f"{path} is not the manifest of run {path.stem}")
+        found.append(manifest)
+    return found
+
+
+def checked(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest of a complete run, if this version can read what it describes."""
+    path = folder / RUNS / f"{manifest['run_id']}.json"
+    if missing := [key for key in (*MANIFEST_KEYS, "files", "schema") if key not in manifest]:
+        raise ResultsError(f"{path} lacks {', '.join(missing)}; {RERUN}")
+    if manifest["schema"] != schema_version():
+        raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {RERUN}")
+    if absent := [table for table in TABLES if table not in manifest["files"]]:
+        raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+    return manifest
+
+
+def swept_settings(manifests: Sequence[Manifest]) -> pa.Table:
+    """One row a run, one column a setting that differs; null where a run does not have the setting."""
+    settings = [dict(_leaves(manifest.get("settings") or {})) for manifest in manifests]
+    names = {name: None for leaves in settings for name in leaves if name not in _NOT_SWEPT}
+    differing = [name for name in names if len({leaves.get(name) for leaves in settings}) > 1]
+    recorded = {column.name for columns in TABLES.values() for column in columns}
+    return pa.table(
+        {f"settings.{name}" if name in recorded else name: _column([s.get(name) for s in settings]) for name in differing}
+    )
+
+
+def summary(manifests: Sequence[Manifest], swept: pa.Table) -> pd.DataFrame:
+    """One row a run: its id, status, seed, replications, swept settings, seconds, and errors if any run failed."""
+    before = {key: [m.get(key) for m in manifests] for key in ("run_id", "status", "seed", "replications")}
+    after = {"seconds": [sum((manifest.get("seconds") or {}).values()) for manifest in manifests]}
+    if any(manifest["status"] != "complete" for manifest in manifests):
+        after["error"] = [manifest.get("error", "") for manifest in manifests]
+    return pd.concat([pd.DataFrame(before), swept.to_pandas(), pd.DataFrame(after)], axis=1)
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:  # a list is one value, and hashable only as text
+            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    """Values of one kind as they are; of several kinds, such as a number here and a name there, as text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
