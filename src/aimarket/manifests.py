@@ -46,12 +46,14 @@ def checked(folder: Path, manifest: Manifest) -> Manifest:
 
 def swept_settings(manifests: Sequence[Manifest]) -> pa.Table:
     """One row a run, one column a setting that differs; null where a run does not have the setting."""
-    settings = [dict(_leaves(manifest.get("settings") or {})) for manifest in manifests]
-    names = {name: None for leaves in settings for name in leaves if name not in _NOT_SWEPT}
-    differing = [name for name in names if len({leaves.get(name) for leaves in settings}) > 1]
+    differing = dict(_differing("", [manifest.get("settings") or {} for manifest in manifests]))
     recorded = {column.name for columns in TABLES.values() for column in columns}
     return pa.table(
-        {f"settings.{name}" if name in recorded else name: _column([s.get(name) for s in settings]) for name in differing}
+        {
+            f"settings.{name}" if name in recorded else name: _column(values)
+            for name, values in differing.items()
+            if name not in _NOT_SWEPT
+        }
     )
 
 
@@ -64,12 +66,16 @@ def summary(manifests: Sequence[Manifest], swept: pa.Table) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(before), swept.to_pandas(), pd.DataFrame(after)], axis=1)
 
 
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:  # a list is one value, and hashable only as text
-            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
+def _differing(name: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Dotted names of the leaves that differ below a node, each with its value in every run."""
+    if all(value == values[0] for value in values):
+        return
+    branches = [value if isinstance(value, Mapping) else {} for value in values]
+    for key in {key: None for branch in branches for key in branch}:
+        yield from _differing(f"{name}.{key}" if name else key, [branch.get(key) for branch in branches])
+    leaves = [None if isinstance(value, Mapping) else value for value in values]
+    if any(leaf != leaves[0] for leaf in leaves):
+        yield name, [json.dumps(leaf) if isinstance(leaf, list) else leaf for leaf in leaves]  # a list is one value
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

@@ -108,7 +108,7 @@ class Results(Frames):
         """
         from aimarket.cube import cube
 
-        return cube(self.frame(table, columns), self.runs, self.swept, table, columns, by)
+        return cube(self.frame, self.runs, self.swept, table, columns, by)
 
 
 def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run_id: str | None = None) -> Results:
