@@ -1,4 +1,4 @@
-"""The files of a study as one dataset a table, with the swept settings as columns; nothing is read before it is asked for.
+"""The files of a study as one dataset a table, with the swept settings as columns; what is not asked for is not read.
 
 Only files that are, to the byte, what their manifest describes are used. Those of several runs are first collected into
 `<study>/collected/<table>.parquet`: it reads many times faster.

@@ -1,4 +1,4 @@
-"""Two studies, or two parts of one, held against each other: paired by seed and replication, as far as luck is the same.
+"""Two studies, or two parts of one, held against each other, paired by seed and replication.
 
 Firms and users of a pair draw the same numbers, so that most of what differs by luck cancels in the difference.
 """
@@ -50,7 +50,7 @@ def compare(
     if not 0 < level < 1:
         raise ResultsError(f"level should be between 0 and 1 (got {level})")
     sides = {"treatment": treatment, "control": control}
-    _check_pairs({name: _pairs(results, name, by) for name, results in sides.items()}, drop_unpaired)
+    _check_pairs(_pairs(treatment, "treatment", by), _pairs(control, "control", by), drop_unpaired)
     values = {name: _values(results, statistic, when, table, by) for name, results in sides.items()}
     return _differences(pd.DataFrame(values), by, level)
 
@@ -66,25 +66,24 @@ def first_year(rows: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def _pairs(results: Results, side: str, by: Sequence[str]) -> set[tuple[int, int]]:
-    """Seeds and replications of one side; each must name one run, or the interval would count a draw many times."""
+    """Seeds and replications of one side; each must name one run, or the interval would count its luck many times."""
     runs, apart = results.runs, ["seed", *(name for name in by if name in results.swept)]
     if runs.duplicated(apart).any():
         others = [n for n in results.swept if n not in ("run.seed", *by) and runs[n].nunique(dropna=False) > 1]
         raise ResultsError(
-            f"the {side} has several runs of a seed, which differ in {', '.join(others)}; choose with where() or name "
-            "it in by"
+            f"the {side} has several runs of a seed, which differ in {', '.join(others) or 'no setting'}; "
+            "choose with where(), or name it in by"
         )
     return {(seed, draw) for seed, n in zip(runs["seed"], runs["replications"], strict=True) for draw in range(n)}
 
 
-def _check_pairs(pairs: dict[str, set[tuple[int, int]]], drop_unpaired: bool) -> None:
-    treatment, control = pairs.values()
+def _check_pairs(treatment: set[tuple[int, int]], control: set[tuple[int, int]], drop_unpaired: bool) -> None:
     if not treatment & control:
-        seeds = {name: sorted({seed for seed, _ in found}) for name, found in pairs.items()}
-        raise ResultsError(f"no seed pairs: {'; '.join(f'{name} {_some(s)}' for name, s in seeds.items())}")
+        seeds = [_some(sorted({seed for seed, _ in side})) for side in (treatment, control)]
+        raise ResultsError(f"no seed pairs: the treatment has {seeds[0]}; the control has {seeds[1]}")
     if (alone := sorted(treatment ^ control)) and not drop_unpaired:
         raise ResultsError(
-            f"only one side has (seed, replication) {_some(alone)}; run them, or leave them out by drop_unpaired=True"
+            f"only one side has (seed, replication) {_some(alone)}; run the other, or drop them: drop_unpaired=True"
         )
 
 
@@ -94,27 +93,31 @@ def _some(items: Sequence[object]) -> str:
 
 def _values(results: Results, statistic: Statistic, when: Window | None, table: str, by: Sequence[str]) -> pd.Series:
     """The statistic by seed, replication, `by` and name of the statistic."""
-    frame = results.frame(table)
     names = [] if callable(statistic) else [statistic] if isinstance(statistic, str) else list(statistic)
-    numbers = [column.name for column in TABLES[table] if column.kind in ("float64", "bool")]
-    for name, allowed in [*((name, numbers) for name in names), *((name, list(frame.columns)) for name in by)]:
-        if name not in allowed:
-            raise ResultsError(f"table {table} has no column {name} to compare{near(name, allowed)}")
-    seeds = results.runs.set_index("run_id")["seed"]
-    frame["seed"] = frame["run_id"].map(seeds)
+    recorded = {column.name: column.kind for column in TABLES.get(table, ())}
+    numbers = [name for name, kind in recorded.items() if kind in ("float64", "bool")]
+    for name, allowed in (*((n, numbers) for n in names), *((n, [*recorded, *results.swept]) for n in by)):
+        if recorded and name not in allowed:
+            raise ResultsError(f"table {table} has no such column to compare: {name}{near(name, allowed)}")
+    whole = callable(statistic) or when is not None  # either may look at any column
+    frame = results.frame(table, None if whole else [*names, *(name for name in by if name in recorded)])
+    frame["seed"] = frame["run_id"].map(results.runs.set_index("run_id")["seed"])
     rows = frame if when is None else frame[when(frame)]
-    groups = rows.groupby([*_PAIR, *by], sort=True, dropna=False, observed=True)
+    if rows.empty:
+        raise ResultsError(f"table {table} of {results.folder} has no rows to compare" + (" then" if when else ""))
+    groups = rows.groupby([*_PAIR, *by], dropna=False)
     if callable(statistic):
-        made = groups.apply(statistic).to_frame(getattr(statistic, "__name__", "statistic"))
+        found = pd.Series({key: float(statistic(group)) for key, group in groups})
+        made = found.rename_axis([*_PAIR, *by]).to_frame(getattr(statistic, "__name__", "statistic"))
     else:
         made = groups[names].mean()
-    return made.rename_axis(columns="statistic").stack()
+    return made.melt(var_name="statistic", ignore_index=False).set_index("statistic", append=True)["value"]
 
 
 def _differences(values: pd.DataFrame, by: Sequence[str], level: float) -> pd.DataFrame:
-    """Means over pairs, by statistic and `by`, in the order in which they come."""
+    """Means over pairs, and the interval of the difference, by statistic and `by`."""
     values["difference"] = values["treatment"] - values["control"]
-    values.loc[values["difference"].isna(), ["treatment", "control"]] = np.nan  # means of both sides over the same pairs
+    values.loc[values["difference"].isna(), ["treatment", "control"]] = np.nan  # means of both are over the same pairs
     groups = values.groupby(level=[*by, "statistic"], sort=False, dropna=False)
     made = groups[["treatment", "control", "difference"]].mean()
     pairs = groups["difference"].count()

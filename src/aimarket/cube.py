@@ -1,7 +1,7 @@
 """A table as a labelled array, by xarray."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,8 +85,8 @@ def _run_dimensions(runs: pd.DataFrame, varied: Sequence[str], by: Sequence[str]
     if absent:
         raise ResultsError(f"by: some runs have no {', '.join(absent)}")
     if runs.duplicated(names).any() if names else len(runs) > 1:
-        others = [name for name in varied if name not in names]
-        raise ResultsError(f"by: {', '.join(names) or 'nothing'} does not tell the runs apart; add {' or '.join(others)}")
+        others = " or ".join(name for name in varied if name not in names)
+        raise ResultsError(f"by: {', '.join(names) or 'nothing'} does not tell the runs apart; add {others}")
     if points > _SPARSE * len(runs):
         raise ResultsError(f"by: {points:,} points for {len(runs):,} runs; without by, runs lie along run_id")
     return names

@@ -8,10 +8,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from aimarket.complaints import ResultsError, one_line
+from aimarket.complaints import ResultsError, one_line, shown
 from aimarket.schema import TABLES
 
-_SHUT_IN = {  # the query may come from anywhere; all it can reach is what is registered
+_SHUT_IN: dict[
+    str, str | bool | int | float | list[str]
+] = {  # the query may come from anywhere; all it can reach is what is registered
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "enable_external_access": False,
@@ -43,12 +45,14 @@ def answer(
             recorded = dataset(table)
             connection.from_arrow(recorded).project(_selected(recorded.schema)).create_view(table)
         try:
-            rows = connection.sql(query, params=parameters or None)
-            if rows is None:
-                raise ResultsError(f"not a query, it gives no rows: {one_line(query)!r}")
-            return rows.df()
+            statements = connection.extract_statements(query)
+            if [each.expected_result_type for each in statements] != [[duckdb.ExpectedResultType.QUERY_RESULT]]:
+                raise ResultsError(f"one query, which gives rows, is answered (got {shown(one_line(query))})")
+            return connection.execute(statements[0], parameters or None).df()
         except duckdb.Error as error:
-            raise ResultsError(f"{one_line(str(error))}{_hint(query, swept)}") from None
+            said = one_line(str(error).partition("\nLINE ")[0])  # what follows points at a place by its column
+            tables = f"; tables are runs, {', '.join(TABLES)}" if isinstance(error, duckdb.CatalogException) else ""
+            raise ResultsError(f"{said}{tables}{_hint(query, swept)}") from None
 
 
 def _selected(schema: pa.Schema) -> str:

@@ -64,7 +64,7 @@ class Results(Frames):
     def dataset(self, table: str) -> ds.Dataset:
         """A table as an Arrow dataset: what is asked of it is read, batch by batch; Polars and DuckDB scan it as it is.
 
-        The columns are those of `frame`. A number that does not exist is NaN, which neither of them skips as pandas does.
+        The columns are those of `frame`. A number that does not exist is NaN, which they do not skip as pandas does.
         """
         if table not in TABLES:
             raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
