@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aimarket.complaints import ResultsError
 from aimarket.recording import KEYS
-from aimarket.schema import TABLES, Column, schema_version, table_meaning
+from aimarket.schema import TABLES, schema_version, table_meaning
 
 if TYPE_CHECKING:
     import xarray
@@ -60,10 +60,10 @@ def cube(
     if table == "offers":
         coordinates["provider"] = ("offer", [str(offer).partition("/")[0] for offer in along["offer"][1]])
     years = frame.groupby("step")["year"].agg(["first", "nunique"])
-    if (years["nunique"] == 1).all():  # unless the length of a step was swept
-        coordinates["year"] = ("step", years["first"])
+    swept_length = (years["nunique"] > 1).any()  # of a step
+    coordinates["year"] = _variable(frame["year"], along) if swept_length else ("step", years["first"])
     data = xarray.Dataset(
-        {c.name: _variable(frame[c.name], c, along) for c in wanted if c.name not in coordinates},
+        {c.name: _variable(frame[c.name], along, c.kind) for c in wanted if c.name not in coordinates},
         coordinates,
         {"title": table_meaning(table), "schema": schema_version()},
     )
@@ -113,9 +113,9 @@ def _axes(frame: pd.DataFrame, runs: pd.DataFrame, of_run: _Axes, labels: Sequen
     return axes | {name: _axis(frame[name]) for name in labels}
 
 
-def _variable(values: pd.Series, column: Column, along: _Axes) -> tuple[tuple[str, ...], NDArray[Any]]:
-    dtype = {"float64": np.float64, "bool": np.bool_, "string": np.object_}[column.kind]
-    return tuple(along), _laid_out(values.to_numpy(dtype), along, _MISSING[column.kind])
+def _variable(values: pd.Series, along: _Axes, kind: str = "float64") -> tuple[tuple[str, ...], NDArray[Any]]:
+    dtype = {"float64": np.float64, "bool": np.bool_, "string": np.object_}[kind]
+    return tuple(along), _laid_out(values.to_numpy(dtype), along, _MISSING[kind])
 
 
 def _of_runs(runs: pd.DataFrame, varied: Sequence[str], of_run: _Axes) -> dict[str, Any]:

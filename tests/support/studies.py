@@ -26,7 +26,14 @@ LABELS: dict[str, dict[str, list[str]]] = {  # what tells the rows of a step apa
 
 
 def write_run(
-    folder: Path, run_id: str, seed: int = 1, replications: int = 1, steps: int = 3, nan: float = 0.1, **groups: Any
+    folder: Path,
+    run_id: str,
+    seed: int = 1,
+    replications: int = 1,
+    steps: int = 3,
+    per_year: int = 12,
+    nan: float = 0.1,
+    **groups: Any,
 ) -> None:
     """One run of made-up numbers, a share `nan` of which do not exist; `groups` are groups of settings."""
     draws = np.random.default_rng([seed, *run_id.encode()])
@@ -35,7 +42,7 @@ def write_run(
         recorder = Recorder(run_id)
         for step in range(1, steps + 1):
             for table, labels in LABELS.items():
-                recorder.add(table, replication, step, step / 12, _columns(table, labels, draws, nan))
+                recorder.add(table, replication, step, step / per_year, _columns(table, labels, draws, nan))
         recordings.append(recorder.take())
     head = {"run_id": run_id, "seed": seed, "replications": replications, "overrides": [], "versions": {}}
     write(recordings, folder, {**head, "settings": {"run": {"seed": seed}, **groups}, "seconds": {"serve": 1.0}}, "")

@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from studies import LABELS, write_run, write_sweep
 
@@ -86,14 +85,15 @@ def test_events_have_no_grid(study: Results) -> None:
         study.to_xarray("offer")
 
 
-def test_years_that_differ_by_run_are_no_coordinate_of_steps(tmp_path: Path) -> None:
-    write_run(tmp_path, "one", 1)
+def test_years_are_of_steps_unless_their_length_was_swept(tmp_path: Path) -> None:
+    write_run(tmp_path, "months", 1, per_year=12)
     data = open_results(tmp_path).to_xarray("market")
-    pd.testing.assert_series_equal(
-        data["year"].to_series(),
-        pd.Series([1 / 12, 2 / 12, 3 / 12], pd.Index([1, 2, 3], dtype="int32", name="step"), name="year"),
-    )
     assert data["hhi"].dims == ("run_id", "replication", "step")
+    assert data["year"].dims == ("step",)
+    assert data["year"].to_numpy() == pytest.approx([1 / 12, 2 / 12, 3 / 12])
+    write_run(tmp_path, "weeks", 2, per_year=52)
+    data = open_results(tmp_path).to_xarray("market")
+    assert data["year"].sel({"run.seed": 2}).squeeze().to_numpy() == pytest.approx([1 / 52, 2 / 52, 3 / 52])
 
 
 def test_without_the_library_it_says_what_to_install(study: Results, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_only_the_tables_that_are_named_are_read(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_query_is_told_in_one_line(study: Results, query: str, says: str) -> None:
-    with pytest.raises(ResultsError, match="^[^\n]*$") as told:
+    with pytest.raises(ResultsError, match=r"^[^\n]*$") as told:
         study.sql(query)
     assert says in str(told.value)
 
