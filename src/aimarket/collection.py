@@ -26,6 +26,7 @@ from aimarket.schema import arrow_schema, schema_version
 
 COLLECTED = "collected"
 _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
+_SMALL_FILES = ds.ParquetFragmentScanOptions(pre_buffer=False)  # which gains nothing on files of a few pages
 
 
 def open_dataset(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> ds.Dataset:
@@ -64,7 +65,7 @@ def _of_runs(paths: Sequence[Path], swept: pa.Table, table: str) -> ds.FileSyste
     return ds.FileSystemDataset.from_paths(
         [str(path) for path in paths],
         schema=_schema(table, swept),
-        format=ds.ParquetFileFormat(),
+        format=ds.ParquetFileFormat(default_fragment_scan_options=_SMALL_FILES),
         filesystem=LocalFileSystem(),
         partitions=[_guarantee(swept, run) for run in range(len(paths))],
     )
@@ -84,10 +85,10 @@ def _grouped(dataset: ds.Dataset) -> Iterator[pa.Table]:
         held.append(batch)
         rows += batch.num_rows
         if rows >= _ROW_GROUP:
-            yield pa.Table.from_batches(held)
+            yield pa.Table.from_batches(held).combine_chunks()
             held, rows = [], 0
     if rows:
-        yield pa.Table.from_batches(held)
+        yield pa.Table.from_batches(held).combine_chunks()
 
 
 def _stamp(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> str:
