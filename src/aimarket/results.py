@@ -57,7 +57,7 @@ class Results(Frames):
             values = list(value) if pd.api.types.is_list_like(value) else [value]
             keep &= self.runs[name].isin(values) | (self.runs[name].isna() & (None in values))
             if not keep.any():
-                there = ", ".join(map(shown, self.runs[name].unique()[:10]))
+                there = ", ".join(map(shown, self.runs[name].unique()[:10].tolist()))
                 raise ResultsError(f"no run of {self.folder} with {name} = {shown(value)}; there is {there}")
         return Results(self.folder, self._manifests, list(self.runs.loc[keep, "run_id"]))
 
