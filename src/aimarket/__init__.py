@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
+    from aimarket.comparison import compare, first_year, last_year
     from aimarket.complaints import ResultsError, SettingsError
     from aimarket.configuration import load
     from aimarket.identities import IdentityBreach
@@ -22,7 +23,19 @@ if TYPE_CHECKING:
     from aimarket.settings import Settings
     from aimarket.simulation import simulate
 
-__all__ = ["IdentityBreach", "Market", "ResultsError", "Settings", "SettingsError", "load", "open_results", "simulate"]
+__all__ = [
+    "IdentityBreach",
+    "Market",
+    "ResultsError",
+    "Settings",
+    "SettingsError",
+    "compare",
+    "first_year",
+    "last_year",
+    "load",
+    "open_results",
+    "simulate",
+]
 
 _HOME = {
     "IdentityBreach": "identities",
@@ -30,6 +43,9 @@ _HOME = {
     "ResultsError": "complaints",
     "Settings": "settings",
     "SettingsError": "complaints",
+    "compare": "comparison",
+    "first_year": "comparison",
+    "last_year": "comparison",
     "load": "configuration",
     "open_results": "results",
     "simulate": "simulation",

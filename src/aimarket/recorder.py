@@ -203,8 +203,12 @@ def _alive(pid: int) -> bool:
 
 
 def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    """The one way this package writes Parquet."""
-    return pq.ParquetWriter(path, schema, compression="zstd")
+    """The one way this package writes Parquet: quick to write and to read, and every reader of Parquet knows it.
+
+    Measured numbers hardly ever repeat, so that a dictionary of them costs time and space; names do.
+    """
+    names = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=names)
 
 
 def publish(partial: Path, target: Path) -> Path:

@@ -1,16 +1,12 @@
 """The only reader: a study as tidy frames, with the parameters that were swept as columns.
 
 Only runs whose manifest says complete are read, and only files that are, to the byte, what their manifest describes.
-With more than one run a table is first collected into `<study>/collected/<table>.parquet`: it reads many times faster.
 """
 
-from __future__ import annotations  # pandas is imported for those who want frames
+from __future__ import annotations  # pandas, which Arrow's datasets import too, is for those who want frames
 
 import difflib
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,67 +15,124 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from aimarket.complaints import ResultsError
-from aimarket.recorder import MANIFEST_KEYS, RUNS, parquet_writer, publish, workspace
+from aimarket.complaints import ResultsError, near, shown
+from aimarket.manifests import Manifest, checked, read_manifests, summary, swept_settings, verified
+from aimarket.recorder import RUNS
 from aimarket.recording import KEYS, Frames, arrays
-from aimarket.schema import TABLES, arrow_schema, schema_version
+from aimarket.schema import TABLES
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow.dataset as ds
-
-COLLECTED = "collected"
-_NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
-_ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
-_RERUN = "run it again, or delete its manifest"
-
-Manifest = Mapping[str, Any]
+    import xarray
 
 
 class Results(Frames):
     """The complete runs of a study: `.runs`, and `.market`, `.providers`, … with the swept parameters as columns."""
 
-    def __init__(self, folder: Path, manifests: Sequence[Manifest]) -> None:
+    def __init__(self, folder: Path, manifests: Sequence[Manifest], chosen: Collection[str] | None = None) -> None:
+        """`chosen` are the ids of the runs that are looked at, None for all; see `where`."""
         self.folder = folder
         self._manifests = manifests
+        self._chosen = chosen
 
     @cached_property
-    def _swept(self) -> pd.DataFrame:
-        return _swept(self._manifests)
+    def _swept(self) -> pa.Table:
+        return swept_settings(self._manifests)
 
     @property
     def swept(self) -> list[str]:
-        """Dotted names of the settings that differ between the runs."""
-        return list(self._swept.columns)
+        """Dotted names of the settings that differ between the runs of the study."""
+        return list(self._swept.column_names)
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row a run: its id, status, seed, replications, swept parameters and seconds."""
-        return _summary(self._manifests)
+        runs = summary(self._manifests, self._swept)
+        return runs if self._chosen is None else runs[runs["run_id"].isin(self._chosen)].reset_index(drop=True)
 
-    def frame(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """A table of all runs as a tidy frame; `columns` limits the recorded columns that are read beside the keys."""
+    def where(self, settings: Mapping[str, Any]) -> Results:
+        """The runs with these settings, by the names of columns of `.runs`; several values of one are given as a list.
+
+        raises : ResultsError for a name that is no column of `.runs`, and if no run has the settings
+        """
         import pandas as pd
 
-        frame: pd.DataFrame = self._table(table, columns).to_pandas()
-        codes, run_ids = pd.factorize(frame["run_id"])
-        of_run = self._swept.loc[run_ids]
-        swept = pd.DataFrame({name: of_run[name].array.take(codes) for name in self.swept}, index=frame.index)
-        return pd.concat([frame[list(KEYS)], swept, frame.drop(columns=list(KEYS))], axis=1)
+        keep = pd.Series(data=True, index=self.runs.index)
+        for name, value in settings.items():
+            if name not in self.runs:
+                raise ResultsError(f"{name} is not swept in {self.folder}{near(name, list(self.runs.columns))}")
+            values = list(value) if pd.api.types.is_list_like(value) else [value]
+            keep &= self.runs[name].isin(values) | (self.runs[name].isna() & (None in values))
+            if not keep.any():
+                there = ", ".join(map(shown, self.runs[name].unique()[:10].tolist()))
+                raise ResultsError(f"no run of {self.folder} with {name} = {shown(value)}; there is {there}")
+        return Results(self.folder, self._manifests, list(self.runs.loc[keep, "run_id"]))
+
+    def dataset(self, table: str) -> ds.Dataset:
+        """A table as an Arrow dataset: what is asked of it is read, batch by batch; Polars and DuckDB scan it as it is.
+
+        The columns are those of `frame`. A number that does not exist is NaN, which they do not skip as pandas does.
+        """
+        import pyarrow.compute as pc
+
+        from aimarket.collection import open_dataset
+
+        _check(table)
+        dataset = open_dataset(self.folder, self._manifests, self._swept, table)
+        return dataset if self._chosen is None else dataset.filter(pc.field("run_id").isin(list(self._chosen)))
+
+    def frame(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """A table as a tidy frame; `columns` limits the recorded columns that are read beside keys and settings."""
+        dataset = self.dataset(table)
+        _check(table, columns)
+        always = {*KEYS, *self.swept}
+        wanted = [name for name in dataset.schema.names if columns is None or name in always or name in columns]
+        frame: pd.DataFrame = dataset.to_table(columns=wanted).to_pandas()
+        return frame
 
     def columns(self, table: str, columns: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
-        """The same as arrays by name, without what was swept."""
-        return arrays(self._table(table, columns))
+        """The same as arrays by name, without what was swept, and of all runs: for few of them, and without pandas."""
+        _check(table, columns)
+        wanted = [c.name for c in TABLES[table] if columns is None or c.name in columns or c.name in KEYS]
+        files = [pq.ParquetFile(verified(self.folder, manifest, table)) for manifest in self._manifests]
+        return arrays(pa.concat_tables([file.read(wanted) for file in files]))
 
-    def _table(self, table: str, columns: Sequence[str] | None) -> pa.Table:
-        if table not in TABLES:
-            raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
-        names = [column.name for column in TABLES[table]]
-        if unknown := sorted(set(columns or ()) - set(names)):
-            raise ResultsError(f"table {table} has no column {', '.join(unknown)}")
-        wanted = [name for name in names if name in KEYS or columns is None or name in columns]
-        sources = _sources(self.folder, self._manifests, table)
-        return pa.concat_tables([pq.ParquetFile(path).read(wanted) for path in sources])
+    def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:
+        """The answer to a query in DuckDB's SQL over `runs` and the tables; needs the extra `studies`.
+
+        A name with a dot is quoted: `select "run.seed", avg(lerner) from market group by all`. A number that does not
+        exist is NULL here, so that `avg` and `max` skip it. The query can read the study and nothing else.
+
+        parameters : values for `?`, or by name for `$name`
+        raises     : ResultsError, in one line, for a query that DuckDB refuses
+        """
+        from aimarket.queries import answer
+
+        return answer(query, parameters, self.runs, self.dataset, self.swept)
+
+    def to_xarray(
+        self, table: str, columns: Sequence[str] | None = None, by: Sequence[str] | None = None
+    ) -> xarray.Dataset:
+        """A table as a labelled array: runs × replication × step, and × provider, offer or segment where it has them.
+
+        Runs lie along the swept parameters if every combination of these was run, otherwise along `run_id` with the
+        parameters as its coordinates. Units and meanings are attributes. Needs the extra `studies`.
+
+        columns : recorded columns; by default every number and truth value
+        by      : the swept parameters that become dimensions; together they must tell the runs apart
+        raises  : ResultsError for a table without a grid (events), or parameters that do not tell the runs apart
+        """
+        from aimarket.cube import cube
+
+        return cube(self.frame, self.runs, self.swept, table, columns, by)
+
+
+def _check(table: str, columns: Sequence[str] | None = None) -> None:
+    if table not in TABLES:
+        raise ResultsError(f"no table {table!r}; tables are {', '.join(TABLES)}")
+    if unknown := sorted(set(columns or ()) - {column.name for column in TABLES[table]}):
+        raise ResultsError(f"table {table} has no column {', '.join(unknown)}")
 
 
 def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run_id: str | None = None) -> Results:
@@ -91,8 +144,8 @@ def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run
              a file that is not what its run wrote raises it when its table is first read
     """
     folder = find_study(path_or_study, outputs)
-    manifests = _manifests(folder, run_id or "*")
-    complete = [_checked(folder, manifest) for manifest in manifests if manifest["status"] == "complete"]
+    manifests = read_manifests(folder, run_id or "*")
+    complete = [checked(folder, manifest) for manifest in manifests if manifest["status"] == "complete"]
     if not complete:
         raise ResultsError(f"study {folder} holds no complete run ({len(manifests)} failed)")
     return Results(folder, complete)
@@ -100,13 +153,16 @@ def open_results(path_or_study: str | Path, outputs: str | Path = "outputs", run
 
 def list_runs(path_or_study: str | Path, outputs: str | Path = "outputs") -> pd.DataFrame:
     """Every run of a study, complete or failed: one row a run, with the error of those that failed."""
-    return _summary(_manifests(find_study(path_or_study, outputs)))
+    manifests = read_manifests(find_study(path_or_study, outputs))
+    return summary(manifests, swept_settings(manifests))
 
 
 def collect(path_or_study: str | Path, outputs: str | Path = "outputs") -> list[Path]:
     """Compact a study into one file a table, where that is not done already; returns the files."""
+    from aimarket.collection import collect_table
+
     results = open_results(path_or_study, outputs)
-    return [_collect(results.folder, results._manifests, table) for table in TABLES]
+    return [collect_table(results.folder, results._manifests, results._swept, table) for table in TABLES]
 
 
 def find_study(path_or_study: str | Path, outputs: str | Path = "outputs") -> Path:
@@ -118,154 +174,6 @@ def find_study(path_or_study: str | Path, outputs: str | Path = "outputs") -> Pa
         if place.is_dir():
             raise ResultsError(f"{place} holds no complete run")
     known = {f.parent.name for place in places for f in place.parent.glob(f"*/{RUNS}") if f.is_dir()}
-    near = difflib.get_close_matches(places[0].name, sorted(known))
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    close = difflib.get_close_matches(places[0].name, sorted(known))
+    hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
     raise ResultsError(f"no study {str(path_or_study)!r} in {outputs}{hint}")
-
-
-# ── manifests ──
-
-
-def _manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
-    """Manifests of a study by run id; one that cannot be read, or is another run's, is an error that names it."""
-    found = []
-    for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
-        try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ResultsError(f"{path} cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("run_id") != path.stem or "status" not in manifest:
-            raise ResultsError(f"{path} is not the manifest of run {path.stem}")
-        found.append(manifest)
-    return found
-
-
-def _checked(folder: Path, manifest: Manifest) -> Manifest:
-    path = folder / RUNS / f"{manifest['run_id']}.json"
-    if missing := [key for key in (*MANIFEST_KEYS, "files", "schema") if key not in manifest]:
-        raise ResultsError(f"{path} lacks {', '.join(missing)}; {_RERUN}")
-    if manifest["schema"] != schema_version():
-        raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {_RERUN}")
-    if absent := [table for table in TABLES if table not in manifest["files"]]:
-        raise ResultsError(f"{path} names no file for {', '.join(absent)}; {_RERUN}")
-    return manifest
-
-
-def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:  # a list is one value, and hashable only as text
-            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
-
-
-def _swept(manifests: Sequence[Manifest]) -> pd.DataFrame:
-    """One row a run, one column a setting that differs; a setting that a run does not have is missing there."""
-    import pandas as pd
-
-    settings = [dict(_leaves(manifest.get("settings") or {})) for manifest in manifests]
-    names = {name: None for leaves in settings for name in leaves if name not in _NOT_SWEPT}
-    differing = [name for name in names if len({leaves.get(name) for leaves in settings}) > 1]
-    recorded = {column.name for columns in TABLES.values() for column in columns}
-    columns = {f"settings.{name}" if name in recorded else name: [s.get(name) for s in settings] for name in differing}
-    return pd.DataFrame(columns, index=[manifest["run_id"] for manifest in manifests])
-
-
-def _summary(manifests: Sequence[Manifest]) -> pd.DataFrame:
-    import pandas as pd
-
-    before = {key: [m.get(key) for m in manifests] for key in ("run_id", "status", "seed", "replications")}
-    swept = _swept(manifests).reset_index(drop=True)
-    after = {"seconds": [sum((manifest.get("seconds") or {}).values()) for manifest in manifests]}
-    if any(manifest["status"] != "complete" for manifest in manifests):
-        after["error"] = [manifest.get("error", "") for manifest in manifests]
-    return pd.concat([pd.DataFrame(before), swept, pd.DataFrame(after)], axis=1)
-
-
-# ── files ──
-
-
-def _dataset(paths: Sequence[Path], table: str) -> ds.FileSystemDataset:
-    import pyarrow.dataset as ds  # imports pandas
-
-    return ds.dataset([str(path) for path in paths], schema=arrow_schema(table), format="parquet")
-
-
-def _sources(folder: Path, manifests: Sequence[Manifest], table: str) -> list[Path]:
-    """The collected file of a table, refreshed if stale; the files of the runs if there is one or writing fails."""
-    if len(manifests) > 1:
-        with suppress(OSError):
-            return [_collect(folder, manifests, table)]
-    return [_verified(folder, manifest, table) for manifest in manifests]
-
-
-def _collect(folder: Path, manifests: Sequence[Manifest], table: str) -> Path:
-    """Write the runs of a table into one file, whose footer lists them; nothing is done if that is so already."""
-    target = folder / COLLECTED / f"{table}.parquet"
-    stamp = _stamp(folder, manifests, table)
-    if _stamped(target) == stamp:
-        return target
-    sources = [_verified(folder, manifest, table) for manifest in manifests]
-    with workspace(folder, f"{COLLECTED}-{table}") as partial:
-        with parquet_writer(partial / table, arrow_schema(table)) as writer:
-            for rows in _grouped(_dataset(sources, table)):
-                writer.write_table(rows, row_group_size=rows.num_rows)
-            writer.add_key_value_metadata({"stamp": stamp})
-        return publish(partial / table, target)
-
-
-def _grouped(dataset: ds.FileSystemDataset) -> Iterator[pa.Table]:
-    """The rows in order, in pieces large enough for a row group and small enough for memory."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in dataset.to_batches():
-        held.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROW_GROUP:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(held)
-
-
-def _stamp(folder: Path, manifests: Sequence[Manifest], table: str) -> str:
-    """What a collected file was made from: it is stale as soon as this differs."""
-    files = {manifest["run_id"]: _stat(folder / manifest["files"][table]["path"], manifest) for manifest in manifests}
-    return json.dumps({"schema": schema_version(), "files": files}, sort_keys=True)
-
-
-def _stamped(target: Path) -> str | None:
-    try:
-        found: bytes | None = pq.read_metadata(target).metadata.get(b"stamp")
-    except (OSError, pa.ArrowException):
-        return None
-    return None if found is None else found.decode()
-
-
-def _stat(path: Path, manifest: Manifest) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ResultsError(f"{path} of run {manifest['run_id']} is missing; {_RERUN}") from error
-    return status.st_size, status.st_mtime_ns
-
-
-def _verified(folder: Path, manifest: Manifest, table: str) -> Path:
-    """The path of a file that is, to the byte, what its run wrote, in the schema this version reads."""
-    described = manifest["files"][table]
-    path, run_id = folder / str(described["path"]), manifest["run_id"]
-    size, _ = _stat(path, manifest)
-    if size != described["bytes"]:
-        raise ResultsError(f"{path} is torn: {size} bytes, run {run_id} wrote {described['bytes']}; {_RERUN}")
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
-    if digest != described["sha256"]:
-        raise ResultsError(f"{path} is not the file that run {run_id} wrote; {_RERUN}")
-    footer = pq.read_metadata(path)  # only now: a harmed footer can upset more than its reader
-    same_schema = footer.schema.to_arrow_schema().equals(arrow_schema(table))
-    if not same_schema or footer.metadata.get(b"run_id") != run_id.encode():
-        raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {_RERUN}")
-    return path

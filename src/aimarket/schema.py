@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import pyarrow as pa
@@ -317,6 +318,7 @@ def table_meaning(table: str) -> str:
     return _TABLE_MEANINGS[table]
 
 
+@cache
 def schema_version() -> str:
     """A digest of every table, column, type and unit: it changes by itself whenever the recorded shape does.
 
@@ -326,6 +328,7 @@ def schema_version() -> str:
     return hashlib.sha256(repr(shape).encode()).hexdigest()[:12]
 
 
+@cache
 def arrow_schema(table: str) -> pa.Schema:
     """The one Arrow schema of a table, for writing and for reading.
 

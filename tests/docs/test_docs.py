@@ -21,6 +21,7 @@ DOCS = ROOT / "docs"
 RUNNER = Path(__file__).with_name("run_document.py")
 blocks, commands, run = map(runpy.run_path(str(RUNNER)).get, ("blocks", "commands", "run"))
 TUTORIALS = sorted((DOCS / "tutorials").glob("*.md"))
+RUNNING = [*TUTORIALS, DOCS / "recipes.md"]  # pages of which every block is run
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
@@ -45,7 +46,7 @@ def copy_with_files(document: Path, folder: Path) -> Path:
     return folder / "src"
 
 
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=name_of)
+@pytest.mark.parametrize("tutorial", RUNNING, ids=name_of)
 def test_tutorial_runs(tutorial, tmp_path, monkeypatch):
     """Here, or against a copy of the package where the tutorial adds files to it."""
     monkeypatch.setenv("MPLBACKEND", "Agg")

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from aimarket import results
+from aimarket import collection
 from aimarket.recorder import Recorder, RunWriter, write
 from aimarket.recording import KEYS
 from aimarket.results import ResultsError, collect, list_runs, open_results
@@ -262,9 +265,65 @@ def test_a_folder_that_cannot_be_written_is_read_all_the_same(tmp_path: Path, mo
         raise PermissionError(f"read-only file system: {folder / name}")
         yield folder
 
-    monkeypatch.setattr(results, "workspace", read_only)
+    monkeypatch.setattr(collection, "workspace", read_only)
     frame = open_results(tmp_path).market
     assert not (tmp_path / "collected").exists()
     monkeypatch.undo()
     pd.testing.assert_frame_equal(open_results(tmp_path).market, frame)
     assert collected(tmp_path).exists()
+
+
+# ── datasets and parts ──
+
+
+def test_a_dataset_is_scanned_by_polars_and_duckdb_with_swept_parameters(tmp_path: Path) -> None:
+    study = open_results(sweep(tmp_path))
+    dataset = study.dataset("market")
+    scanned = pl.scan_pyarrow_dataset(dataset).filter(pl.col("users.switching") >= 1).select("run_id", "price")
+    expected = study.market.loc[study.market["users.switching"] >= 1, ["run_id", "price"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(scanned.collect().to_pandas(), expected)
+    found = duckdb.sql('select run_id, price from dataset where "users.switching" >= 1').df()
+    pd.testing.assert_frame_equal(found, expected)
+    read = pq.read_schema(collected(tmp_path))  # and whoever opens the collected file sees them too
+    assert read.names == list(study.market.columns)
+
+
+def test_a_filter_on_a_setting_skips_the_files_of_other_runs(tmp_path: Path) -> None:
+    study = open_results(sweep(tmp_path))
+    paths = [tmp_path / f"market/run{i}.parquet" for i in range(3)]
+    dataset = collection._of_runs(paths, study._swept, "market")
+    flip(paths[0])
+    flip(paths[2])
+    rows = dataset.to_table(filter=pc.field("users.switching") == 1.0)
+    assert set(rows["run_id"].to_pylist()) == {"run1"}
+
+
+def test_a_part_of_a_study_has_its_runs_and_their_rows(tmp_path: Path) -> None:
+    study = open_results(sweep(tmp_path))
+    part = study.where({"users.switching": [0.0, 2.0], "seed": 3})
+    assert part.runs["run_id"].tolist() == ["run0", "run2"]
+    expected = study.offers[study.offers["run_id"] != "run1"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(part.offers, expected)
+    assert part.where({"users.switching": 2.0}).runs["run_id"].tolist() == ["run2"]
+    stamp = collected(tmp_path, "offers").stat().st_mtime_ns
+    assert not open_results(tmp_path).offers.empty
+    assert collected(tmp_path, "offers").stat().st_mtime_ns == stamp  # a part is no reason to collect again
+
+
+def test_a_part_that_is_empty_or_not_there_is_told(tmp_path: Path) -> None:
+    study = open_results(sweep(tmp_path))
+    with pytest.raises(ResultsError, match=r"users\.switch is not swept .*did you mean users\.switching\?"):
+        study.where({"users.switch": 1.0})
+    with pytest.raises(ResultsError, match=r"no run of .* with users\.switching = 9; there is 0\.0, 1\.0, 2\.0"):
+        study.where({"users.switching": 9})
+    with pytest.raises(ResultsError, match=r"no run of .* with users\.switching = 1.0; there is 0\.0$"):
+        study.where({"users.switching": 0.0}).where({"users.switching": 1.0})
+
+
+def test_a_setting_of_several_kinds_is_text(tmp_path: Path) -> None:
+    for i, value in enumerate([1, "free", None, [1, 2]]):
+        run(tmp_path, f"run{i}", users={"limit": value})
+    study = open_results(tmp_path)
+    assert study.runs["users.limit"].fillna("").tolist() == ["1", "free", "", "[1, 2]"]
+    assert set(study.market["users.limit"].fillna("")) == {"1", "free", "", "[1, 2]"}
+    assert study.where({"users.limit": None}).runs["run_id"].tolist() == ["run2"]

@@ -1,0 +1,103 @@
+"""The files of a study as one dataset a table, with the swept settings as columns; what is not asked for is not read.
+
+Only files that are, to the byte, what their manifest describes are used. Those of several runs are first collected into
+`<study>/collected/<table>.parquet`: it reads many times faster.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import reduce
+from operator import and_
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
+
+from aimarket.manifests import Manifest, size_and_time, verified
+from aimarket.recorder import parquet_writer, publish, workspace
+from aimarket.recording import KEYS
+from aimarket.schema import arrow_schema, schema_version
+
+COLLECTED = "collected"
+_ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
+_SMALL_FILES = ds.ParquetFragmentScanOptions(pre_buffer=False)  # which gains nothing on files of a few pages
+
+
+def open_dataset(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> ds.Dataset:
+    """The collected file of a table, refreshed if stale; the files of the runs if there is one or writing fails."""
+    if len(manifests) > 1:
+        with suppress(OSError):
+            collected = collect_table(folder, manifests, swept, table)
+            return ds.dataset(str(collected), schema=_schema(table, swept), format="parquet")
+    return _of_runs([verified(folder, manifest, table) for manifest in manifests], swept, table)
+
+
+def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> Path:
+    """Write the runs of a table into one file, whose footer lists them; nothing is done if that is so already."""
+    target = folder / COLLECTED / f"{table}.parquet"
+    stamp = _stamp(folder, manifests, swept, table)
+    if _stamped(target) == stamp:
+        return target
+    sources = [verified(folder, manifest, table) for manifest in manifests]
+    with workspace(folder, f"{COLLECTED}-{table}") as partial:
+        with parquet_writer(partial / table, _schema(table, swept)) as writer:
+            for rows in _grouped(_of_runs(sources, swept, table)):
+                writer.write_table(rows, row_group_size=rows.num_rows)
+            writer.add_key_value_metadata({"stamp": stamp})
+        return publish(partial / table, target)
+
+
+def _schema(table: str, swept: pa.Table) -> pa.Schema:
+    """The recorded columns, with the swept settings after the keys."""
+    recorded = arrow_schema(table)
+    fields = [*recorded][: len(KEYS)], [*swept.schema], [*recorded][len(KEYS) :]
+    return pa.schema([field for part in fields for field in part], metadata=recorded.metadata)
+
+
+def _of_runs(paths: Sequence[Path], swept: pa.Table, table: str) -> ds.FileSystemDataset:
+    """The files of the runs, each with its settings as a guarantee: they become columns, and filters skip files."""
+    return ds.FileSystemDataset.from_paths(
+        [str(path) for path in paths],
+        schema=_schema(table, swept),
+        format=ds.ParquetFileFormat(default_fragment_scan_options=_SMALL_FILES),
+        filesystem=LocalFileSystem(),
+        partitions=[_guarantee(swept, run) for run in range(len(paths))],
+    )
+
+
+def _guarantee(swept: pa.Table, run: int) -> pc.Expression:
+    values = {name: swept[name][run] for name in swept.column_names}
+    known = [pc.field(name) == value if value.is_valid else pc.field(name).is_null() for name, value in values.items()]
+    return reduce(and_, known, pc.scalar(True))
+
+
+def _grouped(dataset: ds.Dataset) -> Iterator[pa.Table]:
+    """The rows in order, in pieces large enough for a row group and small enough for memory."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in dataset.to_batches():
+        held.append(batch)
+        rows += batch.num_rows
+        if rows >= _ROW_GROUP:
+            yield pa.Table.from_batches(held).combine_chunks()
+            held, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(held).combine_chunks()
+
+
+def _stamp(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> str:
+    """What a collected file was made from: it is stale as soon as this differs."""
+    files = {manifest["run_id"]: size_and_time(folder / manifest["files"][table]["path"], manifest) for manifest in manifests}
+    return json.dumps({"schema": schema_version(), "files": files, "swept": swept.to_pydict()}, sort_keys=True)
+
+
+def _stamped(target: Path) -> str | None:
+    try:
+        found: bytes | None = pq.read_metadata(target).metadata.get(b"stamp")
+    except (OSError, pa.ArrowException):
+        return None
+    return None if found is None else found.decode()

@@ -1,0 +1,125 @@
+"""Manifests of a study: which runs it holds, what each was run with, and the settings in which they differ."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from aimarket.complaints import ResultsError
+from aimarket.recorder import MANIFEST_KEYS, RUNS
+from aimarket.schema import TABLES, arrow_schema, schema_version
+
+if TYPE_CHECKING:
+    import pandas as pd  # for those who want frames
+
+RERUN = "run it again, or delete its manifest"
+_NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
+
+Manifest = Mapping[str, Any]
+
+
+def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
+    """Manifests of a study by run id; one that cannot be read, or is another run's, is an error that names it."""
+    found = []
+    for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ResultsError(f"{path} cannot be read: {error}") from error
+        if not isinstance(manifest, dict) or manifest.get("run_id") != path.stem or "status" not in manifest:
+            raise ResultsError(f"{path} is not the manifest of run {path.stem}")
+        found.append(manifest)
+    return found
+
+
+def checked(folder: Path, manifest: Manifest) -> Manifest:
+    """The manifest of a complete run, if this version can read what it describes."""
+    path = folder / RUNS / f"{manifest['run_id']}.json"
+    if missing := [key for key in (*MANIFEST_KEYS, "files", "schema") if key not in manifest]:
+        raise ResultsError(f"{path} lacks {', '.join(missing)}; {RERUN}")
+    if manifest["schema"] != schema_version():
+        raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {RERUN}")
+    if absent := [table for table in TABLES if table not in manifest["files"]]:
+        raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+    return manifest
+
+
+def swept_settings(manifests: Sequence[Manifest]) -> pa.Table:
+    """One row a run, one column a setting that differs; null where a run does not have the setting."""
+    differing = dict(_differing("", [manifest.get("settings") or {} for manifest in manifests]))
+    recorded = {column.name for columns in TABLES.values() for column in columns}
+    return pa.table(
+        {
+            f"settings.{name}" if name in recorded else name: _column(values)
+            for name, values in differing.items()
+            if name not in _NOT_SWEPT
+        }
+    )
+
+
+def summary(manifests: Sequence[Manifest], swept: pa.Table) -> "pd.DataFrame":
+    """One row a run: its id, status, seed, replications, swept settings, seconds, and errors if any run failed."""
+    import pandas as pd
+
+    before = {key: [m.get(key) for m in manifests] for key in ("run_id", "status", "seed", "replications")}
+    after = {"seconds": [sum((manifest.get("seconds") or {}).values()) for manifest in manifests]}
+    if any(manifest["status"] != "complete" for manifest in manifests):
+        after["error"] = [manifest.get("error", "") for manifest in manifests]
+    return pd.concat([pd.DataFrame(before), swept.to_pandas(), pd.DataFrame(after)], axis=1)
+
+
+def _differing(name: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Dotted names of the leaves that differ below a node, each with its value in every run."""
+    if all(value == values[0] for value in values):
+        return
+    branches = [value if isinstance(value, Mapping) else {} for value in values]
+    for key in {key: None for branch in branches for key in branch}:
+        yield from _differing(f"{name}.{key}" if name else key, [branch.get(key) for branch in branches])
+    leaves = [None if isinstance(value, Mapping) else value for value in values]
+    if any(leaf != leaves[0] for leaf in leaves):
+        yield name, [json.dumps(leaf) if isinstance(leaf, list) else leaf for leaf in leaves]  # a list is one value
+
+
+def _column(values: Sequence[Any]) -> pa.Array:
+    """Values of one kind as they are; of several kinds, such as a number here and a name there, as text."""
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError):
+        return pa.array([value if value is None or isinstance(value, str) else json.dumps(value) for value in values])
+
+
+# ── files ──
+
+
+def size_and_time(path: Path, manifest: Manifest) -> tuple[int, int]:
+    """Size in bytes and time of change in ns of a file of a run."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ResultsError(f"{path} of run {manifest['run_id']} is missing; {RERUN}") from error
+    return status.st_size, status.st_mtime_ns
+
+
+def verified(folder: Path, manifest: Manifest, table: str) -> Path:
+    """The path of a file that is, to the byte, what its run wrote, in the schema this version reads."""
+    described = manifest["files"][table]
+    path, run_id = folder / str(described["path"]), manifest["run_id"]
+    size, _ = size_and_time(path, manifest)
+    if size != described["bytes"]:
+        raise ResultsError(f"{path} is torn: {size} bytes, run {run_id} wrote {described['bytes']}; {RERUN}")
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
+    if digest != described["sha256"]:
+        raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
+    footer = pq.read_metadata(path)  # only now: a harmed footer can upset more than its reader
+    same_schema = footer.schema.to_arrow_schema().equals(arrow_schema(table))
+    if not same_schema or footer.metadata.get(b"run_id") != run_id.encode():
+        raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {RERUN}")
+    return path
