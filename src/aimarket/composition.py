@@ -2,8 +2,9 @@
 
 import difflib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +45,20 @@ def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
 
     raises : SettingsError
     """
-    try:
-        return _from_cache(overrides) or plain(_compose(overrides))
-    except FAULTS as error:
-        raise SettingsError(explain(overrides) or one_line(str(error))) from None
+    return next(compose_each([overrides]))
 
 
-def _from_cache(overrides: Sequence[str]) -> dict[str, Any] | None:
+def compose_each(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """`compose_plain` of many points; the files are read once."""
+    tree = composition_cache.fingerprint(conf_dir())
+    for overrides in points:
+        try:
+            yield _from_cache(overrides, tree) or plain(_compose(overrides))
+        except FAULTS as error:
+            raise SettingsError(explain(overrides) or one_line(str(error))) from None
+
+
+def _from_cache(overrides: Sequence[str], tree: bytes) -> dict[str, Any] | None:
     """The files chosen as they were composed before, with the values in place.
 
     None if there is more to the overrides than a choice of files and plain values of known keys, or more to the files
@@ -61,7 +69,7 @@ def _from_cache(overrides: Sequence[str]) -> dict[str, Any] | None:
     values = [item for item in parsed if not _is_group(item)]
     if not all(_is_plain_value(item) and _is_settled(item.input_line) for item in values):
         return None
-    config = composition_cache.kept(conf_dir(), choices, lambda: _settled(choices))
+    config = composition_cache.kept(tree, choices, lambda: _settled(choices))
     return None if any(_misplaced(item, config) for item in values) else config
 
 
@@ -154,9 +162,14 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         return compose("config", overrides=list(overrides))
 
 
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
 def _parse(text: str) -> Override:
     try:
-        if (item := OverridesParser.create().parse_override(text)).key_or_group:
+        if (item := _parser().parse_override(text)).key_or_group:
             return item
     except HydraException:
         pass

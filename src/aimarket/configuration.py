@@ -19,7 +19,7 @@ from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, r
 __all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
 _WITHOUT_EFFECT = ("study", "outputs")  # where results go
-_HOW_FAST = ("threads", "shards", "checkpoint")  # of a run: who does the work
+_HOW_FAST = ("threads", "processes", "shards", "checkpoint")  # of a run: who does the work
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:
@@ -42,6 +42,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
         values, _ = split(config)
     except ValueError as error:
         raise SettingsError(one_line(str(error))) from None
+    values.pop("design", None)  # of a sweep, whose points are runs like any other
     providers = values.get("providers")
     if isinstance(providers, dict):
         for name, provider in providers.items():
