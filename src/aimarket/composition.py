@@ -2,7 +2,7 @@
 
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -105,6 +105,41 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
     return [list(point) for point in itertools.product(*choices.values())]
+
+
+def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
+    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
+    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
+    for choice in sorted(chosen):
+        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
+        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
+            return choice
+    return None
+
+
+def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
+    """Give every point to a launcher of Hydra's; returns when it has done with them, and what they raise is lost.
+
+    job       : is called with the composed configuration of each point, maybe on another machine
+    points    : overrides, nothing swept
+    overrides : of the command line, among which are those that choose and set up the launcher
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    with _hydra():
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=True)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(context, job, config)
+        launcher.launch(points, initial_job_idx=0)
+
+
+def key_of(override: str) -> str:
+    """The key that an override is about."""
+    return override.partition("=")[0].lstrip("+~")
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -28,7 +28,7 @@ def cores() -> int:
 
 def outcomes[Task, Outcome](
     function: Callable[[Task], Outcome], tasks: Sequence[Task], processes: int
-) -> Iterator[tuple[int, Outcome | Exception]]:
+) -> Generator[tuple[int, Outcome | Exception]]:
     """What `function` gives for each task, or the exception it raises, as (position, outcome) in the order they end.
 
     Tasks begin in their order. A process that dies takes only its own task with it, and another is hired. Leaving the
@@ -39,7 +39,8 @@ def outcomes[Task, Outcome](
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
-    waiting, hired = deque(enumerate(tasks)), {}
+    waiting = deque(enumerate(tasks))
+    hired: dict[Any, _Worker] = {}  # by their lines
     try:
         while waiting or hired:
             while waiting and len(hired) < processes:
@@ -47,7 +48,7 @@ def outcomes[Task, Outcome](
                 hired[worker.connection] = worker
                 worker.give(*waiting.popleft())
             for ready in wait(list(hired)):
-                worker = hired[ready]  # type: ignore[index]  # only connections are waited for
+                worker = hired[ready]
                 position, outcome = worker.position, worker.outcome()
                 if isinstance(outcome, WorkerDiedError) or not waiting:
                     del hired[worker.connection]

@@ -122,7 +122,7 @@ class RunWriter:
 
     def _publish_manifest(self, partial: Path, text: str) -> Path:
         (partial / "manifest").write_text(text, encoding="utf-8")
-        return publish(partial / "manifest", self.folder / RUNS / f"{self.run_id}.json")
+        return publish(partial / "manifest", manifest_path(self.folder, self.run_id))
 
     def _retract(self) -> None:
         """Take back an earlier run of the same id, manifest first: no manifest ever describes another's files."""
@@ -162,6 +162,11 @@ def take_aside(run_id: str, folder: Path) -> Iterator[Recording]:
     shutil.rmtree(folder)
 
 
+def manifest_path(folder: Path, run_id: str) -> Path:
+    """Where a study keeps the manifest of a run."""
+    return Path(folder) / RUNS / f"{run_id}.json"
+
+
 class Condition(NamedTuple):
     """What a study holds of a run; `reason` says why it is not done."""
 
@@ -172,7 +177,7 @@ class Condition(NamedTuple):
 def condition(folder: Path, run_id: str) -> Condition:
     """What became of a run: done is complete, in today's schema, with every file of the size its manifest says."""
     try:
-        manifest = json.loads((Path(folder) / RUNS / f"{run_id}.json").read_text(encoding="utf-8"))
+        manifest = json.loads(manifest_path(folder, run_id).read_text(encoding="utf-8"))
         if manifest["status"] == "failed":
             return Condition("failed", str(manifest.get("error", "")))
         if manifest["schema"] != schema_version():

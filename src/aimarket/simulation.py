@@ -137,8 +137,9 @@ def _parts_from_processes(
                 raise seconds
             watch.add(seconds)
             ended.add(replication)
-            for step in range(1, settings.run.steps + 1) if advance else ():
-                advance(step, replication)
+            if advance:
+                for step in range(1, settings.run.steps + 1):
+                    advance(step, replication)
             while due in ended:
                 yield from take_aside(run_id(settings), scratch / str(due))
                 due += 1
