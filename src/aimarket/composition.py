@@ -131,7 +131,8 @@ def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], o
     with _hydra():
         hydra = GlobalHydra.instance().hydra
         assert hydra is not None
-        config = hydra.compose_config("config", list(overrides), RunMode.MULTIRUN, with_log_configuration=True)
+        chosen = [*overrides, "hydra.mode=MULTIRUN"]
+        config = hydra.compose_config("config", chosen, RunMode.MULTIRUN, with_log_configuration=True)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
         launcher = Plugins.instance().instantiate_launcher(context, job, config)
         launcher.launch(points, initial_job_idx=0)

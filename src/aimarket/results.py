@@ -24,15 +24,8 @@ from aimarket.recording import KEYS, Frames
 from aimarket.schema import TABLES, arrow_schema, schema_version
 
 COLLECTED = "collected"
-# Where and how a run was made, not what was run.
-_NOT_SWEPT = ("study", "outputs", "run.threads", "run.processes", "run.shards", "run.checkpoint")
-    "study",
-    "outputs",
-    "run.threads",
-    "run.processes",
-    "run.shards",
-    "run.checkpoint",
-)  # where and how a run was made, not what was run
+_WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint")
+_NOT_SWEPT = ("study", "outputs", *_WHO)  # where and how a run was made, not what was run
 _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
 _RERUN = "run it again, or delete its manifest"
 

@@ -158,7 +158,7 @@ def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
     from aimarket.report.progress import sweep_progress
 
     with sweep_progress(len(points), points[0].settings.study) as advance, _watched(points, advance):
-        launch(_job, [point.overrides for point in points], overrides)
+        launch(_job_of_sweep, [point.overrides for point in points], overrides)
     return {}
 
 
@@ -195,31 +195,29 @@ def _watched(points: "Sequence[Point]", advance: Callable[[bool], None]) -> Iter
 
 
 def _job(config: "DictConfig") -> None:
-    """One run: a point of a sweep, maybe on another machine, or the only one. To what it raised Hydra would add."""
+    """The only run, composed by Hydra; to what it raised Hydra would add."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     from aimarket.composition import plain
 
-    job = HydraConfig.get()
-    overrides = [str(item) for item in job.overrides.task]
-    if job.mode is RunMode.MULTIRUN:
-        _run_launched(plain(config), overrides)
-        return
     try:
-        _run_one(plain(config), overrides)
+        _run_one(plain(config), [str(item) for item in HydraConfig.get().overrides.task])
     except SettingsError as error:
         fail(str(error))
 
 
-def _run_launched(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """A point that a launcher started. It never ends the process, which may be that of all points."""
+def _job_of_sweep(config: "DictConfig") -> None:
+    """A point that a launcher started, maybe on another machine. It never ends the process, which others may share."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from aimarket.composition import plain
     from aimarket.configuration import run_id, validate
     from aimarket.sweep import Point, run_point
 
-    settings = validate(config)
-    if reason := run_point(Point(tuple(overrides), settings, run_id(settings))):
-        say(f"run {run_id(settings)}: {one_line(reason)}")
+    overrides, settings = HydraConfig.get().overrides.task, validate(plain(config))
+    name = run_id(settings)
+    if reason := run_point(Point(tuple(map(str, overrides)), settings, name)):
+        say(f"run {name}: {one_line(reason)}")
 
 
 def _summarise(settings: "Settings", run_id: str) -> None:
