@@ -104,7 +104,9 @@ class RunWriter:
         """Record that the run failed, with its traceback and without tables; returns the path of the manifest."""
         if self._published:
             raise RecordError(f"run {self.run_id} is complete; what went wrong afterwards is not the run's failure")
-        self.__exit__()
+        with suppress(OSError, pa.ArrowException):  # a full disk refuses the ends of the tables, too
+            self._stack.close()
+        self._writers = {}
         trace = "".join(traceback.format_exception(error))
         text = self._manifest("failed", {**manifest, "error": f"{type(error).__name__}: {error}", "traceback": trace})
         self._retract()

@@ -16,7 +16,7 @@ from typing import Any
 from aimarket.complaints import one_line
 from aimarket.composition import compose_each
 from aimarket.configuration import run_id, validate
-from aimarket.plans import Planned, write_plan
+from aimarket.plans import Planned, distinguishing, write_plan
 from aimarket.pool import outcomes
 from aimarket.recorder import condition, finished
 from aimarket.settings import Settings
@@ -45,7 +45,8 @@ class Outcome:
 
     done    : points run to their end now
     skipped : points that were complete before
-    failed  : "run id: reason" of each point that is not complete, whether it failed now or before
+    failed  : "run id (overrides): reason" of each point that is not complete, whether it failed now or before; of the
+              overrides those that not all points share
     """
 
     done: int
@@ -111,11 +112,12 @@ def carry_out(
     due = [point for place, point in distinct.items() if before[place] not in untouched]
     reasons = by(due) if due else {}
     failed = []
-    for place, point in distinct.items():
+    swept = distinguishing([point.overrides for point in distinct.values()])
+    for (place, point), which in zip(distinct.items(), swept, strict=True):
         after = condition(*place)
         if after.state != "done":
             reason = after.reason or reasons.get(point.run_id, "not complete")
-            failed.append(f"{point.run_id}: {one_line(reason)}")
+            failed.append(f"{point.run_id} ({which}): {one_line(reason)}")
     skipped = sum(state == "done" for state in before.values())
     return Outcome(len(distinct) - len(failed) - skipped, skipped, failed)
 
