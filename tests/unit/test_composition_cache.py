@@ -93,7 +93,7 @@ def test_a_kept_composition_is_the_one_hydra_makes(choices, values, random):
     "override", ["run.seed=1,2", "run.seed=range(3)", "run.seed=???", "run.no=1", "run.seed={a: 1}"]
 )
 def test_what_is_more_than_a_plain_value_is_left_to_hydra(empty, tree, override):
-    assert composition._from_cache([override]) is None
+    assert composition._from_cache([override], b"") is None
     assert composition._from_cache(["run.seed=3"])["run"]["seed"] == 3
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tasks import sleep, square
 
 from aimarket import open_results, pool
 from aimarket.complaints import SettingsError
@@ -106,8 +107,11 @@ def test_points_of_one_seed_share_their_users_and_their_luck():
     one, other = (
         Market(point.settings) for point in plan([[*TINY, f"users.usage_elasticity={e}"] for e in (0.5, 1.5)])
     )
-    for name, column in one.population.users._asdict().items():
-        assert column.tobytes() == other.population.users._asdict()[name].tobytes(), name
+    for name in ("segment", "region", "quality", "price", "latency", "tasks"):
+        ours, theirs = (getattr(market.population.users, name) for market in (one, other))
+        assert ours.tobytes() == theirs.tobytes(), name
+    draws = (market.streams.at("some.stream", step=3, owner="alpha").uniform(0, 9) for market in (one, other))
+    assert next(draws).tolist() == next(draws).tolist()
 
 
 # --- replications -----------------------------------------------------------------------------------------------------
@@ -140,14 +144,6 @@ def test_a_replication_that_fails_elsewhere_fails_the_run_and_says_where(tmp_pat
 # --- processes that die -----------------------------------------------------------------------------------------------
 
 
-def square(number: int) -> int:
-    if number == 3:
-        raise ArithmeticError("three")
-    if number == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number * number
-
-
 def test_a_process_that_dies_takes_only_its_own_task_with_it():
     found = dict(pool.outcomes(square, range(9), 2))
     assert {n: found[n] for n in found if n not in (3, 5)} == {n: n * n for n in (0, 1, 2, 4, 6, 7, 8)}
@@ -155,11 +151,6 @@ def test_a_process_that_dies_takes_only_its_own_task_with_it():
     assert 'raise ArithmeticError("three")' in found[3].__notes__[0]
     assert isinstance(found[5], pool.WorkerDiedError)
     assert "signal 9" in str(found[5])
-
-
-def sleep(seconds: float) -> int:
-    time.sleep(seconds)
-    return os.getpid()
 
 
 def test_leaving_early_ends_the_processes():
