@@ -94,7 +94,7 @@ def test_a_kept_composition_is_the_one_hydra_makes(choices, values, random):
 )
 def test_what_is_more_than_a_plain_value_is_left_to_hydra(empty, tree, override):
     assert composition._from_cache([override], b"") is None
-    assert composition._from_cache(["run.seed=3"])["run"]["seed"] == 3
+    assert composition._from_cache(["run.seed=3"], b"")["run"]["seed"] == 3
 
 
 def test_it_is_composed_once_and_read_again(empty, tree, monkeypatch):
