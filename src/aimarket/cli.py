@@ -9,7 +9,9 @@ from aimarket.complaints import ResultsError, SettingsError, fail
 
 _USAGE = """usage: aimarket COMMAND ...
 
-  run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings
+  run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings;
+                               with --retry-failed also the points that failed before
+  status STUDY [--all]         what a study holds: done, running, failed, stale, to do; exit code 1 unless all is done
   figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
   collect STUDY                gather a study of many runs into one file a table
   data show [override ...]     what a run starts from and where each number comes from
@@ -19,7 +21,7 @@ _USAGE = """usage: aimarket COMMAND ...
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
-_COMMANDS = ("run", "figures", "collect", "data", "validate", "collusion")
+_COMMANDS = ("run", "status", "figures", "collect", "data", "validate", "collusion")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

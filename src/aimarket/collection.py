@@ -91,7 +91,9 @@ def _grouped(dataset: ds.Dataset) -> Iterator[pa.Table]:
 
 def _stamp(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> str:
     """What a collected file was made from: it is stale as soon as this differs."""
-    files = {manifest["run_id"]: size_and_time(folder / manifest["files"][table]["path"], manifest) for manifest in manifests}
+    files = {
+        manifest["run_id"]: size_and_time(folder / manifest["files"][table]["path"], manifest) for manifest in manifests
+    }
     return json.dumps({"schema": schema_version(), "files": files, "swept": swept.to_pydict()}, sort_keys=True)
 
 

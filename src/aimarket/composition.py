@@ -2,8 +2,9 @@
 
 import difflib
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -28,13 +29,20 @@ def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
 
     raises : SettingsError
     """
-    try:
-        return _from_cache(overrides) or plain(_compose(overrides))
-    except FAULTS as error:
-        raise SettingsError(explain(overrides) or one_line(str(error))) from None
+    return next(compose_each([overrides]))
 
 
-def _from_cache(overrides: Sequence[str]) -> dict[str, Any] | None:
+def compose_each(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
+    """`compose_plain` of many points; the files are read once."""
+    tree = composition_cache.fingerprint(conf_dir())
+    for overrides in points:
+        try:
+            yield _from_cache(overrides, tree) or plain(_compose(overrides))
+        except FAULTS as error:
+            raise SettingsError(explain(overrides) or one_line(str(error))) from None
+
+
+def _from_cache(overrides: Sequence[str], tree: bytes) -> dict[str, Any] | None:
     """The files chosen as they were composed before, with the values in place.
 
     None if there is more to the overrides than a choice of files and plain values of known keys, or more to the files
@@ -45,7 +53,7 @@ def _from_cache(overrides: Sequence[str]) -> dict[str, Any] | None:
     values = [item for item in parsed if not _is_group(item)]
     if not all(_is_plain_value(item) and _is_settled(item.input_line) for item in values):
         return None
-    config = composition_cache.kept(conf_dir(), choices, lambda: _settled(choices))
+    config = composition_cache.kept(tree, choices, lambda: _settled(choices))
     return None if any(_misplaced(item, config) for item in values) else config
 
 
@@ -81,6 +89,37 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
     return [list(point) for point in itertools.product(*choices.values())]
+
+
+def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
+    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
+    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
+    for choice in sorted(chosen):
+        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
+        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
+            return choice
+    return None
+
+
+def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
+    """Give every point to a launcher of Hydra's; returns when it has done with them, and what they raise is lost.
+
+    job       : is called with the composed configuration of each point, maybe on another machine
+    points    : overrides, nothing swept
+    overrides : of the command line, among which are those that choose and set up the launcher
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    with _hydra():
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        chosen = [*overrides, "hydra.mode=MULTIRUN"]
+        config = hydra.compose_config("config", chosen, RunMode.MULTIRUN, with_log_configuration=True)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(context, job, config)
+        launcher.launch(points, initial_job_idx=0)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -138,9 +177,14 @@ def _compose(overrides: Sequence[str]) -> DictConfig:
         return compose("config", overrides=list(overrides))
 
 
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
 def _parse(text: str) -> Override:
     try:
-        if (item := OverridesParser.create().parse_override(text)).key_or_group:
+        if (item := _parser().parse_override(text)).key_or_group:
             return item
     except HydraException:
         pass

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
@@ -39,9 +39,9 @@ def conf_dir() -> Path:
     raise FileNotFoundError(f"aimarket: no configuration in {packaged} or {checkout}; the installation is incomplete")
 
 
-def found(tree: Path, choices: Sequence[str]) -> Composition | None:
+def found(tree: bytes, choices: Sequence[str]) -> Composition | None:
     """What `kept` has of a choice of files; None if it has not been composed before."""
-    name = _digest(tree, choices)
+    name = _name(tree, choices)
     text = _KNOWN.get(name) or _read(name)
     if text is None:
         return None
@@ -49,14 +49,14 @@ def found(tree: Path, choices: Sequence[str]) -> Composition | None:
     return dict(json.loads(text))
 
 
-def kept(tree: Path, choices: Sequence[str], compose: Callable[[], Composition]) -> Composition:
+def kept(tree: bytes, choices: Sequence[str], compose: Callable[[], Composition]) -> Composition:
     """The composition of a choice of files, from memory or disk if it has been composed before.
 
-    tree    : folder of the configuration; every file in it counts
+    tree    : fingerprint of the configuration
     choices : overrides that choose files, in their order
     compose : makes it; a function of the tree and the choices alone
     """
-    name = _digest(tree, choices)
+    name = _name(tree, choices)
     if name not in _KNOWN:
         text = _read(name)
         if text is None:
@@ -74,16 +74,23 @@ def folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aimarket"
 
 
-def _digest(tree: Path, choices: Sequence[str]) -> str:
-    files = sorted(path for path in tree.rglob("*") if path.is_file())
-    made_from = [Path(__file__).with_name("composition.py").read_bytes()]
-    made_from += [text.encode() for text in (*_versions(), str(len(choices)), *choices)]
-    for path in files:
+def fingerprint(tree: Path) -> bytes:
+    """Digest of every file in the folder of a configuration, and of what composes it."""
+    made_from = [Path(__file__).with_name("composition.py").read_bytes(), *(text.encode() for text in _versions())]
+    for path in sorted(path for path in tree.rglob("*") if path.is_file()):
         made_from += [str(path.relative_to(tree)).encode(), path.read_bytes()]
+    return _digest(made_from)
+
+
+def _name(tree: bytes, choices: Sequence[str]) -> str:
+    return _digest([tree, *(choice.encode() for choice in choices)]).hex()
+
+
+def _digest(parts: Iterable[bytes]) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
-    for part in made_from:
+    for part in parts:
         digest.update(len(part).to_bytes(8) + part)
-    return digest.hexdigest()
+    return digest.digest()
 
 
 @cache

@@ -17,10 +17,10 @@ from aimarket.documented import Documented, split
 from aimarket.overrides import compose_plain
 from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class, rule_kinds
 
-__all__ = ["SettingsError", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
+__all__ = ["SettingsError", "checked", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
 _WITHOUT_EFFECT = ("study", "outputs")  # where results go
-_HOW_FAST = ("threads", "shards", "checkpoint")  # of a run: who does the work
+_HOW_FAST = ("threads", "processes", "shards", "checkpoint")  # of a run: who does the work
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:
@@ -43,6 +43,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
         values, _ = split(config)
     except ValueError as error:
         raise SettingsError(one_line(str(error))) from None
+    values.pop("design", None)  # of a sweep, whose points are runs like any other
     providers = values.get("providers")
     if isinstance(providers, dict):
         for name, provider in providers.items():
@@ -52,7 +53,7 @@ def validate(config: Mapping[str, Any]) -> Settings:
                 _drop_nothing(provider.get("offers"))
     for shelf in MARKET_SHELVES:
         values[shelf] = _rule(shelf, values.get(shelf), shelf)
-    settings: Settings = _checked(Settings, values, "")
+    settings: Settings = checked(Settings, values, "")
     try:
         check_consistency(settings)
     except ValueError as error:
@@ -106,7 +107,7 @@ def _rule(shelf: str, item: Any, key: str) -> Any:
     values = {k: v for k, v in item.items() if k != "kind"}
     for name in nested_rules(rule_class(shelf, kind)):
         values[name] = _rule(shelf, values.get(name), f"{key}.{name}")
-    return _checked(rule_class(shelf, kind), values, f"{key}.")
+    return checked(rule_class(shelf, kind), values, f"{key}.")
 
 
 def _node(rule: Any) -> dict[str, Any]:
@@ -122,7 +123,8 @@ def _drop_nothing(offers: Any) -> None:
             del offers[name]
 
 
-def _checked(kind: type, values: Any, prefix: str) -> Any:
+def checked(kind: type, values: Any, prefix: str) -> Any:
+    """Values as an instance of a dataclass; SettingsError names what does not fit, its key after the prefix."""
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:

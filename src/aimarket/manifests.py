@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
 
 RERUN = "run it again, or delete its manifest"
-_NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
+_WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint")
+_NOT_SWEPT = ("study", "outputs", *_WHO)  # where and how a run was made, not what was run
 
 Manifest = Mapping[str, Any]
 

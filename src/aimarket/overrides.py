@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aimarket import composition_cache
-from aimarket.composition_cache import conf_dir
+from aimarket.composition_cache import conf_dir, fingerprint
 
 _OVERRIDE = re.compile(r"([A-Za-z_][\w-]*(?:[./][A-Za-z_][\w-]*)*)=(\S+)", re.ASCII)
 _WHOLE = r"[+-]?(?:0|[1-9][0-9]*)"
@@ -43,7 +43,7 @@ def _composed_before(overrides: Sequence[str]) -> dict[str, Any] | None:
     files = [(key, file) for key, file in plain if key in groups]
     if len(plain) < len(parsed) or not all(isinstance(file, str) for _, file in files):
         return None
-    config = composition_cache.found(conf_dir(), [f"{key}={file}" for key, file in files])
+    config = composition_cache.found(fingerprint(conf_dir()), [f"{key}={file}" for key, file in files])
     values = [(key.split("."), value) for key, value in plain if key not in groups]
     return config if config and all(_put(config, path, value) for path, value in values) else None
 
@@ -66,3 +66,13 @@ def _put(config: dict[str, Any], path: Sequence[str], value: Any) -> bool:
         return False
     node[path[-1]] = value
     return True
+
+
+def key_of(override: str) -> str:
+    """The key that an override is about."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def is_of_design(override: str) -> bool:
+    """Whether an override is about the design and not about the runs."""
+    return key_of(override).split(".")[0] == "design"

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -104,7 +104,9 @@ class RunWriter:
         """Record that the run failed, with its traceback and without tables; returns the path of the manifest."""
         if self._published:
             raise RecordError(f"run {self.run_id} is complete; what went wrong afterwards is not the run's failure")
-        self.__exit__()
+        with suppress(OSError, pa.ArrowException):  # a full disk refuses the ends of the tables, too
+            self._stack.close()
+        self._writers = {}
         trace = "".join(traceback.format_exception(error))
         text = self._manifest("failed", {**manifest, "error": f"{type(error).__name__}: {error}", "traceback": trace})
         self._retract()
@@ -122,7 +124,7 @@ class RunWriter:
 
     def _publish_manifest(self, partial: Path, text: str) -> Path:
         (partial / "manifest").write_text(text, encoding="utf-8")
-        return publish(partial / "manifest", self.folder / RUNS / f"{self.run_id}.json")
+        return publish(partial / "manifest", manifest_path(self.folder, self.run_id))
 
     def _retract(self) -> None:
         """Take back an earlier run of the same id, manifest first: no manifest ever describes another's files."""
@@ -147,14 +149,88 @@ def write(
         return writer.complete(manifest)
 
 
-def finished(folder: Path, run_id: str) -> bool:
-    """Whether the study holds this run complete, in today's schema, with every file of the size its manifest says."""
+def put_aside(recording: Recording, folder: Path, part: int) -> None:
+    """Leave a part of a replication in a folder of its own, in full and uncompressed, for `take_aside`."""
+    folder.mkdir(exist_ok=True)
+    for table, rows in recording.tables.items():
+        with pa.ipc.new_file(folder / f"{part:06}-{table}", rows.schema) as writer:
+            writer.write_table(rows)
+
+
+def take_aside(run_id: str, folder: Path) -> Iterator[Recording]:
+    """The parts that were put into a folder, in their order, one at a time in memory; they are gone afterwards."""
+    for part in sorted({path.name.partition("-")[0] for path in folder.iterdir()}):
+        yield Recording(run_id, {table: pa.ipc.open_file(folder / f"{part}-{table}").read_all() for table in TABLES})
+    shutil.rmtree(folder)
+
+
+def manifest_path(folder: Path, run_id: str) -> Path:
+    """Where a study keeps the manifest of a run."""
+    return Path(folder) / RUNS / f"{run_id}.json"
+
+
+class Condition(NamedTuple):
+    """What a study holds of a run; `reason` says why it is not done."""
+
+    state: Literal["done", "failed", "stale", "absent"]
+    reason: str = ""
+
+
+def condition(folder: Path, run_id: str) -> Condition:
+    """What became of a run: done is complete, in today's schema, with every file of the size its manifest says."""
     try:
-        manifest = json.loads((Path(folder) / RUNS / f"{run_id}.json").read_text(encoding="utf-8"))
-        sizes = [(Path(folder) / file["path"]).stat().st_size == file["bytes"] for file in manifest["files"].values()]
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
-    return (manifest.get("status"), manifest.get("schema")) == ("complete", schema_version()) and all(sizes)
+        manifest = json.loads(manifest_path(folder, run_id).read_text(encoding="utf-8"))
+        if manifest["status"] == "failed":
+            return Condition("failed", str(manifest.get("error", "")))
+        if manifest["schema"] != schema_version():
+            return Condition("stale", f"of schema {manifest['schema']}, not {schema_version()}")
+        for file in manifest["files"].values():
+            path = Path(folder) / file["path"]
+            if not path.is_file():
+                return Condition("stale", f"{file['path']} is missing")
+            if path.stat().st_size != file["bytes"]:
+                return Condition("stale", f"{file['path']} is torn")
+        return Condition("done") if manifest["status"] == "complete" else Condition("stale", "of unknown status")
+    except FileNotFoundError:
+        return Condition("absent")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return Condition("stale", "its manifest cannot be read")
+
+
+def finished(folder: Path, run_id: str) -> bool:
+    """Whether the study holds this run done."""
+    return condition(folder, run_id).state == "done"
+
+
+def write_json(folder: Path, path: str, value: Mapping[str, Any]) -> Path:
+    """Put a JSON file of some name into a study: it is there whole or not at all."""
+    with workspace(folder, Path(path).stem) as partial:
+        text = json.dumps(value, indent=1, allow_nan=False, default=_plain) + "\n"
+        (partial / "json").write_text(text, encoding="utf-8")
+        return publish(partial / "json", Path(folder) / path)
+
+
+def workspaces(folder: Path) -> dict[str, bool]:
+    """The names under which something is, or was, at work in a study, and whether it still is."""
+    found: dict[str, bool] = {}
+    with suppress(FileNotFoundError):
+        for partial in (Path(folder) / PARTIAL).iterdir():
+            name = partial.name.rpartition(".")[0]
+            found[name] = found.get(name, False) or _is_owned(partial)
+    return found
+
+
+def _is_owned(partial: Path) -> bool:
+    """Whether somebody holds the lock of a workspace; on a disk without locks, whether its process is alive here."""
+    pid = partial.name.rpartition(".")[2]
+    try:
+        with (partial / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return pid.isdigit() and _alive(int(pid))
 
 
 _CLAIMING = threading.Lock()
@@ -175,7 +251,7 @@ def workspace(folder: Path, name: str) -> Iterator[Path]:
         partial.mkdir()
         lock = (partial / "lock").open("w")
         with suppress(OSError):  # a disk without locks: others cannot lock either, and so never clear
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever asks after its owner holds it for a moment
     with lock:
         try:
             yield partial

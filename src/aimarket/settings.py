@@ -49,6 +49,7 @@ class Run:
     steps: Annotated[int, Field(strict=True, ge=1, le=12_000)]
     replications: Annotated[int, Field(strict=True, ge=1, le=100_000)]
     threads: Annotated[int, Field(strict=True, ge=1, le=1024)]  # never changes a result
+    processes: Annotated[int, Field(strict=True, ge=0, le=4096)]  # nor does this: of a sweep, or of the replications
     shards: Annotated[int, Field(strict=True, ge=0, le=32)]  # nor does this: Ray workers; 0: all users are here
     checkpoint: Annotated[int, Field(strict=True, ge=0)]  # steps between checkpoints of shards, 0: none; nor does this
     steps_per_year: Annotated[int, Field(strict=True, ge=1, le=366)]

@@ -6,9 +6,9 @@ import platform
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 from aimarket.configuration import run_id, settings_dict
 from aimarket.demand import Populate
 from aimarket.market import Market
-from aimarket.recorder import RunWriter, workspace
+from aimarket.pool import cores, outcomes
+from aimarket.recorder import RunWriter, put_aside, take_aside, workspace
 from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
 from aimarket.sharding import workers
@@ -40,24 +41,55 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
         return Recording.join(_parts(settings, hands, Stopwatch(), advance))
 
 
-def run(settings: Settings, overrides: Sequence[str] = (), advance: Advance | None = None) -> Path:
+def run(
+    settings: Settings, overrides: Sequence[str] = (), advance: Advance | None = None, processes: int | None = None
+) -> Path:
     """Run every replication into the study folder of the settings; returns the path of the run's manifest.
 
     Nothing looks complete before all of it is on disk. A run that fails leaves a manifest with its traceback.
+
+    overrides : what led to the settings, for the manifest
+    advance   : called with (step, replication) after every step; where replications run beside each other, for all
+                steps of one when it has ended
+    processes : for replications, which never changes a byte; None: as the settings say (`run.processes`)
     """
-    folder = Path(settings.outputs) / settings.study
+    folder, name = Path(settings.outputs) / settings.study, run_id(settings)
     watch = Stopwatch()
-    configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
-    with RunWriter(folder, run_id(settings), configuration) as writer:
+    beside = min(processes_for([settings], processes), settings.run.replications)
+    with _writer(settings) as writer:
         try:
-            with _hands(settings.run, partial(workspace, folder, f"{run_id(settings)}-shards")) as hands:
-                for part in _parts(settings, hands, watch, advance):
-                    with watch.on("record"):
-                        writer.write_part(part)
+            with ExitStack() as stack:
+                if beside > 1 and not settings.run.shards:
+                    scratch = stack.enter_context(workspace(folder, f"{name}-replications"))
+                    parts = _parts_from_processes(settings, beside, scratch, watch, advance)
+                else:
+                    scratch_of_shards = partial(workspace, folder, f"{name}-shards")
+                    hands = stack.enter_context(_hands(settings.run, scratch_of_shards))
+                    parts = _parts(settings, hands, watch, advance)
+                with closing(parts):
+                    for part in parts:
+                        with watch.on("record"):
+                            writer.write_part(part)
             return writer.complete(_manifest(settings, overrides, watch.seconds))
         except Exception as error:
             writer.fail(_manifest(settings, overrides, watch.seconds), error)
             raise
+
+
+def record_failure(settings: Settings, overrides: Sequence[str], error: Exception) -> Path:
+    """Leave the manifest of a run that could not do so itself: its process is gone."""
+    return _writer(settings).fail(_manifest(settings, overrides, {}), error)
+
+
+def processes_for(points: Sequence[Settings], processes: int | None = None) -> int:
+    """How many processes may work at once: what is asked for, or what the points say; 0: what there are cores for."""
+    asked = max((point.run.processes for point in points), default=0) if processes is None else processes
+    return asked or max(1, cores() // max((point.run.threads for point in points), default=1))
+
+
+def _writer(settings: Settings) -> RunWriter:
+    configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
+    return RunWriter(Path(settings.outputs) / settings.study, run_id(settings), configuration)
 
 
 def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.process_time) -> dict[str, float]:
@@ -86,10 +118,53 @@ class Stopwatch:
         yield
         self.seconds[name] += self._clock() - started
 
+    def add(self, seconds: Mapping[str, float]) -> None:
+        """Add what another watch has measured."""
+        for name, value in seconds.items():
+            self.seconds[name] += value
 
-def _parts(settings: Settings, hands: Hands, watch: Stopwatch, advance: Advance | None) -> Iterator[Recording]:
-    """Every replication from its first step to its last, as it is recorded part by part."""
-    for replication in range(settings.run.replications):
+
+def _parts_from_processes(
+    settings: Settings, processes: int, scratch: Path, watch: Stopwatch, advance: Advance | None
+) -> Generator[Recording]:
+    """`_parts` of replications that run beside each other; what is not yet due waits on disk."""
+    tasks = [(settings, replication, scratch / str(replication)) for replication in range(settings.run.replications)]
+    ended: set[int] = set()
+    due = 0
+    with closing(outcomes(_run_aside, tasks, processes)) as results:
+        for replication, seconds in results:
+            if isinstance(seconds, Exception):
+                raise seconds
+            watch.add(seconds)
+            ended.add(replication)
+            if advance:
+                for step in range(1, settings.run.steps + 1):
+                    advance(step, replication)
+            while due in ended:
+                yield from take_aside(run_id(settings), scratch / str(due))
+                due += 1
+
+
+def _run_aside(task: tuple[Settings, int, Path]) -> dict[str, float]:
+    """One replication, its parts left in a folder; returns the seconds it took by phase."""
+    settings, replication, folder = task
+    watch = Stopwatch()
+    with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
+        for number, part in enumerate(_parts(settings, hands, watch, None, [replication])):
+            with watch.on("record"):
+                put_aside(part, folder, number)
+    return dict(watch.seconds)
+
+
+def _parts(
+    settings: Settings,
+    hands: Hands,
+    watch: Stopwatch,
+    advance: Advance | None,
+    replications: Iterable[int] | None = None,
+) -> Generator[Recording]:
+    """Every replication, or some, from the first step to the last, as it is recorded part by part."""
+    for replication in range(settings.run.replications) if replications is None else replications:
         with watch.on("build"):
             recorder, market = Recorder(run_id(settings)), Market(settings, replication, *hands)
         _time_phases(market, watch)

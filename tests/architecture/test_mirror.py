@@ -122,6 +122,7 @@ def test_every_experiment_runs_two_steps(name: str) -> None:
 CHOICES = [
     (r"run/.*", r".*", "length and resolution of a run"),
     (r"hydra/.*", r".*", "how jobs are started"),
+    (r"design/.*", r".*", "which points a sweep has"),
     (r"experiment/.*", r".*", "an experiment is a design: its header says what it sets and why"),
     (r"(users|provider|provider/offer|roster|hardware)/textbook", r".*", "units and zeros of a textbook market"),
     (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),

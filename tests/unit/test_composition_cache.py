@@ -93,8 +93,8 @@ def test_a_kept_composition_is_the_one_hydra_makes(choices, values, random):
     "override", ["run.seed=1,2", "run.seed=range(3)", "run.seed=???", "run.no=1", "run.seed={a: 1}"]
 )
 def test_what_is_more_than_a_plain_value_is_left_to_hydra(empty, tree, override):
-    assert composition._from_cache([override]) is None
-    assert composition._from_cache(["run.seed=3"])["run"]["seed"] == 3
+    assert composition._from_cache([override], b"") is None
+    assert composition._from_cache(["run.seed=3"], b"")["run"]["seed"] == 3
 
 
 def test_it_is_composed_once_and_read_again(empty, tree, monkeypatch):
@@ -147,10 +147,10 @@ def test_only_so_many_are_kept(empty, tmp_path, monkeypatch):
     monkeypatch.setattr(composition_cache, "_MOST", 3)
     for number in range(5):
         made = {"number": number}
-        assert composition_cache.kept(tmp_path / "none", [str(number)], lambda made=made: made) == made
+        assert composition_cache.kept(b"none", [str(number)], lambda made=made: made) == made
     assert len(list(empty.iterdir())) == 3
 
 
 def test_what_json_cannot_hold_is_not_kept(empty, tmp_path):
-    assert composition_cache.kept(tmp_path, [], lambda: {1: "one"}) == {1: "one"}
+    assert composition_cache.kept(b"", [], lambda: {1: "one"}) == {1: "one"}
     assert not empty.exists()

@@ -65,7 +65,7 @@ def test_a_ray_cluster_writes_where_the_command_was_given_and_failures_are_told(
     in_the_way.write_text("no folder can be made here")
     failed = call(here, *SWEEP, "hydra/launcher=on_ray", RAY_ADDRESS=cluster)
     assert failed.returncode == 1
-    assert "aimarket: 3 of 3 runs are not complete, the first outputs/sweep/runs/" in failed.stderr
+    assert "outputs/sweep: 0 run, 0 already complete, 3 failed" in failed.stdout
     assert "Traceback" not in failed.stderr
     in_the_way.unlink()
     done = call(here, *SWEEP, "hydra/launcher=on_ray", RAY_ADDRESS=cluster)

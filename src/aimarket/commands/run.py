@@ -4,75 +4,124 @@ import gc
 import importlib.metadata
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say
+from aimarket.complaints import SettingsError, fail, one_line, say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from aimarket.settings import Settings
+    from aimarket.sweep import Point, Reasons
 
 _MULTIRUN = ("-m", "--multirun")
+_RETRY = "--retry-failed"
 _LAUNCHERS = {"on_ray": ("hydra-ray-launcher", "ray"), "on_slurm": ("hydra-submitit-launcher", "slurm")}
-
-
-class RunFailedError(RuntimeError):
-    """A run that broke off; what was wrong is in its manifest. The other points of a multirun go on."""
+_LISTED = 10  # failures that are told one by one
+_EVERY = 0.5  # seconds between looks at what points elsewhere have written
 
 
 def main(arguments: list[str]) -> None:
-    """One run, or with -m one after another; whatever else concerns Hydra's own machinery is left to it."""
+    """One run, or with -m a sweep; whatever else concerns Hydra's own machinery is left to it."""
+    retry, arguments = _RETRY in arguments, [argument for argument in arguments if argument != _RETRY]
     overrides = [argument for argument in arguments if argument not in _MULTIRUN]
-    if any(_is_for_hydra(override) for override in overrides):
-        _run_by_hydra(arguments)
-        return
-    if overrides == arguments:
-        gc.disable()  # until the first step is done, see `_started`
-        try:
-            _run_points([overrides], alone=True)
-        finally:
-            gc.enable()
-        return
-    from aimarket.composition import expand
-    from aimarket.configuration import validate
-    from aimarket.overrides import compose_plain
+    alone = overrides == arguments
+    if alone and retry:
+        raise SettingsError(f"{_RETRY}: goes with -m; a run that failed is run again anyway")
+    if any(map(_is_for_hydra, overrides)):
+        _run_by_hydra(arguments, retry)
+    elif alone:
+        _run_alone(overrides)
+    else:
+        from aimarket.sweep import run_points
 
-    points = expand(overrides)
-    for point in points:  # all are checked before the first runs
-        validate(compose_plain(point))
-    _run_points(points, alone=False)
-
-
-def _run_points(points: Sequence[Sequence[str]], alone: bool) -> None:
-    from aimarket.overrides import compose_plain
-
-    failed = False
-    for point in points:
-        try:
-            _run_point(compose_plain(point), point, alone)
-        except RunFailedError as error:
-            say(str(error))
-            failed = True
-    if failed:
-        sys.exit(1)
+        points, design = _planned(overrides)
+        _tell(points, run_points(points, retry_failed=retry, design=design))
 
 
 def _is_for_hydra(argument: str) -> bool:
     """Whether it is a flag, a setting of Hydra's own, or something that only a job of Hydra's can resolve."""
-    return argument.startswith("-") or "${" in argument or argument.lstrip("+~").startswith("hydra")
+    return argument.startswith("-") or "${hydra" in argument or argument.lstrip("+~").startswith("hydra")
 
 
-def _run_by_hydra(arguments: list[str]) -> None:
+def _run_alone(overrides: Sequence[str]) -> None:
+    from aimarket.overrides import compose_plain, is_of_design
+
+    if design := next(filter(is_of_design, overrides), None):
+        raise SettingsError(f"{design}: a design is of many points; say -m")
+    gc.disable()  # until the first step is done, see `_started`
+    try:
+        _run_one(compose_plain(overrides), overrides)
+    finally:
+        gc.enable()
+
+
+def _run_one(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """One run by itself, which is summed up."""
+    from aimarket.configuration import run_id, validate
+    from aimarket.recorder import finished
+    from aimarket.report.progress import compiling_announced, progress
+    from aimarket.simulation import run
+
+    settings = validate(config)
+    study, name = Path(settings.outputs) / settings.study, run_id(settings)
+    if finished(study, name):
+        print(f"{study}: run {name} is already complete")
+    else:
+        try:
+            steps = settings.run.steps * settings.run.replications
+            with compiling_announced(), progress(steps, settings.study) as advance:
+                run(settings, overrides, _started(advance, settings.run.replications))
+        except (ArithmeticError, OSError, MemoryError, ValueError, RuntimeError) as error:
+            fail(f"run {name} failed: {one_line(str(error))}; see {study}/runs/{name}.json", code=1)
+    _summarise(settings, name)
+    print(f"{study}/runs/{name}.json")
+
+
+# --- sweeps -----------------------------------------------------------------------------------------------------------
+
+
+def _planned(overrides: Sequence[str]) -> "tuple[list[Point], dict[str, Any] | None]":
+    """The points of a sweep, all of them checked, and the design they follow."""
+    from aimarket.composition import launcher_within
+    from aimarket.designs import points_of
+    from aimarket.sweep import plan
+
+    points, design = points_of(overrides)
+    if launcher := launcher_within(points):
+        raise SettingsError(f"{launcher}: names a launcher, which a sweep would not see; say hydra/launcher=... here")
+    return plan(points), design
+
+
+def _tell(points: "Sequence[Point]", outcome: Any) -> None:
+    """Say what became of a sweep; exits with 1 unless all of it is complete."""
+    for reason in outcome.failed[:_LISTED]:
+        say(f"run {reason}")
+    if more := len(outcome.failed[_LISTED:]):
+        say(f"and {more} more")
+    folders = sorted({str(point.folder) for point in points})
+    counts = [f"{outcome.done} run", f"{outcome.skipped} already complete", f"{len(outcome.failed)} failed"]
+    print(f"{', '.join(folders)}: {', '.join(counts)}")
+    if outcome.failed:
+        say(f"`aimarket status {folders[0]}` lists them; `{_RETRY}` runs them again")
+        sys.exit(1)
+
+
+# --- Hydra ------------------------------------------------------------------------------------------------------------
+
+
+def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     import hydra
     from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
 
-    from aimarket.composition import FAULTS, compose_plain, expand, explain
-    from aimarket.configuration import conf_dir, validate
-    from aimarket.recorder import finished
+    from aimarket.composition import FAULTS, explain
+    from aimarket.composition_cache import conf_dir
+    from aimarket.sweep import carry_out
 
     # Hydra would print a composition error over several lines and exit with 1: let it through and say it in one.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -80,22 +129,23 @@ def _run_by_hydra(arguments: list[str]) -> None:
     parser.error = lambda message: fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
     sys.argv = ["aimarket run", *arguments]
-    points = []
-    if flags.multirun:
-        _check_launcher(flags.overrides)
-        points = [_place(validate(compose_plain(point))) for point in expand(flags.overrides)]
+    shown = flags.cfg or flags.info or flags.help or flags.hydra_help or flags.shell_completion
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+        if flags.multirun and not shown:
+            _check_launcher(flags.overrides)
+            points, design = _planned(flags.overrides)
+            outcome = carry_out(points, lambda due: _launched(due, flags.overrides), retry, design)
+        else:
+            hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
+            return
+    except SettingsError:
+        raise
     except FAULTS as error:
         fault = None if flags.multirun else explain(flags.overrides)  # points are composed; what is left is Hydra's
         if fault is None and not isinstance(error, HydraException):
             raise
         raise SettingsError(fault or one_line(str(error))) from None
-    shown = flags.cfg or flags.info or flags.help or flags.hydra_help or flags.shell_completion
-    missing = [] if shown else [place for place in points if not finished(*place)]  # whoever was to run them
-    if missing:
-        study, name = missing[0]
-        fail(f"{len(missing)} of {len(points)} runs are not complete, the first {study}/runs/{name}.json", code=1)
+    _tell(points, outcome)
 
 
 def _check_launcher(overrides: Sequence[str]) -> None:
@@ -104,53 +154,75 @@ def _check_launcher(overrides: Sequence[str]) -> None:
             raise SettingsError(f"hydra/launcher={name}: {package} is not installed; pip install 'aimarket[{extra}]'")
 
 
+def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
+    """Give points to the launcher that overrides choose.
+
+    Hydra's own sweeper is passed over: it knows no designs, and composes every point once more to check it.
+    """
+    from aimarket.composition import launch
+    from aimarket.report.progress import sweep_progress
+
+    with sweep_progress(len(points), points[0].settings.study) as advance, _watched(points, advance):
+        launch(_job_of_sweep, [point.overrides for point in points], overrides)
+    return {}
+
+
+@contextmanager
+def _watched(points: "Sequence[Point]", advance: Callable[[bool], None]) -> Iterator[None]:
+    """Tell of points as their manifests appear, whoever writes them."""
+    from aimarket.recorder import condition, manifest_path
+
+    def written(point: "Point") -> int | None:
+        with suppress(OSError):
+            return manifest_path(point.folder, point.run_id).stat().st_mtime_ns
+        return None
+
+    before = {point.run_id: written(point) for point in points}
+    over = threading.Event()
+
+    def watch() -> None:
+        waiting = list(points)
+        last = False
+        while waiting and not last:
+            last = over.wait(_EVERY)
+            ended = [point for point in waiting if written(point) not in (None, before[point.run_id])]
+            for point in ended:
+                waiting.remove(point)
+                advance(condition(point.folder, point.run_id).state != "done")
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+
+
 def _job(config: "DictConfig") -> None:
-    """One run: a point of a multirun, maybe on another machine, or the only one. To what it raised Hydra would add."""
+    """The only run, composed by Hydra; to what it raised Hydra would add."""
     from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
 
     from aimarket.composition import plain
 
-    job = HydraConfig.get()
-    alone = job.mode is not RunMode.MULTIRUN
     try:
-        _run_point(plain(config), [str(item) for item in job.overrides.task], alone)
-    except (SettingsError, ResultsError) as error:
+        _run_one(plain(config), [str(item) for item in HydraConfig.get().overrides.task])
+    except SettingsError as error:
         fail(str(error))
-    except RunFailedError as error:
-        if alone:
-            fail(str(error), code=1)
-        say(str(error))  # the other points go on, and whoever started them sees what is missing
 
 
-def _place(settings: "Settings") -> tuple[Path, str]:
-    """Study folder and id of a run."""
-    from aimarket.configuration import run_id
+def _job_of_sweep(config: "DictConfig") -> None:
+    """A point that a launcher started, maybe on another machine. It never ends the process, which others may share."""
+    from hydra.core.hydra_config import HydraConfig
 
-    return Path(settings.outputs) / settings.study, run_id(settings)
+    from aimarket.composition import plain
+    from aimarket.configuration import run_id, validate
+    from aimarket.sweep import Point, run_point
 
-
-def _run_point(config: Mapping[str, Any], overrides: Sequence[str], alone: bool) -> None:
-    """One run; the only one is summed up."""
-    from aimarket.configuration import validate
-    from aimarket.recorder import finished
-    from aimarket.report.progress import compiling_announced, progress
-    from aimarket.simulation import run as run_settings
-
-    settings = validate(config)
-    study, name = _place(settings)
-    if finished(study, name):
-        print(f"{study}: run {name} is already complete")
-    else:
-        try:
-            steps = settings.run.steps * settings.run.replications
-            with compiling_announced(), progress(steps, settings.study) as advance:
-                run_settings(settings, overrides, _started(advance, settings.run.replications))
-        except (ArithmeticError, OSError, MemoryError, ValueError) as error:
-            raise RunFailedError(f"run {name} failed: {error}; see {study}/runs/{name}.json") from error
-    if alone:
-        _summarise(settings, name)
-    print(f"{study}/runs/{name}.json")
+    overrides, settings = HydraConfig.get().overrides.task, validate(plain(config))
+    name = run_id(settings)
+    if reason := run_point(Point(tuple(map(str, overrides)), settings, name)):
+        say(f"run {name}: {one_line(reason)}")
 
 
 def _started(advance: Callable[[int, int], None], replications: int) -> Callable[[int, int], None]:

@@ -1,0 +1,93 @@
+"""What a study was to hold, and what became of it.
+
+Each multirun leaves a plan, `<study>/plans/<plan>.json`, before its first point runs; the plans of a study add up.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from aimarket.complaints import ResultsError, one_line
+from aimarket.recorder import RUNS, condition, workspaces, write_json
+
+PLANS = "plans"
+STATES = ("done", "running", "failed", "stale", "to do")
+
+
+class Planned(NamedTuple):
+    """One run that a study is to hold."""
+
+    run_id: str
+    overrides: tuple[str, ...]
+
+
+class Standing(NamedTuple):
+    """How a run of a study stands.
+
+    overrides : as it was planned; empty for a run that no plan mentions
+    reason    : why it failed, or is stale, in one line
+    """
+
+    run_id: str
+    overrides: tuple[str, ...]
+    state: Literal["done", "running", "failed", "stale", "to do"]
+    reason: str
+
+
+def write_plan(folder: Path, runs: Iterable[Planned], design: Mapping[str, Any] | None = None) -> Path:
+    """Write down what is going to be run, and the design it follows; the same plan is written once."""
+    points = [{"run_id": run.run_id, "overrides": list(run.overrides)} for run in runs]
+    plan = {"design": design, "points": points}
+    digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
+    path = f"{PLANS}/{digest}.json"
+    return Path(folder) / path if (Path(folder) / path).is_file() else write_json(folder, path, plan)
+
+
+def read_plans(folder: Path) -> list[dict[str, Any]]:
+    """Every plan of a study, by name; ResultsError names one that cannot be read."""
+    plans = []
+    for path in sorted((Path(folder) / PLANS).glob("*.json")):
+        try:
+            plan = json.loads(path.read_text(encoding="utf-8"))
+            plans.append({"design": plan["design"], "points": _points(plan)})
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise ResultsError(f"{path} is not a plan: {one_line(str(error))}") from error
+    return plans
+
+
+def _points(plan: Mapping[str, Any]) -> list[Planned]:
+    return [Planned(point["run_id"], tuple(point["overrides"])) for point in plan["points"]]
+
+
+def standings(folder: Path) -> list[Standing]:
+    """Every run that a study holds or is to hold, the planned ones first and in their order.
+
+    Running is what a living process, here or on any machine that shares the disk and its locks, has a workspace for;
+    stale is what was interrupted, is of another schema, or lacks a file.
+    """
+    overrides = {run.run_id: run.overrides for plan in read_plans(folder) for run in plan["points"]}
+    at_work = workspaces(folder)
+    here = sorted(path.stem for path in (Path(folder) / RUNS).glob("*.json"))
+    begun = sorted(name for name in at_work if len(name) == 16 and set(name) <= set("0123456789abcdef"))
+    runs = dict.fromkeys([*overrides, *here, *begun])
+    return [_standing(Path(folder), run_id, overrides.get(run_id, ()), at_work) for run_id in runs]
+
+
+def _standing(folder: Path, run_id: str, overrides: tuple[str, ...], at_work: Mapping[str, bool]) -> Standing:
+    found, reason = condition(folder, run_id)
+    if found == "done":
+        return Standing(run_id, overrides, "done", "")
+    if at_work.get(run_id):
+        return Standing(run_id, overrides, "running", "")
+    if found == "absent":
+        interrupted = run_id in at_work
+        return Standing(run_id, overrides, "stale" if interrupted else "to do", "interrupted" * interrupted)
+    return Standing(run_id, overrides, found, one_line(reason))
+
+
+def distinguishing(overrides: Sequence[tuple[str, ...]]) -> list[str]:
+    """Of each point the overrides that not all points share, in one line."""
+    common = set.intersection(*map(set, overrides)) if len(overrides) > 1 else set()
+    return [" ".join(item for item in point if item not in common) for point in overrides]
