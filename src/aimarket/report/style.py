@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from aimarket.report.format import decimals, power_of_ten
+from aimarket.report.format import decimals, money, power_of_ten
 
 # Okabe & Ito (2008), "Color Universal Design"; the house's first three come first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -139,7 +139,7 @@ def _even(low: float, high: float, most: int) -> list[float]:
 
 
 def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
-    """Give the vertical axis its scale ("money", "factor", "share" or "index") and ticks written out."""
+    """Give the vertical axis its scale ("money", "factor", "share", "amount" or "index") and ticks written out."""
     if scale in ("money", "factor"):
         low, high = (low, high) if high / low >= 1.3 else (low / 1.3, high * 1.3)
         axes.set_yscale("log")
@@ -148,9 +148,9 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
     else:
         high = min(1.0, high) if scale == "share" else high
         low, high = (low, high) if high - low > 0.04 else (low - 0.05, high + 0.05)
-        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 7 if scale == "share" else 3)
+        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 3 if scale == "index" else 7)
         axes.set_ylim(ticks[0], ticks[-1])
-    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "index": decimals}[scale]
+    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "amount": amount_tick, "index": decimals}[scale]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
@@ -161,6 +161,11 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
 def share_tick(value: float) -> str:
     """Write a tick in per cent."""
     return f"{value * 100:.3g} %"
+
+
+def amount_tick(value: float) -> str:
+    """Write a tick of a linear axis in USD: −$1.5 M, $0, $200 k."""
+    return re.sub(r"(?<=\d)\.?0+(?=\D|$)", "", money(value)) if value % 10 or abs(value) >= 1e3 else money(value)
 
 
 def money_tick(value: float) -> str:

@@ -6,26 +6,12 @@ import pandas as pd
 from rich import box
 from rich.table import Table
 
-from aimarket.report.format import MISSING, between, count, decimals, money, percent, tokens
+from aimarket.report.format import MISSING, between, decimals, percent
+from aimarket.report.measures import SUMMARISED, measure
 from aimarket.report.periods import KEYS, Periods, clean, market_periods, share_paths, share_periods
 
-_ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("Price", "price", money),
-    ("Booked unit cost", "unit_cost", money),
-    ("Marginal cost", "marginal_cost", money),
-    ("Lerner index", "lerner", decimals),
-    ("Effective providers", "effective_providers", lambda value: decimals(value, 1)),
-    ("HHI", "hhi", lambda value: decimals(value, 3)),
-    ("Leader's share", "leader_share", percent),
-    ("Utilisation", "utilisation", percent),
-    ("Tokens a month", "tokens_served", tokens),
-    ("Spend a month", "spend", money),
-    ("Adopted users", "adopted_users", count),
-    ("Net income a month", "net_income", money),
-)
-
 # What the tables need beside the keys.
-COLUMNS = {"market": [measure for _, measure, _ in _ROWS], "providers": ["provider", "share", "active"]}
+COLUMNS = {"market": list(SUMMARISED), "providers": ["provider", "share", "active"]}
 
 
 def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
@@ -37,8 +23,11 @@ def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
     market, providers = clean(market), clean(providers)
     periods = market_periods(market)
     table = _table(f"The market: {_simulations(periods)}", periods)
-    for name, measure, write in _ROWS:
-        table.add_row(name, *_cells(periods.first[measure], write), *_cells(periods.last[measure], write))
+    for row in map(measure, SUMMARISED):
+        name = row.name[0].upper() + row.name[1:]
+        table.add_row(
+            name, *_cells(periods.first[row.column], row.write), *_cells(periods.last[row.column], row.write)
+        )
     first, last = share_periods(share_paths(providers))
     table.add_row("Largest provider", *_largest(first), *_largest(last))
     table.caption = (
