@@ -107,7 +107,8 @@ def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding
     return Finding(title, f"In {ahead} of {len(last)} it is {leaders[0]} that leads." if ahead else "")
 
 
-def _multiplied(ratio: float, up: str) -> str:
+def multiplied(ratio: float, up: str) -> str:
+    """Say what happened to a level: "grew ×3.1", "fell 34 %", "fell to 1/480"."""
     if isnan(ratio):
         return "is undefined"
     if abs(ratio - 1) < _STILL:
@@ -126,10 +127,10 @@ def volumes(periods: Periods) -> Finding:
         return Finding(f"No tokens were served in the first or the last {periods.word}: no growth to report", "")
     if periods.span == 0:
         return Finding("A single step: no growth to report", "")
-    tokens = f"Tokens {_multiplied(ratio['tokens_served'], 'grew')}"
+    tokens = f"Tokens {multiplied(ratio['tokens_served'], 'grew')}"
     if isnan(ratio["price"]) or isnan(ratio["spend"]):
         return Finding(f"{tokens}; price or spend is zero", "")
-    price, spend = _multiplied(ratio["price"], "rose"), _multiplied(ratio["spend"], "grew")
+    price, spend = multiplied(ratio["price"], "rose"), multiplied(ratio["spend"], "grew")
     return Finding(f"{tokens} while price {price}: spend {spend}", "")
 
 

@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes; panels of one scale in one figure have the same limits.
+    """One set of axes; panels of one scale and label in one figure have the same limits.
 
     scale  : "money" or "factor" (logarithmic), "share" (from nought), "amount" (of USD) or "index" (linear)
     height : of the plot, in inches
@@ -56,10 +56,14 @@ class Panel:
         return self.scale in ("money", "factor")
 
     def paint(self, axes: Axes, plate: Plate) -> list[EndLabel]:
-        """Draw the lines, in the limits of all panels of this scale."""
-        alike = [panel for panel in plate.panels() if isinstance(panel, Panel) and panel.scale == self.scale]
+        """Draw the lines, in the limits of all panels of this scale and label."""
+        panels = [panel for panel in plate.panels() if isinstance(panel, Panel)]
+        alike = [panel for panel in panels if (panel.scale, panel.y_label) == (self.scale, self.y_label)]
         _draw_panel(axes, self, _limits(alike))
         return _ends(self)
+
+    def finish(self, axes: Axes) -> None:
+        """Nothing is left to add."""
 
 
 def _limits(panels: list[Panel]) -> tuple[float, float]:

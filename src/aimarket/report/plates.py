@@ -36,16 +36,24 @@ class Drawing(Protocol):
     def paint(self, axes: Axes, plate: "Plate") -> list[EndLabel]:
         """Draw on the axes, knowing the rest of the figure; returns what is written at the right."""
 
+    def finish(self, axes: Axes) -> None:
+        """Add what has to know how large the axes are."""
+
 
 @dataclass(frozen=True)
 class Chart:
-    """A panel that any function of axes draws."""
+    """A panel that any function of axes draws.
+
+    draw : returns what is written at the right of the axes
+    name : names things once the axes have their place
+    """
 
     draw: Callable[[Axes], Sequence[EndLabel]]
     y_label: str = ""
     height: float = 3.3
     heading: str = ""
     timed: bool = True
+    name: Callable[[Axes], None] | None = None
 
     def paint(self, axes: Axes, plate: "Plate") -> list[EndLabel]:
         """Draw on the axes."""
@@ -53,6 +61,11 @@ class Chart:
         for side in ("top", "right", "left"):
             axes.spines[side].set_visible(False)
         return labels
+
+    def finish(self, axes: Axes) -> None:
+        """Name what is to be named."""
+        if self.name:
+            self.name(axes)
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,7 @@ def _place(figure: Figure, plate: Plate, cell: float, head: float) -> None:
             axes.yaxis.set_label_coords((_MARGIN + 0.08 - left) / box[2], 0.5)
             axes.set_ylabel("" if column else panel.y_label, va="center")
             draw_end_labels(figure, axes, ends)
+            panel.finish(axes)
         top -= _row_height(row)
 
 

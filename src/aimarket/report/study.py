@@ -68,12 +68,12 @@ class Study:
     @cached_property
     def by_point(self) -> pd.DataFrame:
         """The outcome by pair: a row for each seed and replication, a column for each point, in the points' order."""
-        rows = self.design.loc[self.outcomes.index].assign(outcome=self.outcomes)
-        labels = pd.Series({index: point for point, members in self.points.items() for index in members})
-        rows["point"] = labels.reindex(rows.index.get_level_values("run_id")).to_numpy()
-        rows["replication"] = rows.index.get_level_values("replication")
-        wide = rows.pivot_table(index=["seed", "replication"], columns="point", values="outcome", sort=True)
-        return wide[[point for point in self.points if point in wide]]
+        point = {run: label for label, runs in self.points.items() for run in runs}
+        rows = self.outcomes.rename("outcome").reset_index()
+        rows["point"] = rows["run_id"].map(point)
+        rows["seed"] = self.design.loc[self.outcomes.index, "seed"].to_numpy()
+        wide = rows.pivot_table(index=["seed", "replication"], columns="point", values="outcome")
+        return wide[[label for label in self.points if label in wide]]
 
     @cached_property
     def points(self) -> dict[str, list[str]]:
@@ -92,7 +92,7 @@ def swept(frame: pd.DataFrame) -> list[str]:
     """Names of the swept settings: columns beyond the schema whose values differ."""
     recorded = {column.name for columns in TABLES.values() for column in columns}
     runs = frame.drop_duplicates("run_id")
-    return [str(name) for name in frame if name not in recorded and runs[name].astype(str).nunique() > 1]
+    return [str(name) for name in frame if name not in recorded and runs[name].astype(str).nunique(dropna=False) > 1]
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -127,9 +127,13 @@ def points(frame: pd.DataFrame) -> dict[str, list[str]]:
 
 def written(value: object) -> str:
     """Write the value of a setting, numbers without noise in the last digits."""
-    return f"{value:.6g}" if isinstance(value, float) else "none" if value is None else str(value)
+    if value is None or value != value:  # a setting that some runs do not have
+        return "none"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def order(value: object) -> tuple[float, str]:
-    """Sort numbers by size and everything else after them by name."""
+    """Sort what is missing first, then numbers by size, then everything else by name."""
+    if value is None or value != value:
+        return (-inf, "")
     return (float(value), "") if isinstance(value, Real) else (inf, str(value))

@@ -123,7 +123,7 @@ def _fill(words: list[str], sizes: list[float], space: float, width: float) -> l
     return lines
 
 
-def _ladder(low: float, high: float) -> list[float]:
+def ladder(low: float, high: float) -> list[float]:
     """Ticks of a log axis: even over a short range, 1-2-5 over a longer one, decades, or every few of them."""
     span = math.log10(high / low)
     if span < 0.6:
@@ -144,7 +144,7 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
         low, high = (low, high) if high / low >= 1.3 else (low / 1.3, high * 1.3)
         axes.set_yscale("log")
         axes.set_ylim(low, high)
-        ticks = _ladder(low, high)
+        ticks = ladder(low, high)
     else:
         high = min(1.0, high) if scale == "share" else high
         low, high = (low, high) if high - low > 0.04 else (low - 0.05, high + 0.05)
@@ -165,7 +165,12 @@ def share_tick(value: float) -> str:
 
 def amount_tick(value: float) -> str:
     """Write a tick of a linear axis in USD: −$1.5 M, $0, $200 k."""
-    return re.sub(r"(?<=\d)\.?0+(?=\D|$)", "", money(value)) if value % 10 or abs(value) >= 1e3 else money(value)
+    return trimmed(money(value))
+
+
+def trimmed(text: str) -> str:
+    """Leave out noughts behind the decimal point: $2 T for $2.00 T."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda match: match[1].rstrip("."), text)
 
 
 def money_tick(value: float) -> str:
