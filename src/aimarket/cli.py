@@ -11,6 +11,7 @@ _USAGE = """usage: aimarket COMMAND ...
 
   run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings
   figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
+  report STUDY [--to FILE]     write the report of a study: one file of HTML with findings, figures and tables
   collect STUDY                gather a study of many runs into one file a table
   data show [override ...]     what a run starts from and where each number comes from
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
@@ -19,7 +20,7 @@ _USAGE = """usage: aimarket COMMAND ...
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
-_COMMANDS = ("run", "figures", "collect", "data", "validate", "collusion")
+_COMMANDS = ("run", "figures", "report", "collect", "data", "validate", "collusion")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

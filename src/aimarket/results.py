@@ -24,7 +24,8 @@ from aimarket.recording import KEYS, Frames
 from aimarket.schema import TABLES, arrow_schema, schema_version
 
 COLLECTED = "collected"
-_NOT_SWEPT = ("study", "outputs", "run.threads")  # where and how a run was made, not what was run
+_ABOUT = ("about.question", "about.prediction", "about.outcome")
+_NOT_SWEPT = ("study", "outputs", "run.threads", *_ABOUT)  # where, how and why a run was made, not what was run
 _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
 _RERUN = "run it again, or delete its manifest"
 
@@ -38,6 +39,11 @@ class Results(Frames):
         self.folder = folder
         self._manifests = manifests
         self._swept = _swept(manifests)
+
+    @property
+    def manifests(self) -> Sequence[Manifest]:
+        """What each run says of itself: settings, overrides, seed, versions; in the order of the run ids."""
+        return self._manifests
 
     @property
     def swept(self) -> list[str]:

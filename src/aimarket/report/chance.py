@@ -31,7 +31,7 @@ def tipping(study: Study) -> Plate:
         raise NotShown(f"in none of {study.simulations()} does a provider serve {percent(TIPPED)} of tokens for a year running")
     groups = study.points if 1 < len(study.points) <= _MOST_GROUPS else {"": list(study.market["run_id"].unique())}
     run_ids = times.index.get_level_values("run_id")
-    end = float(times["year"].max())
+    end = float(study.market["year"].max())
 
     def paint(axes: Axes) -> list[EndLabel]:
         labels = []

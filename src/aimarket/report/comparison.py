@@ -34,7 +34,11 @@ def paired_difference(study: Study) -> Plate:
     counts = gaps.count()
     if counts.max() < 2:
         raise NotShown("a paired difference needs two seeds or replications or more at each point")
+    rounding = 1e-9 * float(wide.abs().max().max())
     gaps = gaps.loc[:, counts >= 2]
+    gaps = gaps.mask(gaps.abs() <= rounding, 0.0)
+    if not gaps.to_numpy().any():
+        raise NotShown(f"the {study.outcome.name} is the same at every point")
     found = pd.DataFrame([_interval(gaps[point].dropna()) for point in gaps], gaps.columns, ["mean", "low", "high"])
     name, write = study.outcome.name, study.outcome.write
 
@@ -57,8 +61,6 @@ def paired_difference(study: Study) -> Plate:
         f"Against {base}, the {name} changes by {sign}{write(mean)} (95 %: {write(low)} to {write(high)}) "
         f"at {largest}{sure}"
     )
-    if write(mean) == write(0.0):
-        title = f"Against {base}, the {name} hardly changes at any point"
     pairs = sorted(set(counts[counts >= 2]))
     many = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
     note = (

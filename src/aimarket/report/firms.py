@@ -122,6 +122,7 @@ def switching(study: Study) -> Plate:
     if len(middle) < 2:
         raise NotShown("switching flows need two providers that win or lose users")
     middle["net"] = means.assign(net=means["won"] - means["lost"])["net"].groupby("provider").median()
+    middle["net"] = middle["net"].mask(middle["net"].abs() < 1e-6 * middle["before"], 0.0)  # rounding is no movement
     middle = middle.sort_values("before", ascending=False).head(_MOST_FIRMS)
     names = [f"{charts.shorten(str(name), 20)}  {_signed(net)}" for name, net in middle["net"].items()]
 

@@ -91,7 +91,7 @@ def welfare(study: Study) -> Plate:
     ]
     whole = Line(f"welfare {money(last['welfare'].median())}", paths(market, "welfare"), INK)
     above = Panel((whole, lines[0]), "USD a month", "amount", 2.2, timed=False)
-    below = Panel(tuple(lines[1:]), "of it, USD a month", "amount", 1.6)
+    below = Panel(tuple(lines[1:]), "of it, USD a month", "amount", 1.6, "without users")
     what = (
         "Consumer surplus over the outside option, net income of all providers and net taxes; welfare is their sum. "
         f"Labels: mean of the last {periods.word}."
