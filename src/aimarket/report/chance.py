@@ -28,7 +28,9 @@ def tipping(study: Study) -> Plate:
         raise NotShown("a market of one provider cannot tip")
     times = tipping_times(study.market)
     if not times["tipped"].any():
-        raise NotShown(f"in none of {study.simulations()} does a provider serve {percent(TIPPED)} of tokens for a year running")
+        raise NotShown(
+            f"in none of {study.simulations()} does a provider serve {percent(TIPPED)} of tokens for a year running"
+        )
     groups = study.points if 1 < len(study.points) <= _MOST_GROUPS else {"": list(study.market["run_id"].unique())}
     run_ids = times.index.get_level_values("run_id")
     end = float(study.market["year"].max())
@@ -86,7 +88,9 @@ def tipping_times(market: pd.DataFrame) -> pd.DataFrame:
     start = rows["year"] - (year - 1) / year
     tipped = start[full].groupby([rows.loc[full, key] for key in KEYS]).min()
     watched = start.groupby([rows[key] for key in KEYS]).max().clip(lower=1e-9)
-    return pd.DataFrame({"year": tipped.reindex(watched.index).fillna(watched), "tipped": watched.index.isin(tipped.index)})
+    return pd.DataFrame(
+        {"year": tipped.reindex(watched.index).fillna(watched), "tipped": watched.index.isin(tipped.index)}
+    )
 
 
 def replicates(study: Study) -> Plate:

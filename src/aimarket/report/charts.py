@@ -64,7 +64,9 @@ def write_y(axes: Axes, write: Write, most: int = 6) -> None:
 def _write(axis: Axis, write: Write, limits: tuple[float, float], most: int) -> None:
     """Even ticks inside the limits, with more decimals where they would read the same."""
     low, high = limits
-    ticks = [float(tick) for tick in MaxNLocator(most).tick_values(low, high) if low <= tick <= high]
+    ticks = [
+        float(tick) for tick in MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high) if low <= tick <= high
+    ]
     words = [style.trimmed(write(tick)) for tick in ticks]
     if len({(word, tick < 0) for word, tick in zip(words, ticks, strict=True)}) < len(words):
         digits = max(0, -math.floor(math.log10(ticks[1] - ticks[0])))

@@ -43,14 +43,16 @@ def paired_difference(study: Study) -> Plate:
     name, write = study.outcome.name, study.outcome.write
 
     def paint(axes: Axes) -> list[EndLabel]:
-        rows = charts.name_rows(axes, [charts.shorten(str(point)) for point in gaps])
+        rows = charts.name_rows(axes, [charts.shorten(str(point), 28) for point in gaps])
         for row, point in zip(rows, gaps, strict=True):
             values = gaps[point].dropna()
-            axes.plot(values, np.full(len(values), row - 0.24), "|", color=style.GREY, markersize=5, markeredgewidth=0.7)
+            axes.plot(
+                values, np.full(len(values), row - 0.24), "|", color=style.GREY, markersize=5, markeredgewidth=0.7
+            )
         axes.hlines(rows, found["low"], found["high"], color=style.COLOURS[0], linewidth=2.2)
         axes.plot(found["mean"], rows, "o", color=style.COLOURS[0], markersize=5)
         charts.nought(axes)
-        charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 5)
+        charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 4)
         return []
 
     largest = found["mean"].abs().idxmax()
@@ -125,7 +127,11 @@ def phase_diagram(study: Study) -> Plate:
     note = (
         f"{study.outcome.name[0].upper()}{study.outcome.name[1:]} in the last {study.periods.word}, median of the simulations in each "
         f"cell; {study.simulations()}."
-        + (f" The two settings of {others + 2} that explain most of it; over the others it is pooled." if others else "")
+        + (
+            f" The two settings of {others + 2} that explain most of it; over the others it is pooled."
+            if others
+            else ""
+        )
     )
     chart = Chart(paint, names[along], 0.4 + 0.38 * table.shape[0])
     shown = table.iloc[::-1].map(write)
@@ -169,13 +175,15 @@ def sensitivity(study: Study) -> Plate:
     ranks = means.rank()
     if ranks["outcome"].nunique() < 2:
         raise NotShown(f"the {study.outcome.name} is the same at every point")
-    found = pd.DataFrame([_correlation(ranks[name], ranks["outcome"]) for name in numbers], columns=["rank", "low", "high"])
+    found = pd.DataFrame(
+        [_correlation(ranks[name], ranks["outcome"]) for name in numbers], columns=["rank", "low", "high"]
+    )
     found.index = pd.Index([short_names(study.swept)[name] for name in numbers], name="setting")
     found = found.sort_values("rank", key=lambda column: -column.abs(), kind="stable")
     shown = found.head(_MOST_SETTINGS)
 
     def paint(axes: Axes) -> list[EndLabel]:
-        heights = charts.name_rows(axes, [charts.shorten(str(name)) for name in shown.index])
+        heights = charts.name_rows(axes, [charts.shorten(str(name), 28) for name in shown.index])
         axes.barh(heights, shown["rank"], height=0.5, color=style.COLOURS[0], alpha=0.35)
         axes.hlines(heights, shown["low"], shown["high"], color=style.COLOURS[0], linewidth=1.6)
         axes.plot(shown["rank"], heights, "o", color=style.COLOURS[0], markersize=4.5)

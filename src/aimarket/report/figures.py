@@ -146,7 +146,9 @@ def _panels(
     if not runs:
         return [Panel(lines(market, years), y_label, scale, height, "", timed)]
     return [
-        Panel(lines(market[market["run_id"].isin(ids)], years.of(ids)), y_label, scale, height * 0.8, name * headed, timed)
+        Panel(
+            lines(market[market["run_id"].isin(ids)], years.of(ids)), y_label, scale, height * 0.8, name * headed, timed
+        )
         for name, ids in runs.items()
     ]
 

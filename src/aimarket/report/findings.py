@@ -145,7 +145,8 @@ def price_and_cost_across(runs: list[Periods]) -> Finding:
     rates = _span([_median(run.change("price")) for run in runs], signed_percent)
     margins = _span([_median(run.last["lerner"]) for run in runs], decimals)
     return Finding(
-        f"Across {len(runs)} settings, price changed by {rates} {_time(runs[0])}; the Lerner index ended at {margins}", ""
+        f"Across {len(runs)} settings, price changed by {rates} {_time(runs[0])}; the Lerner index ended at {margins}",
+        "",
     )
 
 

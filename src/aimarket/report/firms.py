@@ -92,7 +92,9 @@ def profit_and_share(study: Study) -> Plate:
 def _size_finding(rows: pd.DataFrame, middle: pd.DataFrame) -> str:
     """Whether larger providers earn more: Spearman's rank correlation in each simulation."""
     if len(middle) < 4:
-        words = {name: percent(m) if m >= _WORST else f"below {percent(_WORST)}" for name, m in middle["margin"].items()}
+        words = {
+            name: percent(m) if m >= _WORST else f"below {percent(_WORST)}" for name, m in middle["margin"].items()
+        }
         parts = [f"{name} {word}" for name, word in words.items()]
         return f"Of revenue the providers keep, from the largest to the smallest: {', '.join(parts)}"
     each = [group for _, group in rows.groupby(level=KEYS) if len(group) >= 4]
@@ -129,11 +131,13 @@ def switching(study: Study) -> Plate:
     def paint(axes: Axes) -> list[EndLabel]:
         rows = charts.name_rows(axes, names)
         axes.barh(rows, middle["won"], height=0.62, color=style.COLOURS[0])
-        axes.barh(rows, -middle["lost"], height=0.62, color=style.COLOURS[1], hatch="////", edgecolor="white", linewidth=0)
+        axes.barh(
+            rows, -middle["lost"], height=0.62, color=style.COLOURS[1], hatch="////", edgecolor="white", linewidth=0
+        )
         charts.nought(axes)
         reach = float(middle[["won", "lost"]].to_numpy().max()) * 1.08
         axes.set_xlim(-reach, reach)
-        charts.write_x(axes, lambda value: charts.short(abs(value)), "users a month:  lost (striped)  |  won, first choices included", 5)
+        charts.write_x(axes, lambda value: charts.short(abs(value)), "users a month: lost (striped), won", 4)
         return []
 
     net = middle["net"]
@@ -145,7 +149,7 @@ def switching(study: Study) -> Plate:
     note = (
         f"Users won and lost a month, mean of the last {study.periods.word}, with the net beside the name; "
         f"{'medians of ' * (len(study.design) > 1)}{study.simulations()}. Lost: from retention; won: the change in users "
-        "and those lost. Who went from whom to whom is not recorded."
+        "and those lost, first choices included. Who went from whom to whom is not recorded."
     )
     table = middle[["won", "lost"]].map(count).assign(net=net.map(_signed)).rename_axis("provider")
     chart = Chart(paint, height=0.2 + charts.ROW * len(middle))
@@ -169,7 +173,9 @@ def cost_drivers(study: Study) -> Plate:
     middle = middle[middle.abs() > 5e-4].sort_values()
     if middle.empty:
         raise NotShown("unit cost did not move")
-    spread = points[middle.index].quantile([0.05, 0.95]).T - np.column_stack([middle, middle]) if len(points) > 1 else None
+    spread = (
+        points[middle.index].quantile([0.05, 0.95]).T - np.column_stack([middle, middle]) if len(points) > 1 else None
+    )
     table = _cost_table(points[middle.index])
     title = _cost_finding(middle, float(total.mean()))
     note = (
@@ -177,7 +183,7 @@ def cost_drivers(study: Study) -> Plate:
         f"{'geometric means of ' * (len(points) > 1)}{study.simulations()}."
         + (" Whiskers: 5–95 % of a driver's contribution." if spread is not None else "")
     )
-    chart = Chart(_waterfall(middle, spread), height=0.2 + charts.ROW * (len(middle) + 1))
+    chart = Chart(_waterfall(middle, spread), height=0.2 + charts.ROW * (len(middle) + 1), name=_factor_ticks)
     return Plate("cost_drivers", title, note, ((chart,),), table)
 
 
@@ -202,8 +208,8 @@ def _waterfall(middle: pd.Series, spread: pd.DataFrame | None) -> Callable[[Axes
             edges += [*(at + spread[0.05]), *(at + spread[0.95])]
         room = 0.05 * (max(edges) - min(edges))
         axes.set_xlim(min(edges) - room, max(edges) + room)
-        _factor_ticks(axes)
         charts.nought(axes)
+        axes.set_xlabel("unit cost, first month = ×1, log")
         return []
 
     return paint
@@ -213,11 +219,11 @@ def _factor_ticks(axes: Axes) -> None:
     """Write a horizontal axis in log points as factors."""
     low, high = (math.exp(end) for end in axes.get_xlim())
     ticks = style.ladder(low, high)
-    ticks = ticks[:: -max(1, math.ceil(len(ticks) / 5))]
+    room = axes.get_window_extent().width / axes.figure.dpi / 0.8  # inches a tick, written out
+    ticks = ticks[:: -max(1, math.ceil(len(ticks) / room))]
     axes.xaxis.set_major_locator(FixedLocator([math.log(tick) for tick in ticks]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.factor_tick(float(f"{math.exp(value):.6g}"))))
-    axes.set_xlabel("unit cost over that of the first month, log")
 
 
 def change_label(ratio: float) -> str:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from aimarket.complaints import ResultsError
 from aimarket.report import kinds, provenance
+from aimarket.report.format import unbroken
 from aimarket.report.measures import measure
 from aimarket.report.plates import draw
 from aimarket.report.study import Study, short_names, written
@@ -18,7 +19,7 @@ from aimarket.report.summary import share_table, summary_table
 from aimarket.report.svg import inline_svg, shades
 from aimarket.results import Results
 
-_WIDE, _NARROW = 9.0, 5.6  # inches of a figure with panels side by side, and of any other
+_NARROW, _WIDE, _WIDEST = 4.2, 7.0, 9.0  # inches: on a telephone, on a desk, with panels side by side
 _MOST_ROWS = 100
 _POINT_COLUMNS = ("price", "lerner", "effective_providers", "leader_share", "spend", "welfare")
 _EXPECTED = ("market", "providers")
@@ -58,6 +59,7 @@ def render(results: Results, failed: int = 0) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
     return environment.get_template("report.html.j2").render(_content(results, failed))
 
 
@@ -67,7 +69,8 @@ def study_of(results: Results) -> Study:
         if results.frame(table, []).empty:
             raise ResultsError(f"{results.folder}: the tables market and providers were not recorded (record.tables)")
     outcomes = provenance.about(results.manifests, "outcome")
-    return Study(results.market, results.providers, results.frame, outcomes[0] if outcomes else "lerner")
+    outcome, labels = outcomes[0] if outcomes else "lerner", provenance.labels(results.manifests)
+    return Study(results.market, results.providers, results.frame, outcome, labels)
 
 
 def _content(results: Results, failed: int) -> dict[str, Any]:
@@ -76,12 +79,14 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
     figures = []
     with house_style():
         for kind, plate in shown:
-            figure = draw(plate, _WIDE if plate.columns > 1 else _NARROW, headed=False)
+            wide = draw(plate, _WIDEST if plate.columns > 1 else _WIDE, headed=False)
+            narrow = draw(plate.stacked(), _NARROW, headed=False)
             figures.append(
                 {
                     "kind": kind.name,
                     "plate": plate,
-                    "svg": inline_svg(figure, plate.name, plate.alternative),
+                    "wide": inline_svg(wide, f"{plate.name}-wide", plate.alternative),
+                    "narrow": inline_svg(narrow, f"{plate.name}-narrow", plate.alternative),
                     "table": None if plate.table is None else _of_frame(plate.table, f"{kind.name}: the numbers"),
                 }
             )
@@ -122,7 +127,9 @@ def _of_rich(table: Table) -> Grid:
 
 def _of_frame(frame: pd.DataFrame, caption: str) -> Grid:
     head = [str(frame.index.name or ""), *map(str, frame.columns)]
-    return Grid(caption, head, [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy(), strict=True)])
+    return Grid(
+        caption, head, [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
+    )
 
 
 def _points(study: Study) -> Grid | None:

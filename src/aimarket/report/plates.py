@@ -1,7 +1,7 @@
 """A whole figure: rows of panels under a title that says what is seen, each panel given its place once it is measured."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import pandas as pd
@@ -89,6 +89,17 @@ class Plate:
     def columns(self) -> int:
         """Panels in the longest row."""
         return max(len(row) for row in self.rows)
+
+    def stacked(self) -> "Plate":
+        """The same in one column; a panel without a time axis of its own stays above the one it shares it with."""
+        rows: list[tuple[Drawing, ...]] = []
+        block: list[tuple[Drawing, ...]] = []
+        for row in self.rows:
+            block.append(row)
+            if row[0].timed:
+                rows += [(part[place],) for place in range(len(row)) for part in block]
+                block = []
+        return replace(self, rows=tuple(rows))
 
     @property
     def alternative(self) -> str:

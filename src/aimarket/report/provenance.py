@@ -8,7 +8,7 @@ from typing import Any
 from aimarket.complaints import SettingsError
 from aimarket.composition import expand
 from aimarket.configuration import load, run_id, settings_dict
-from aimarket.report.study import order, written
+from aimarket.report.study import NO_POINTS, order, short_names, written
 
 Manifest = Mapping[str, Any]
 _NOT_COMPARED = ("study", "outputs", "about")
@@ -36,10 +36,13 @@ def differences(manifests: Sequence[Manifest], swept: Mapping[str, Sequence[obje
     usual = dict(leaves(default))
     for name, values in swept.items():
         rows[name] = (name, usual.get(name, ABSENT), _values(values))
-    return [rows[key] for key in sorted(rows)]
+    whole = [key for key in rows if any(name.startswith(f"{key}.") for name in swept)]  # its parts are told apart
+    return [rows[key] for key in sorted(rows) if key not in whole]
 
 
-def _differences(default: Mapping[str, Any], here: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str, str]]:
+def _differences(
+    default: Mapping[str, Any], here: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, str, str]]:
     """A branch that only one of the two has is one row."""
     for key in {**default, **here}:
         one, other = default.get(key), here.get(key)
@@ -75,6 +78,18 @@ def leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", "{}" if isinstance(value, Mapping) else _text(value)
+
+
+def labels(manifests: Sequence[Manifest]) -> dict[str, str]:
+    """Each run by the overrides that not all runs share, seeds left out: "policy = merger, base = 0.5"."""
+    own = {str(m["run_id"]): dict(str(item).partition("=")[::2] for item in m["overrides"]) for m in manifests}
+    keys = dict.fromkeys(key for overrides in own.values() for key in overrides if key not in NO_POINTS)
+    telling = [key for key in keys if len({overrides.get(key) for overrides in own.values()}) > 1]
+    words = short_names(telling)
+    return {
+        run: ", ".join(f"{words[key]} = {overrides[key]}" for key in telling if key in overrides)
+        for run, overrides in own.items()
+    }
 
 
 def seeds(manifests: Sequence[Manifest]) -> str:

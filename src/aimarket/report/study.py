@@ -4,7 +4,7 @@ A simulation is one replication of one run. A point is a combination of swept se
 of one seed and replication share their random numbers across points, and are a pair.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import inf
 from numbers import Real
@@ -16,7 +16,8 @@ from aimarket.report.periods import KEYS, Periods, clean, market_periods
 from aimarket.schema import TABLES
 
 SEED = "run.seed"
-_NO_POINTS = ("run.seed", "run.replications")  # more of the same, not another market
+NO_POINTS = ("study", "outputs", "run.seed", "run.replications")  # more of the same, not another market
+_POINT = "point"  # column with the name of each run's point
 Read = Callable[[str, Sequence[str]], pd.DataFrame]
 
 
@@ -30,16 +31,24 @@ class Study:
     market, providers : recorded tables of one run or more; columns beyond the schema are swept settings
     read              : gives some columns of another table, an empty frame if it was not recorded
     outcome           : the column of `market` that answers the question, taken in the last year
+    labels            : what to call the point of each run, by run id; None: by its swept settings
     raises            : ValueError if nothing was recorded
     """
 
     def __init__(
-        self, market: pd.DataFrame, providers: pd.DataFrame, read: Read | None = None, outcome: str = "lerner"
+        self,
+        market: pd.DataFrame,
+        providers: pd.DataFrame,
+        read: Read | None = None,
+        outcome: str = "lerner",
+        labels: Mapping[str, str] | None = None,
     ) -> None:
         self.market, self.providers = clean(market), clean(providers)
         self._read = read
         self.outcome: Measure = measure(outcome)
-        self.swept = [name for name in swept(self.market) if name not in _NO_POINTS]
+        self.swept = [name for name in swept(self.market) if name not in NO_POINTS]
+        if labels is not None and self.swept:
+            self.market[_POINT] = self.market["run_id"].map(labels)
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
         """Some columns of another table beside the keys; NotShown if it was not recorded."""
@@ -90,7 +99,7 @@ class Study:
 
 def swept(frame: pd.DataFrame) -> list[str]:
     """Names of the swept settings: columns beyond the schema whose values differ."""
-    recorded = {column.name for columns in TABLES.values() for column in columns}
+    recorded = {column.name for columns in TABLES.values() for column in columns} | {_POINT}
     runs = frame.drop_duplicates("run_id")
     return [str(name) for name in frame if name not in recorded and runs[name].astype(str).nunique(dropna=False) > 1]
 
@@ -112,17 +121,21 @@ def points(frame: pd.DataFrame) -> dict[str, list[str]]:
     """
     runs = frame.drop_duplicates("run_id").set_index("run_id").sort_index()
     every = swept(frame)
-    names = [name for name in every if name not in _NO_POINTS]
+    names = [name for name in every if name not in NO_POINTS]
     if not names:
         alike = len(runs) == 1 or bool(every)
         return {"": list(map(str, runs.index))} if alike else {f"run {run[:8]}": [str(run)] for run in runs.index}
     words = short_names(names)
-    settings = {str(run): tuple(row) for run, row in zip(runs.index, runs[names].itertuples(index=False), strict=True)}
-    found: dict[str, list[str]] = {}
-    for run, values in sorted(settings.items(), key=lambda item: [order(value) for value in item[1]]):
-        label = ", ".join(f"{words[name]} = {written(value)}" for name, value in zip(names, values, strict=True))
-        found.setdefault(label, []).append(run)
-    return found
+    found: dict[tuple[object, ...], list[str]] = {}
+    for run, row in zip(runs.index, runs[names].itertuples(index=False), strict=True):
+        found.setdefault(tuple(map(written, row)), []).append(str(run))
+    values = {key: [order(value) for value in runs.loc[ids[0], names]] for key, ids in found.items()}
+    said = {key: ", ".join(f"{words[name]} = {value}" for name, value in zip(names, key, strict=True)) for key in found}
+    if _POINT in runs:
+        given = {key: str(runs.loc[ids[0], _POINT]) for key, ids in found.items()}
+        if all(given.values()) and len(set(given.values())) == len(given):
+            said = given
+    return {said[key]: found[key] for key in sorted(found, key=lambda key: values[key])}
 
 
 def written(value: object) -> str:

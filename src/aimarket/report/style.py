@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from aimarket.report.format import decimals, money, power_of_ten
+from aimarket.report.format import decimals, money, power_of_ten, unbroken
 
 # Okabe & Ito (2008), "Color Universal Design"; the house's first three come first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -101,7 +101,7 @@ def text_size(figure: Figure, text: str, font: Mapping[str, Any]) -> tuple[float
 
 def wrap(figure: Figure, text: str, width: float, font: Mapping[str, Any]) -> str:
     """Break a text into the fewest lines of at most `width` inches, of even length, never between number and unit."""
-    words = re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text).split(" ")
+    words = unbroken(text).split(" ")
     sizes = [text_size(figure, word, font)[0] for word in words]
     space = text_size(figure, "n n", font)[0] - text_size(figure, "nn", font)[0]
     lines = _fill(words, sizes, space, width)
@@ -150,7 +150,9 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
         low, high = (low, high) if high - low > 0.04 else (low - 0.05, high + 0.05)
         ticks = _even(max(low, 0.0) if scale == "share" else low, high, 3 if scale == "index" else 7)
         axes.set_ylim(ticks[0], ticks[-1])
-    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "amount": amount_tick, "index": decimals}[scale]
+    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "amount": amount_tick, "index": decimals}[
+        scale
+    ]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))

@@ -25,9 +25,7 @@ def summary_table(market: pd.DataFrame, providers: pd.DataFrame) -> Table:
     table = _table(f"The market: {_simulations(periods)}", periods)
     for row in map(measure, SUMMARISED):
         name = row.name[0].upper() + row.name[1:]
-        table.add_row(
-            name, *_cells(periods.first[row.column], row.write), *_cells(periods.last[row.column], row.write)
-        )
+        table.add_row(name, *_cells(periods.first[row.column], row.write), *_cells(periods.last[row.column], row.write))
     first, last = share_periods(share_paths(providers))
     table.add_row("Largest provider", *_largest(first), *_largest(last))
     table.caption = (

@@ -18,7 +18,10 @@ _DARK = ("#4BA3DB", "#F28A4B", "#2FC99A", "#E39BC5", "#F0B429", "#7CC8F2")
 _NEUTRAL = {style.INK: "#E8EAED", style.GREY: "#B4B9BF", "#888888": "#8A9097", "#E4E4E4": "#2E3338"}
 SHADES = {
     **{f"c{place}": pair for place, pair in enumerate(zip(style.COLOURS, _DARK, strict=True))},
-    **{f"t{place}": (to_hex(style.text_ink(light)), dark) for place, (light, dark) in enumerate(zip(style.COLOURS, _DARK, strict=True))},
+    **{
+        f"t{place}": (to_hex(style.text_ink(light)), dark)
+        for place, (light, dark) in enumerate(zip(style.COLOURS, _DARK, strict=True))
+    },
     **{f"n{place}": pair for place, pair in enumerate(_NEUTRAL.items())},
     "rest": (style.REST, "#A2A8AE"),
     "page": ("#ffffff", "#14171A"),
@@ -66,12 +69,24 @@ def _tidy(element: ElementTree.Element, name: str) -> None:
             element.set("id", f"{name}-{value}")
         elif key == "style":
             element.set(key, _styled(value, name))
-        elif key in ("d", "points", "transform", "x", "y"):
-            element.set(key, re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", value))
+        elif key == "d":
+            element.set(key, _short_path(value))
+        elif key in ("points", "transform", "x", "y"):
+            element.set(key, _rounded(value, 2))
         elif "url(#" in value:
             element.set(key, value.replace("url(#", f"url(#{name}-"))
         if key in ("fill", "stroke"):
             element.set("style", _styled(f"{key}: {value}; {element.attrib.pop('style', '')}", name))
+
+
+def _rounded(numbers: str, digits: int) -> str:
+    return re.sub(r"-?\d+\.\d+", lambda number: f"{round(float(number[0]), digits) + 0.0:g}", numbers)
+
+
+def _short_path(path: str) -> str:
+    """Tenths of a point, and lines without their letter: a path of pairs is a path of lines."""
+    path = _rounded(path, 1 if len(path) > 500 else 2)
+    return re.sub(r"\s+", " ", path if re.search("[CQ]", path) else path.replace("L ", "")).strip()
 
 
 def _styled(text: str, name: str) -> str:
