@@ -13,7 +13,7 @@ from aimarket.report.format import decimals, percent
 from aimarket.report.labels import EndLabel
 from aimarket.report.periods import KEYS, steps_per_year
 from aimarket.report.plates import Chart, Plate
-from aimarket.report.study import NotShown, Study
+from aimarket.report.study import NotShownError, Study
 
 TIPPED = 2 / 3  # of tokens, for a year running
 _FEWEST = 3
@@ -23,12 +23,12 @@ _MOST_GROUPS = 4
 def tipping(study: Study) -> Plate:
     """Share of simulations that have tipped by a date; those that have not by their end are censored there."""
     if len(study.design) < _FEWEST:
-        raise NotShown(f"tipping times need {_FEWEST} simulations or more")
+        raise NotShownError(f"tipping times need {_FEWEST} simulations or more")
     if study.providers["provider"].nunique() < 2:
-        raise NotShown("a market of one provider cannot tip")
+        raise NotShownError("a market of one provider cannot tip")
     times = tipping_times(study.market)
     if not times["tipped"].any():
-        raise NotShown(
+        raise NotShownError(
             f"in none of {study.simulations()} does a provider serve {percent(TIPPED)} of tokens for a year running"
         )
     groups = study.points if 1 < len(study.points) <= _MOST_GROUPS else {"": list(study.market["run_id"].unique())}
@@ -50,8 +50,8 @@ def tipping(study: Study) -> Plate:
                     warnings.simplefilter("ignore", RuntimeWarning)
                     band = curve.confidence_interval(0.95, method="log-log")
                 low, high = (np.nan_to_num(side.probabilities) for side in (band.low, band.high))
-                pad = [np.concatenate([[0.0], side, side[-1:]]) for side in (low, high)]
-                axes.fill_between(x, *pad, step="post", color=colour, alpha=0.15, linewidth=0)
+                below, above = (np.concatenate([[0.0], side, side[-1:]]) for side in (low, high))
+                axes.fill_between(x, below, above, step="post", color=colour, alpha=0.15, linewidth=0)
             text = f"{charts.shorten(name, 26)}\n{tipped} of {len(own)}" if name else f"{tipped} of {len(own)}"
             labels.append(EndLabel(text, colour, end, float(y[-1])))
         axes.set_xlim(0.0, end)
@@ -97,7 +97,9 @@ def replicates(study: Study) -> Plate:
     """Running mean of the outcome, and its 95 % interval, against the number of seeds and replications."""
     series = study.by_point.dropna().mean(axis=1).to_numpy()
     if len(series) < _FEWEST:
-        raise NotShown(f"replicate diagnostics need {_FEWEST} seeds or replications of every point")
+        raise NotShownError(f"replicate diagnostics need {_FEWEST} seeds or replications of every point")
+    if np.ptp(series) <= 1e-9 * np.abs(series).max():
+        raise NotShownError(f"the {study.outcome.name} is the same in every replication")
     many = np.arange(1, len(series) + 1)
     mean = np.cumsum(series) / many
     spread = pd.Series(series).expanding().std(ddof=1).to_numpy()[1:]
@@ -122,7 +124,7 @@ def replicates(study: Study) -> Plate:
     title = f"After {len(series)} replications the {name} is known to ±{exact}; half of that takes about {needed}"
     over = f", mean over {study.by_point.shape[1]} points" if study.by_point.shape[1] > 1 else ""
     note = (
-        f"{name[0].upper()}{name[1:]} in the last {study.periods.word}{over}: single replications (dots), running mean and its 95 % "
-        "interval (t)."
+        f"{name[0].upper()}{name[1:]} in the last {study.periods.word}{over}: single replications (dots), running mean "
+        "and its 95 % interval (t)."
     )
     return Plate("replicates", title, note, ((Chart(paint, name, 2.8),),))

@@ -1,6 +1,8 @@
 """Figures across the points of a study: paired differences, the phase diagram, sensitivity."""
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -13,7 +15,7 @@ from aimarket.report import charts, style
 from aimarket.report.format import decimals, significant
 from aimarket.report.labels import EndLabel
 from aimarket.report.plates import Chart, Plate
-from aimarket.report.study import NotShown, Study, order, short_names, written
+from aimarket.report.study import NotShownError, Study, order, short_names, written
 
 _MOST_POINTS = 16
 _MOST_SETTINGS = 15
@@ -26,19 +28,19 @@ def paired_difference(study: Study) -> Plate:
     """The outcome at each point less that at the first, seed by seed, with 95 % intervals (t)."""
     wide = study.by_point
     if wide.shape[1] < 2:
-        raise NotShown("a paired difference needs two points or more (`aimarket run -m`)")
+        raise NotShownError("a paired difference needs two points or more (`aimarket run -m`)")
     if wide.shape[1] > _MOST_POINTS:
-        raise NotShown(f"paired differences are drawn for {_MOST_POINTS} points at most; see sensitivity")
+        raise NotShownError(f"paired differences are drawn for {_MOST_POINTS} points at most; see sensitivity")
     base = str(wide.columns[0])
     gaps = wide.drop(columns=base).sub(wide[base], axis=0)
     counts = gaps.count()
     if counts.max() < 2:
-        raise NotShown("a paired difference needs two seeds or replications or more at each point")
+        raise NotShownError("a paired difference needs two seeds or replications or more at each point")
     rounding = 1e-9 * float(wide.abs().max().max())
     gaps = gaps.loc[:, counts >= 2]
     gaps = gaps.mask(gaps.abs() <= rounding, 0.0)
     if not gaps.to_numpy().any():
-        raise NotShown(f"the {study.outcome.name} is the same at every point")
+        raise NotShownError(f"the {study.outcome.name} is the same at every point")
     found = pd.DataFrame([_interval(gaps[point].dropna()) for point in gaps], gaps.columns, ["mean", "low", "high"])
     name, write = study.outcome.name, study.outcome.write
 
@@ -55,8 +57,8 @@ def paired_difference(study: Study) -> Plate:
         charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 4)
         return []
 
-    largest = found["mean"].abs().idxmax()
-    mean, low, high = found.loc[largest]
+    largest = str(found["mean"].abs().idxmax())
+    mean, low, high = (float(value) for value in found.loc[largest])
     sign = "+" if mean > 0 else ""
     sure = "" if low * high > 0 else ", which may be chance"
     title = (
@@ -66,8 +68,8 @@ def paired_difference(study: Study) -> Plate:
     pairs = sorted(set(counts[counts >= 2]))
     many = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
     note = (
-        f"{name[0].upper()}{name[1:]} in the last {study.periods.word} less that at {base}, same seed and replication; dots: "
-        f"means of {many} pairs; lines: 95 % intervals (t); ticks: single pairs."
+        f"{name[0].upper()}{name[1:]} in the last {study.periods.word} less that at {base}, same seed and replication; "
+        f"dots: means of {many} pairs; lines: 95 % intervals (t); ticks: single pairs."
     )
     table = found.map(write).set_axis(["mean", "95 % from", "to"], axis=1).rename_axis("point")
     chart = Chart(paint, height=0.3 + 1.4 * charts.ROW * gaps.shape[1])
@@ -85,26 +87,26 @@ def phase_diagram(study: Study) -> Plate:
     """The outcome over the two swept settings that explain most of it, medians by cell."""
     rows = study.design.loc[study.outcomes.index, study.swept]
     if len(study.swept) < 2:
-        raise NotShown("a phase diagram needs two swept settings")
+        raise NotShownError("a phase diagram needs two swept settings")
     cells = {name: _cells(rows[name]) for name in study.swept}
     explained = {name: _explained(cells[name], study.outcomes) for name in study.swept}
     across, along = sorted(study.swept, key=lambda name: -explained[name])[:2]
     table = study.outcomes.groupby([cells[along], cells[across]], observed=True).median().unstack()
     if min(table.shape) < 2 or table.notna().to_numpy().mean() <= 0.5:
-        raise NotShown("a phase diagram needs two settings that are swept independently of one another")
+        raise NotShownError("a phase diagram needs two settings that are swept independently of one another")
     names = short_names([across, along])
-    write, flat = study.outcome.write, table.stack()
-    low, high = float(flat.min()), float(flat.max())
+    write, flat = study.outcome.write, table.stack().to_numpy(float)
+    low, high = float(np.min(flat)), float(np.max(flat))
 
     def paint(axes: Axes) -> list[EndLabel]:
-        scale = (table - low) / ((high - low) or 1.0)
-        colours = colormaps["cividis"](scale.fillna(0.0).to_numpy())
+        shades = (table.to_numpy(float) - low) / ((high - low) or 1.0)
+        colours = colormaps["cividis"](np.nan_to_num(shades))
         for (row, column), value in np.ndenumerate(table.to_numpy()):
             if math.isnan(value):
                 continue
             shade = colours[row, column]
             axes.fill_between([column - 0.5, column + 0.5], row - 0.5, row + 0.5, color=shade, linewidth=0)
-            ink = "#FEFEFE" if scale.iat[row, column] < 0.5 else "#010101"
+            ink = "#FEFEFE" if shades[row, column] < 0.5 else "#010101"
             axes.text(column, row, write(value), ha="center", va="center", color=ink, fontsize=8.5)
         axes.grid(visible=False)
         for axis, labels in ((axes.xaxis, list(table.columns)), (axes.yaxis, list(table.index))):
@@ -124,9 +126,10 @@ def phase_diagram(study: Study) -> Plate:
 
     title = f"The {study.outcome.name} runs from {place(low)} to {place(high)}"
     others = len(study.swept) - 2
+    name = study.outcome.name
     note = (
-        f"{study.outcome.name[0].upper()}{study.outcome.name[1:]} in the last {study.periods.word}, median of the simulations in each "
-        f"cell; {study.simulations()}."
+        f"{name[0].upper()}{name[1:]} in the last {study.periods.word}, median of the simulations in each cell; "
+        f"{study.simulations()}."
         + (
             f" The two settings of {others + 2} that explain most of it; over the others it is pooled."
             if others
@@ -146,13 +149,18 @@ def _cells(values: pd.Series) -> pd.Series:
         low, high = float(values.min()), float(values.max())
         logs = low > 0 and high / low > _SPAN
         edges = np.geomspace(low, high, _BINS + 1) if logs else np.linspace(low, high, _BINS + 1)
-        names = [f"{significant(a)}–{significant(b)}" for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        names = [f"{significant(a)}–{significant(b)}" for a, b in pairwise(edges)]
         place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
-        return pd.Series(pd.Categorical.from_codes(place, names, ordered=True), values.index)
+        return _ordered(list(place), names, values.index)
     words = [charts.shorten(written(value), 16) for value in distinct]
     words = words if len(set(words)) == len(words) else [f"{place + 1}: {word}" for place, word in enumerate(words)]
     places = {written(value): place for place, value in enumerate(distinct)}
-    return pd.Series(pd.Categorical.from_codes([places[written(v)] for v in values], words, ordered=True), values.index)
+    return _ordered([places[written(value)] for value in values], words, values.index)
+
+
+def _ordered(codes: Sequence[int], words: Sequence[str], index: pd.Index) -> pd.Series:
+    kind = pd.CategoricalDtype(list(words), ordered=True)
+    return pd.Series([words[code] for code in codes], index, kind)
 
 
 def _explained(cells: pd.Series, outcome: pd.Series) -> float:
@@ -166,15 +174,15 @@ def sensitivity(study: Study) -> Plate:
     rows = study.design.loc[study.outcomes.index, study.swept]
     numbers = [name for name in study.swept if pd.api.types.is_numeric_dtype(rows[name]) and rows[name].notna().all()]
     if not numbers:
-        raise NotShown("sensitivity needs swept settings that are numbers")
+        raise NotShownError("sensitivity needs swept settings that are numbers")
     run_ids = rows.index.get_level_values("run_id")
     point = pd.Series({run: place for place, ids in enumerate(study.points.values()) for run in ids})
     means = rows[numbers].astype(float).assign(outcome=study.outcomes).groupby(point.loc[run_ids].to_numpy()).mean()
     if len(means) < _FEWEST_POINTS:
-        raise NotShown(f"sensitivity needs {_FEWEST_POINTS} points or more")
+        raise NotShownError(f"sensitivity needs {_FEWEST_POINTS} points or more")
     ranks = means.rank()
     if ranks["outcome"].nunique() < 2:
-        raise NotShown(f"the {study.outcome.name} is the same at every point")
+        raise NotShownError(f"the {study.outcome.name} is the same at every point")
     found = pd.DataFrame(
         [_correlation(ranks[name], ranks["outcome"]) for name in numbers], columns=["rank", "low", "high"]
     )
@@ -197,8 +205,8 @@ def sensitivity(study: Study) -> Plate:
     certain = [str(name) for name, row in shown.iterrows() if row["low"] * row["high"] > 0]
     title = f"{says}; {len(certain)} of {len(found)} settings matter beyond chance"
     note = (
-        f"Spearman's rank correlation of each swept number with the {study.outcome.name} of the last {study.periods.word}, over "
-        f"{len(means):,} points (means over seeds); lines: 95 % intervals (Fisher)."
+        f"Spearman's rank correlation of each swept number with the {study.outcome.name} of the last "
+        f"{study.periods.word}, over {len(means):,} points (means over seeds); lines: 95 % intervals (Fisher)."
     )
     if left := len(study.swept) - len(numbers):
         note += f" Left out: {left} swept settings that are no numbers."

@@ -15,7 +15,7 @@ from aimarket.report.format import between, count, decimals, grown, percent, sig
 from aimarket.report.labels import EndLabel
 from aimarket.report.periods import KEYS, period_masks, steps_per_year
 from aimarket.report.plates import Chart, Plate
-from aimarket.report.study import NotShown, Study
+from aimarket.report.study import NotShownError, Study
 
 _WORST = -1.0  # a margin below this is off the scale
 _MOST_FIRMS = 16
@@ -43,11 +43,11 @@ def profit_and_share(study: Study) -> Plate:
     rows["margin"] = rows["net_income"] / rows["revenue"]
     firms = rows.groupby("provider")[["share", "margin"]]
     if len(firms) < 2:
-        raise NotShown("profit against share needs two providers with revenue in the last year")
+        raise NotShownError("profit against share needs two providers with revenue in the last year")
     middle, low, high = firms.median(), firms.quantile(0.25), firms.quantile(0.75)
     middle = middle.sort_values("share", ascending=False)
     if middle["margin"].max() < _WORST:
-        raise NotShown("profit against share has nothing to show: every provider loses more than it earns")
+        raise NotShownError("profit against share has nothing to show: every provider loses more than it earns")
     low, high = low.loc[middle.index].clip(lower=_WORST), high.loc[middle.index].clip(lower=_WORST)
     shown = middle.clip(lower=pd.Series({"share": 0.0, "margin": _WORST}), axis=1)
 
@@ -105,7 +105,7 @@ def _size_finding(rows: pd.DataFrame, middle: pd.DataFrame) -> str:
     says = "Larger providers keep more of their revenue" if rank > 0 else "Larger providers keep less of their revenue"
     if abs(rank) < 0.2:
         says = "Size and margin hardly go together"
-    spread = between(decimals(found.quantile(0.05)), decimals(found.quantile(0.95)))
+    spread = between(*(decimals(float(found.quantile(part))) for part in (0.05, 0.95)))
     return f"{says}: rank correlation {decimals(rank)}" + (f" (5–95 %: {spread})" if len(found) > 1 else "")
 
 
@@ -122,7 +122,7 @@ def switching(study: Study) -> Plate:
     middle["won"] = middle["won"].clip(lower=0.0)  # a merger or a break-up moves users who did not choose
     middle = middle[(middle["won"] + middle["lost"]) > 0]
     if len(middle) < 2:
-        raise NotShown("switching flows need two providers that win or lose users")
+        raise NotShownError("switching flows need two providers that win or lose users")
     middle["net"] = means.assign(net=means["won"] - means["lost"])["net"].groupby("provider").median()
     middle["net"] = middle["net"].mask(middle["net"].abs() < 1e-6 * middle["before"], 0.0)  # rounding is no movement
     middle = middle.sort_values("before", ascending=False).head(_MOST_FIRMS)
@@ -141,15 +141,15 @@ def switching(study: Study) -> Plate:
         return []
 
     net = middle["net"]
-    best, worst = net.idxmax(), net.idxmin()
+    best, worst = str(net.idxmax()), str(net.idxmin())
     churn = percent(float(study.periods.last["churn"].median()))
     title = f"{churn} of users leave their provider in a month; {best} gains most, {_signed(net[best])} users a month"
     if net[worst] < 0:
         title += f", {worst} loses most, {_signed(net[worst])}"
     note = (
         f"Users won and lost a month, mean of the last {study.periods.word}, with the net beside the name; "
-        f"{'medians of ' * (len(study.design) > 1)}{study.simulations()}. Lost: from retention; won: the change in users "
-        "and those lost, first choices included. Who went from whom to whom is not recorded."
+        f"{'medians of ' * (len(study.design) > 1)}{study.simulations()}. Lost: from retention; won: the change in "
+        "users and those lost, first choices included. Who went from whom to whom is not recorded."
     )
     table = middle[["won", "lost"]].map(count).assign(net=net.map(_signed)).rename_axis("provider")
     chart = Chart(paint, height=0.2 + charts.ROW * len(middle))
@@ -166,21 +166,21 @@ def cost_drivers(study: Study) -> Plate:
     columns = [f"cost_{name}" for name in _DRIVERS]
     ends = market.dropna(subset=columns).sort_values("step").groupby(KEYS)[columns].last()
     if ends.empty or not ends.to_numpy().any():
-        raise NotShown("cost by driver needs providers that serve from GPUs of their own for two steps or more")
+        raise NotShownError("cost by driver needs providers that serve from GPUs of their own for two steps or more")
     points = ends.rename(columns=dict(zip(columns, _DRIVERS.values(), strict=True)))
     total = points.sum(axis=1)
     middle = points.mean()  # means add up, medians do not
     middle = middle[middle.abs() > 5e-4].sort_values()
     if middle.empty:
-        raise NotShown("unit cost did not move")
+        raise NotShownError("unit cost did not move")
     spread = (
         points[middle.index].quantile([0.05, 0.95]).T - np.column_stack([middle, middle]) if len(points) > 1 else None
     )
     table = _cost_table(points[middle.index])
     title = _cost_finding(middle, float(total.mean()))
     note = (
-        "Booked unit cost of tokens from providers' own GPUs, last month over first, as a product of factors (log axis); "
-        f"{'geometric means of ' * (len(points) > 1)}{study.simulations()}."
+        "Booked unit cost of tokens from providers' own GPUs, last month over first, as a product of factors (log "
+        f"axis); {'geometric means of ' * (len(points) > 1)}{study.simulations()}."
         + (" Whiskers: 5–95 % of a driver's contribution." if spread is not None else "")
     )
     chart = Chart(_waterfall(middle, spread), height=0.2 + charts.ROW * (len(middle) + 1), name=_factor_ticks)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 from aimarket.report import chance, comparison, figures, firms, over_time
 from aimarket.report.plates import Plate, draw
-from aimarket.report.study import NotShown, Study
+from aimarket.report.study import NotShownError, Study
 from aimarket.report.style import house_style, save
 
 
 class Kind(NamedTuple):
-    """A kind of figure: its name in a list, and what draws it or raises NotShown."""
+    """A kind of figure: its name in a list, and what draws it or raises NotShownError."""
 
     name: str
     plate: Callable[[Study], Plate]
@@ -42,7 +42,7 @@ def plates(study: Study) -> tuple[list[tuple[Kind, Plate]], list[tuple[Kind, str
     for kind in KINDS:
         try:
             shown.append((kind, kind.plate(study)))
-        except NotShown as reason:
+        except NotShownError as reason:
             absent.append((kind, str(reason)))
     return shown, absent
 

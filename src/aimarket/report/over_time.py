@@ -8,7 +8,7 @@ from aimarket.report.format import decimals, grown, money, percent
 from aimarket.report.panels import Line, Panel
 from aimarket.report.periods import KEYS, Periods, paths, period_masks, share_paths, share_periods
 from aimarket.report.plates import Plate
-from aimarket.report.study import NotShown, Study
+from aimarket.report.study import NotShownError, Study
 from aimarket.report.style import COLOURS, DASHES, INK, REST, REST_DASHES
 
 _RANKS = ("largest", "second", "third", "fourth")
@@ -20,7 +20,7 @@ def shares_by_rank(study: Study) -> Plate:
     """Share of the largest, the second largest, … provider of each month, whoever it is."""
     wide = share_paths(study.providers)
     if wide.shape[1] < 2:
-        raise NotShown("shares by rank need two providers or more")
+        raise NotShownError("shares by rank need two providers or more")
     ranked = pd.DataFrame(-np.sort(-wide.fillna(-1.0).to_numpy(), axis=1), wide.index).mask(wide.isna().all(axis=1))
     columns = {name: ranked[place] for place, name in enumerate(_RANKS[: wide.shape[1]])}
     if wide.shape[1] > len(_RANKS):
@@ -35,7 +35,7 @@ def shares_by_rank(study: Study) -> Plate:
             REST if name not in _RANKS else COLOURS[place],
             REST_DASHES if name not in _RANKS else DASHES[place],
         )
-        for place, name in enumerate(table)
+        for place, name in enumerate(map(str, table))
     )
     title = f"The largest provider serves {percent(last.iloc[0])} of tokens"
     before = percent(first.iloc[0])
@@ -54,7 +54,7 @@ def price_by_tier(study: Study) -> Plate:
     sold = offers[(offers["tokens_served"] > 0) & (offers["price"] > 0) & (offers["marginal_cost"] > 0)]
     moment = sold.groupby([*KEYS, "step"])["quality"]
     if sold.empty or moment.nunique().median() < len(_TIERS):
-        raise NotShown("price and cost by tier need offers of three qualities in most months")
+        raise NotShownError("price and cost by tier need offers of three qualities in most months")
     place = (moment.rank(method="average") - 0.5) / moment.transform("count")  # 0: least, 1: best
     sold = sold.assign(tier=np.select([place >= 2 / 3, place >= 1 / 3], _TIERS[:2], _TIERS[2]))
     for measure in ("price", "marginal_cost"):
@@ -73,8 +73,8 @@ def price_by_tier(study: Study) -> Plate:
         rows.append((Panel(lines, "USD per Mtok", "money", 1.25, tier, timed=tier == _TIERS[-1]),))
     title = f"Margins over marginal cost by tier, last {study.periods.word}: {', '.join(margins)}"
     what = (
-        "Posted price and long-run marginal cost, weighted by tokens, log axis; tiers: thirds of the offers sold in a month "
-        "by quality."
+        "Posted price and long-run marginal cost, weighted by tokens, log axis; tiers: thirds of the offers sold in a "
+        "month by quality."
     )
     return Plate("price_by_tier", title, f"{what} {_lines(study)}", tuple(rows))
 
@@ -84,7 +84,7 @@ def welfare(study: Study) -> Plate:
     market, periods = study.market, study.periods
     first, last = periods.first, periods.last
     if not (last["welfare"].abs() > 0).any():
-        raise NotShown("welfare is nought throughout")
+        raise NotShownError("welfare is nought throughout")
     lines = [
         Line(f"{name} {money(last[measure].median())}", paths(market, measure), colour, DASHES[place])
         for place, ((measure, name), colour) in enumerate(zip(_SURPLUS, COLOURS, strict=False))

@@ -126,7 +126,7 @@ def _of_rich(table: Table) -> Grid:
 
 
 def _of_frame(frame: pd.DataFrame, caption: str) -> Grid:
-    head = [str(frame.index.name or ""), *map(str, frame.columns)]
+    head = ["" if frame.index.name is None else str(frame.index.name), *map(str, frame.columns)]
     return Grid(
         caption, head, [[str(name), *map(str, row)] for name, row in zip(frame.index, frame.to_numpy(), strict=True)]
     )

@@ -1,4 +1,4 @@
-"""A whole figure: rows of panels under a title that says what is seen, each panel given its place once it is measured."""
+"""A whole figure: rows of panels under a title that says what is seen, each given its place once it is measured."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace

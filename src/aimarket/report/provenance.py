@@ -13,6 +13,7 @@ from aimarket.report.study import NO_POINTS, order, short_names, written
 Manifest = Mapping[str, Any]
 _NOT_COMPARED = ("study", "outputs", "about")
 _MOST_VALUES = 8
+_LONGEST = 60  # characters of a value in a table; all of it stands under all settings
 _SAMPLE = 3  # runs whose command is tried
 ABSENT = "—"
 
@@ -55,7 +56,8 @@ def _differences(
 def _shown(value: object, there: bool) -> str:
     if not there:
         return ABSENT
-    return "set" if isinstance(value, Mapping) else _text(value)
+    text = "set" if isinstance(value, Mapping) else _text(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 
 def _text(value: object) -> str:

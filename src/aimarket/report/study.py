@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import inf
 from numbers import Real
+from typing import Any
 
 import pandas as pd
 
@@ -21,7 +22,7 @@ _POINT = "point"  # column with the name of each run's point
 Read = Callable[[str, Sequence[str]], pd.DataFrame]
 
 
-class NotShown(Exception):
+class NotShownError(Exception):
     """A kind of figure that these recordings cannot fill; the message says what it would take."""
 
 
@@ -51,10 +52,10 @@ class Study:
             self.market[_POINT] = self.market["run_id"].map(labels)
 
     def table(self, name: str, columns: Sequence[str]) -> pd.DataFrame:
-        """Some columns of another table beside the keys; NotShown if it was not recorded."""
+        """Some columns of another table beside the keys; NotShownError if it was not recorded."""
         frame = self._read(name, columns) if self._read else pd.DataFrame()
         if frame.empty:
-            raise NotShown(f"the table {name} was not recorded (record.tables)")
+            raise NotShownError(f"the table {name} was not recorded (record.tables)")
         return clean(frame)
 
     @cached_property
@@ -66,8 +67,7 @@ class Study:
     def design(self) -> pd.DataFrame:
         """One row a simulation (run_id, replication): its swept settings, and its `seed`, missing if all have one."""
         rows = self.market.drop_duplicates(KEYS).set_index(KEYS).sort_index()
-        seed = rows[SEED] if SEED in rows else 0
-        return rows[self.swept].assign(seed=seed)
+        return rows[self.swept].assign(seed=rows.get(SEED, 0))
 
     @cached_property
     def outcomes(self) -> pd.Series:
@@ -138,15 +138,15 @@ def points(frame: pd.DataFrame) -> dict[str, list[str]]:
     return {said[key]: found[key] for key in sorted(found, key=lambda key: values[key])}
 
 
-def written(value: object) -> str:
+def written(value: Any) -> str:
     """Write the value of a setting, numbers without noise in the last digits."""
-    if value is None or value != value:  # a setting that some runs do not have
+    if pd.isna(value):  # a setting that some runs do not have
         return "none"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def order(value: object) -> tuple[float, str]:
+def order(value: Any) -> tuple[float, str]:
     """Sort what is missing first, then numbers by size, then everything else by name."""
-    if value is None or value != value:
+    if pd.isna(value):
         return (-inf, "")
     return (float(value), "") if isinstance(value, Real) else (inf, str(value))
