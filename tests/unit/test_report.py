@@ -29,8 +29,8 @@ from aimarket.report.format import (
     tokens,
 )
 from aimarket.report.labels import spread
-from aimarket.report.plates import draw
 from aimarket.report.periods import clean, market_periods, share_paths, share_periods
+from aimarket.report.plates import draw
 from aimarket.report.progress import duration, progress
 from aimarket.report.style import factor_tick, house_style, money_tick
 from aimarket.report.summary import share_table, summary_table

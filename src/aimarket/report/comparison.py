@@ -21,7 +21,6 @@ _MOST_POINTS = 16
 _MOST_SETTINGS = 15
 _FEWEST_POINTS = 8
 _VALUES, _BINS = 8, 5  # settings of more values than that are put into bins
-_SPAN = 30.0  # above this ratio of largest to smallest, bins are even in logs
 
 
 def paired_difference(study: Study) -> Plate:
@@ -58,7 +57,7 @@ def paired_difference(study: Study) -> Plate:
         return []
 
     largest = str(found["mean"].abs().idxmax())
-    mean, low, high = (float(value) for value in found.loc[largest])
+    mean, low, high = (float(value) for value in found.loc[largest].to_numpy(float))
     sign = "+" if mean > 0 else ""
     sure = "" if low * high > 0 else ", which may be chance"
     title = (
@@ -95,8 +94,8 @@ def phase_diagram(study: Study) -> Plate:
     if min(table.shape) < 2 or table.notna().to_numpy().mean() <= 0.5:
         raise NotShownError("a phase diagram needs two settings that are swept independently of one another")
     names = short_names([across, along])
-    write, flat = study.outcome.write, table.stack().to_numpy(float)
-    low, high = float(np.min(flat)), float(np.max(flat))
+    write, flat = study.outcome.write, table.to_numpy(float)
+    low, high = float(np.nanmin(flat)), float(np.nanmax(flat))
 
     def paint(axes: Axes) -> list[EndLabel]:
         shades = (table.to_numpy(float) - low) / ((high - low) or 1.0)
@@ -147,7 +146,7 @@ def _cells(values: pd.Series) -> pd.Series:
     distinct = sorted(values.unique(), key=order)
     if len(distinct) > _VALUES and pd.api.types.is_numeric_dtype(values):
         low, high = float(values.min()), float(values.max())
-        logs = low > 0 and high / low > _SPAN
+        logs = low > 0 and abs(stats.skew(np.log(values))) < abs(stats.skew(values))
         edges = np.geomspace(low, high, _BINS + 1) if logs else np.linspace(low, high, _BINS + 1)
         names = [f"{significant(a)}–{significant(b)}" for a, b in pairwise(edges)]
         place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)

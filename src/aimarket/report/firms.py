@@ -59,16 +59,18 @@ def profit_and_share(study: Study) -> Plate:
         axes.axhline(0, color=style.GREY, linewidth=0.8, zorder=1)
         smallest, largest = float(shown["share"].min()), float(shown["share"].max())
         axes.set_xscale("log")
-        axes.set_xlim(smallest / 1.8, min(1.0, largest) * 1.8)
+        ends = smallest / 1.8, largest * 1.8
+        axes.set_xlim(*ends)
         powers = range(math.floor(math.log10(smallest)), 1)
         steps = (1, 2, 5) if len(powers) <= 2 else (1, 3) if len(powers) <= 4 else (1,)
-        axes.xaxis.set_major_locator(FixedLocator([step * 10.0**power for power in powers for step in steps]))
+        ticks = [step * 10.0**power for power in powers for step in steps]
+        axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if ends[0] <= tick <= ends[1]]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.share_tick(value)))
         axes.set_xlabel("share of tokens served, log")
-        ends = [*shown["margin"], *low["margin"], *high["margin"], 0.0]
-        room = 0.1 * max(max(ends) - min(ends), 0.1)
-        axes.set_ylim(min(ends) - room, max(ends) + room)
+        margins = [*shown["margin"], *low["margin"], *high["margin"], 0.0]
+        room = 0.1 * max(max(margins) - min(margins), 0.1)
+        axes.set_ylim(min(margins) - room, max(margins) + room)
         charts.write_y(axes, percent)
         return []
 

@@ -1,6 +1,7 @@
 """Where the numbers of a study come from: its question, settings, seeds, versions and the commands that made it."""
 
 import json
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -145,6 +146,8 @@ def _product(points: Sequence[tuple[str, ...]]) -> list[str] | None:
     listed = [f"{key}={','.join(sorted(some, key=_number))}" if some != [""] else key for key, some in values.items()]
     if len(points) == 1:
         return listed
+    if math.prod(map(len, values.values())) != len(points):
+        return None
     try:
         made = expand(listed)
     except SettingsError:
