@@ -67,6 +67,11 @@ def test_a_kind_is_drawn_or_says_what_it_would_take(real: Study, grid: Study, lo
         assert all(reason and reason[0].islower() and not reason.endswith(".") for _, reason in absent)
 
 
+def test_the_documentation_lists_every_kind() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reports.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| ([A-Z][^|]*?) \|", text, re.MULTILINE) == [kind.name for kind in kinds.KINDS]
+
+
 def test_one_run_has_no_phase_diagram_and_no_chance(tmp_path: Path) -> None:
     alone = study_of(open_results(made(tmp_path, "roster=duopoly", "run.steps=3")))
     absent = {kind.name for kind, _ in kinds.plates(alone)[1]}
