@@ -129,11 +129,7 @@ def phase_diagram(study: Study) -> Plate:
     note = (
         f"{name[0].upper()}{name[1:]} in the last {study.periods.word}, median of the simulations in each cell; "
         f"{study.simulations()}."
-        + (
-            f" The two settings of {others + 2} that explain most of it; over the others it is pooled."
-            if others
-            else ""
-        )
+        + (f" Of {others + 2} swept settings the two that explain most of it; pooled over the rest." if others else "")
     )
     chart = Chart(paint, names[along], 0.4 + 0.38 * table.shape[0])
     shown = table.iloc[::-1].map(write)
@@ -202,7 +198,7 @@ def sensitivity(study: Study) -> Plate:
     first = shown.iloc[0]
     says = f"The {study.outcome.name} follows {shown.index[0]} most: rank correlation {decimals(first['rank'])}"
     certain = [str(name) for name, row in shown.iterrows() if row["low"] * row["high"] > 0]
-    title = f"{says}; {len(certain)} of {len(found)} settings matter beyond chance"
+    title = f"{says}; beyond chance: {len(certain)} of {len(found)} settings"
     note = (
         f"Spearman's rank correlation of each swept number with the {study.outcome.name} of the last "
         f"{study.periods.word}, over {len(means):,} points (means over seeds); lines: 95 % intervals (Fisher)."
