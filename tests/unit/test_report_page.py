@@ -134,7 +134,7 @@ def test_the_same_study_gives_the_same_bytes_within_the_budget(folder: Path, pag
 
 
 def test_four_points_of_the_default_roster_stay_within_the_budget(tmp_path: Path) -> None:
-    swept = ["users.usage_elasticity=0.5,0.8,1.0,1.2", "run.seed=1,2", "run.steps=48"]
+    swept = ["users.usage_elasticity=0.5,0.8,1.0,1.2", "run.seed=1,2", "run.steps=30"]
     assert len(render(open_results(made(tmp_path, *swept))).encode()) < BUDGET
 
 
