@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket.catalogue import Catalogue, create_catalogue
+from aimarket.complaints import near, shown
 from aimarket.creation import taste_factor
 from aimarket.data import list_prices
 from aimarket.kernels.choice import logit_shares
 from aimarket.provider import Fleet, Roadmap, gpu_hour_cost, roadmap
 from aimarket.roster import check_roster
+from aimarket.schema import TABLES
 from aimarket.serving import Network, create_network
 from aimarket.units import HOURS_PER_DAY, HOURS_PER_MONTH
 from aimarket.views import Panel
@@ -174,6 +176,13 @@ def check_consistency(settings: config.Settings) -> None:
         if not names:
             raise ValueError(f"{shelf}: at least one is needed (got none)")
     check_roster(settings)
+    outcome, columns = (
+        settings.about.outcome,
+        [c.name for c in TABLES["market"] if c.kind == "float64" and c.name != "year"],
+    )
+    if outcome not in columns:
+        told = near(outcome, columns)
+        raise ValueError(f"about.outcome: no such column of the table market (got {shown(outcome)}){told}")
     equity = settings.finance.equity
     if equity is not None and equity.round < equity.trigger:
         raise ValueError(

@@ -13,6 +13,7 @@ _USAGE = """usage: aimarket COMMAND ...
                                with --retry-failed also the points that failed before
   status STUDY [--all]         what a study holds: done, running, failed, stale, to do; exit code 1 unless all is done
   figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
+  report STUDY [--to FILE]     write the report of a study: one file of HTML with findings, figures and tables
   collect STUDY                gather a study of many runs into one file a table
   data show [override ...]     what a run starts from and where each number comes from
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
@@ -21,7 +22,7 @@ _USAGE = """usage: aimarket COMMAND ...
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
-_COMMANDS = ("run", "status", "figures", "collect", "data", "validate", "collusion")
+_COMMANDS = ("run", "status", "figures", "report", "collect", "data", "validate", "collusion")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,7 +19,7 @@ from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, r
 
 __all__ = ["SettingsError", "checked", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
-_WITHOUT_EFFECT = ("study", "outputs")  # where results go
+_WITHOUT_EFFECT = ("study", "outputs", "about")  # where results go and what they are for
 _HOW_FAST = ("threads", "processes", "shards", "checkpoint")  # of a run: who does the work
 
 
@@ -69,7 +69,7 @@ def documented(config: Mapping[str, Any]) -> dict[str, Documented]:
 def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, Any]:
     """Settings as nested dictionaries, rules with their `kind`.
 
-    results_only : leave out what only says where results go and how fast they come
+    results_only : leave out what only says where results go, what they are for and how fast they come
     """
     values = dataclasses.asdict(settings)
     for name, provider in settings.providers.items():

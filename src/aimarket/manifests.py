@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 RERUN = "run it again, or delete its manifest"
 _WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint")
-_NOT_SWEPT = ("study", "outputs", *_WHO)  # where and how a run was made, not what was run
+_WHY = ("about.question", "about.prediction", "about.outcome")
+_NOT_SWEPT = ("study", "outputs", *_WHO, *_WHY)  # where, how and why a run was made, not what was run
 
 Manifest = Mapping[str, Any]
 

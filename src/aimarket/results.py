@@ -41,6 +41,11 @@ class Results(Frames):
         return swept_settings(self._manifests)
 
     @property
+    def manifests(self) -> Sequence[Manifest]:
+        """What each run says of itself: settings, overrides, seed, versions; in the order of the run ids."""
+        return [m for m in self._manifests if self._chosen is None or m["run_id"] in self._chosen]
+
+    @property
     def swept(self) -> list[str]:
         """Dotted names of the settings that differ between the runs of the study."""
         return list(self._swept.column_names)

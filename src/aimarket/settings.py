@@ -37,6 +37,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 Rating = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-1e5, le=1e5)]
 Flag = Annotated[bool, Field(strict=True)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=100)]
+Text = Annotated[str, Field(strict=True, max_length=2000)]
 Date = Annotated[str, Field(strict=True, pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 SHELVES = ("pricing", "capacity", "training")  # of rules that a provider holds
@@ -404,6 +405,15 @@ class Record:
 
 
 @node
+class About:
+    """What a study asks, for whoever reads its report; nothing in it changes a run."""
+
+    question: Text  # as one would put it to a colleague
+    prediction: Text  # made before the run
+    outcome: Name  # column of the table market that answers it
+
+
+@node
 class Settings:
     study: Name
     outputs: Annotated[str, Field(strict=True, min_length=1)]
@@ -418,6 +428,7 @@ class Settings:
     policy: Policy
     shock: Shock
     record: Record
+    about: About
 
 
 @cache

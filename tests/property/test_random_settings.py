@@ -135,7 +135,7 @@ SCALARS = [
     and (not key.startswith(NOT_SCALAR) or key == "policy.merger_allowed")
 ]
 FREE = (
-    *("outputs", "study", "profile", "active", "open_weights", "open_weights_release"),
+    *("outputs", "study", "question", "prediction", "profile", "active", "open_weights", "open_weights_release"),
     *("merger_allowed", "load_balancing", "scrapping", "lease_or_buy"),
 )
 WRONG = {"text": "'plenty'", "list": "[1]", "mapping": "{'a': 1}", "flag": "true", "nothing": "null"}

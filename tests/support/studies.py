@@ -1,4 +1,4 @@
-"""Studies with made-up numbers, in the shape that the market writes: cheap to make, and known in advance."""
+"""Studies on disk for what reads them: of made-up numbers, cheap and known in advance, or small ones of the model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,10 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from aimarket.composition import expand
+from aimarket.configuration import load
 from aimarket.recorder import Recorder, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES
+from aimarket.simulation import run as run_settings
 
+SMALL = ("users.size=300", "run.panel=60", "run.steps=26")
 LABELS: dict[str, dict[str, list[str]]] = {  # what tells the rows of a step apart
     "market": {},
     "providers": {"provider": ["alpha", "beta"]},
@@ -66,3 +70,10 @@ def write_sweep(
         for seed in seeds:
             write_run(folder, f"run{i}s{seed}", seed, users={"switching": cost}, **run)
     return folder
+
+
+def study(folder: Path, *overrides: str) -> Path:
+    """Run every point of a multirun as the command line would; returns the folder of the study."""
+    for point in expand([*SMALL, *overrides, f"outputs={folder}", "study=small"]):
+        run_settings(load(point), point)
+    return folder / "small"

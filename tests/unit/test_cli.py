@@ -37,8 +37,11 @@ def test_a_run_its_figures_and_its_second_call(tmp_path):
     drawn = call(tmp_path, "figures", "first")
     paths = [tmp_path / line for line in drawn.stdout.splitlines()]
     assert drawn.returncode == 0
-    assert len(paths) == 6
+    assert {"price_and_cost", "shares", "volumes", "switching"} < {path.stem for path in paths}
     assert all(path.stat().st_size > 1000 for path in paths)
+    told = call(tmp_path, "report", "first", "--to", "told.html")
+    assert (told.returncode, told.stdout) == (0, "told.html\n"), told.stderr
+    assert (tmp_path / "told.html").read_text().startswith("<!DOCTYPE html>")
 
 
 def test_a_multirun_is_one_study_with_the_swept_column(tmp_path):
@@ -95,6 +98,7 @@ def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path, arguments, s
     ("arguments", "said"),
     [
         (["figures", "nowhere"], "nowhere"),
+        (["report", "nowhere"], "nowhere"),
         (["collect", "nowhere"], "nowhere"),
         (["walk"], "no such command"),
     ],

@@ -29,8 +29,8 @@ from aimarket.report.format import (
     tokens,
 )
 from aimarket.report.labels import spread
-from aimarket.report.panels import draw
 from aimarket.report.periods import clean, market_periods, share_paths, share_periods
+from aimarket.report.plates import draw
 from aimarket.report.progress import duration, progress
 from aimarket.report.style import factor_tick, house_style, money_tick
 from aimarket.report.summary import COLUMNS, share_table, summary_table
@@ -240,7 +240,7 @@ def test_up_to_four_runs_side_by_side_and_more_pooled(runs: int, panels: int, wo
     figure = _drawn(market, providers)["volumes"]
     assert len(figure.axes) == panels
     assert words in _words(figure)
-    assert _words(figure).startswith("Across 3 runs, first to last year: tokens ×") == (runs == 3)
+    assert _words(figure).startswith("Across 3 settings, first to last year: tokens ×") == (runs == 3)
 
 
 def test_runs_are_named_by_what_was_swept() -> None:
@@ -249,7 +249,7 @@ def test_runs_are_named_by_what_was_swept() -> None:
         {"0000abcd": 0.5, "0001abcd": 0.1, "0002abcd": 10.0}
     )
     headings = [axes.get_title(loc="left") for axes in _drawn(market, providers)["shares"].axes]
-    assert headings == ["markup = 0.1", "markup = 0.5", "markup = 10.0"]
+    assert headings == ["markup = 0.1", "markup = 0.5", "markup = 10"]
     del market["providers.alpha.pricing.markup"]
     headings = [axes.get_title(loc="left") for axes in _drawn(market, providers)["shares"].axes]
     assert headings == ["run 0000abcd", "run 0001abcd", "run 0002abcd"]

@@ -1,18 +1,17 @@
 """The three figures of a run: price and cost, shares, volumes."""
 
 from collections.abc import Callable
-from math import inf
-from numbers import Real
 from pathlib import Path
 
 import pandas as pd
 
 from aimarket.report import findings
 from aimarket.report.format import decimals
-from aimarket.report.panels import FLOOR, Line, Panel, Plate, draw
+from aimarket.report.panels import FLOOR, Line, Panel
 from aimarket.report.periods import KEYS, Periods, clean, market_periods, paths, share_paths, share_periods
+from aimarket.report.plates import Plate, draw
+from aimarket.report.study import points
 from aimarket.report.style import COLOURS, DASHES, INK, REST, REST_DASHES, house_style, save
-from aimarket.schema import TABLES
 
 _MOST_PANELS = 4
 _NAMED = 6
@@ -24,8 +23,8 @@ _Lines = Callable[[pd.DataFrame, Periods], tuple[Line, ...]]
 def draw_figures(market: pd.DataFrame, providers: pd.DataFrame, folder: Path) -> list[Path]:
     """Draw price against cost, providers' shares, and tokens, spend and price; return the SVG and PNG files.
 
-    market, providers : the recorded tables of one run or of several (up to four are drawn side by side, more are
-                        pooled and the second line says so); columns beyond the schema are taken as swept parameters
+    market, providers : the recorded tables of one run or of several (up to four points are drawn side by side, more
+                        are pooled and the second line says so); columns beyond the schema are taken as swept settings
     folder            : where the files go; made if need be
     raises            : ValueError if nothing was recorded
     """
@@ -39,10 +38,10 @@ def draw_figures(market: pd.DataFrame, providers: pd.DataFrame, folder: Path) ->
 
 def price_and_cost(market: pd.DataFrame) -> Plate:
     """Revenue per token against long-run marginal cost and booked unit cost, and the margin beneath."""
-    years, runs = market_periods(market), _run_names(market)
+    years, runs = market_periods(market), _beside(market)
     finding = findings.price_and_cost(years)
     if runs:
-        finding = findings.price_and_cost_across([years.of(run) for run in runs])
+        finding = findings.price_and_cost_across([years.of(ids) for ids in runs.values()])
 
     def prices(frame: pd.DataFrame, own: Periods) -> tuple[Line, ...]:
         return tuple(
@@ -71,13 +70,14 @@ def price_and_cost(market: pd.DataFrame) -> Plate:
 
 def shares(market: pd.DataFrame, providers: pd.DataFrame) -> Plate:
     """Shares of tokens served, the largest by name and the others summed."""
-    years, runs = market_periods(market), _run_names(market)
+    years, runs = market_periods(market), _beside(market)
     wide = share_paths(providers)
     first, last = share_periods(wide)
     finding = findings.shares(first, last, years)
     if runs:
         by_run = last.index.get_level_values("run_id")
-        finding = findings.shares_across([last[by_run == run] for run in runs], [years.of(run) for run in runs])
+        each = [last[by_run.isin(ids)] for ids in runs.values()]
+        finding = findings.shares_across(each, [years.of(ids) for ids in runs.values()])
     ranked = [str(name) for name in last.median().sort_values(ascending=False, kind="stable").index]
     others = ranked[_NAMED:] if len(ranked) > _NAMED + 1 else []
     columns = wide[[name for name in ranked if name not in others]].copy()
@@ -104,10 +104,10 @@ def shares(market: pd.DataFrame, providers: pd.DataFrame) -> Plate:
 
 def volumes(market: pd.DataFrame) -> Plate:
     """Tokens, spend and price, each against its mean of the first year."""
-    years, runs = market_periods(market), _run_names(market)
+    years, runs = market_periods(market), _beside(market)
     finding = findings.volumes(years)
     if runs:
-        finding = findings.volumes_across([years.of(run) for run in runs])
+        finding = findings.volumes_across([years.of(ids) for ids in runs.values()])
 
     def index(frame: pd.DataFrame, measure: str) -> pd.DataFrame:
         values, base = paths(frame, measure), years.first[measure]
@@ -132,7 +132,7 @@ def volumes(market: pd.DataFrame) -> Plate:
 
 def _panels(
     market: pd.DataFrame,
-    runs: dict[str, str],
+    runs: dict[str, list[str]],
     years: Periods,
     lines: _Lines,
     *,
@@ -142,12 +142,14 @@ def _panels(
     headed: bool = True,
     timed: bool = True,
 ) -> list[Panel]:
-    """One panel for everything, or one for each run to draw side by side."""
+    """One panel for everything, or one for each point to draw side by side."""
     if not runs:
         return [Panel(lines(market, years), y_label, scale, height, "", timed)]
     return [
-        Panel(lines(market[market["run_id"] == run], years.of(run)), y_label, scale, height * 0.8, name * headed, timed)
-        for run, name in runs.items()
+        Panel(
+            lines(market[market["run_id"].isin(ids)], years.of(ids)), y_label, scale, height * 0.8, name * headed, timed
+        )
+        for name, ids in runs.items()
     ]
 
 
@@ -155,31 +157,16 @@ def _rows(panels: list[Panel]) -> tuple[tuple[Panel, ...], ...]:
     return tuple(tuple(panels[place : place + 2]) for place in range(0, len(panels), 2))
 
 
-def _run_names(market: pd.DataFrame) -> dict[str, str]:
-    """Name the runs to draw side by side by what was swept, else by their id; empty for one run or too many."""
-    runs = market.drop_duplicates("run_id").set_index("run_id")
-    if not 1 < len(runs) <= _MOST_PANELS:
-        return {}
-    recorded = {column.name for column in TABLES["market"]}
-    swept = [str(name) for name in runs if name not in recorded and runs[name].astype(str).nunique() > 1]
-    short = [name.rsplit(".", 1)[-1] for name in swept]
-    words = short if len(set(short)) == len(short) else swept
-    settings = {str(run): list(row[swept]) for run, row in runs.iterrows()}
-    return {
-        run: ", ".join(f"{word} = {value}" for word, value in zip(words, values, strict=True)) or f"run {run[:8]}"
-        for run, values in sorted(settings.items(), key=lambda item: [_order(value) for value in item[1]])
-    }
-
-
-def _order(value: object) -> tuple[float, str]:
-    """Sort numbers by size and everything else after them by name."""
-    return (float(value), "") if isinstance(value, Real) else (inf, str(value))
+def _beside(market: pd.DataFrame) -> dict[str, list[str]]:
+    """The run ids of the points to draw side by side; empty for one point or too many."""
+    found = points(market)
+    return found if 1 < len(found) <= _MOST_PANELS else {}
 
 
 def _note(what: str, market: pd.DataFrame, *remarks: str) -> str:
     """Say what line and band are and how many simulations stand behind them."""
     simulations = market.drop_duplicates(KEYS).set_index(KEYS).index
-    line = findings.lines_and_bands(simulations, bool(_run_names(market)))
+    line = findings.lines_and_bands(simulations, list(_beside(market).values()))
     return " ".join(part for part in (f"{what}.", line, *remarks) if part)
 
 

@@ -107,7 +107,8 @@ def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding
     return Finding(title, f"In {ahead} of {len(last)} it is {leaders[0]} that leads." if ahead else "")
 
 
-def _multiplied(ratio: float, up: str) -> str:
+def multiplied(ratio: float, up: str) -> str:
+    """Say what happened to a level: "grew ×3.1", "fell 34 %", "fell to 1/480"."""
     if isnan(ratio):
         return "is undefined"
     if abs(ratio - 1) < _STILL:
@@ -126,10 +127,10 @@ def volumes(periods: Periods) -> Finding:
         return Finding(f"No tokens were served in the first or the last {periods.word}: no growth to report", "")
     if periods.span == 0:
         return Finding("A single step: no growth to report", "")
-    tokens = f"Tokens {_multiplied(ratio['tokens_served'], 'grew')}"
+    tokens = f"Tokens {multiplied(ratio['tokens_served'], 'grew')}"
     if isnan(ratio["price"]) or isnan(ratio["spend"]):
         return Finding(f"{tokens}; price or spend is zero", "")
-    price, spend = _multiplied(ratio["price"], "rose"), _multiplied(ratio["spend"], "grew")
+    price, spend = multiplied(ratio["price"], "rose"), multiplied(ratio["spend"], "grew")
     return Finding(f"{tokens} while price {price}: spend {spend}", "")
 
 
@@ -140,19 +141,20 @@ def _span(values: list[float], write: Callable[[float], str]) -> str:
 
 
 def price_and_cost_across(runs: list[Periods]) -> Finding:
-    """The same for several runs side by side: the range of the runs' medians."""
+    """The same for several points side by side: the range of their medians."""
     rates = _span([_median(run.change("price")) for run in runs], signed_percent)
     margins = _span([_median(run.last["lerner"]) for run in runs], decimals)
     return Finding(
-        f"Across {len(runs)} runs, price changed by {rates} {_time(runs[0])}; the Lerner index ended at {margins}", ""
+        f"Across {len(runs)} settings, price changed by {rates} {_time(runs[0])}; the Lerner index ended at {margins}",
+        "",
     )
 
 
 def shares_across(lasts: list[pd.DataFrame], runs: list[Periods]) -> Finding:
-    """The same for several runs side by side: the range of the runs' medians."""
+    """The same for several points side by side: the range of their medians."""
     leads = _span([_median(last.max(axis=1)) for last in lasts], percent)
     numbers = _span([_median(run.last["effective_providers"]) for run in runs], lambda value: decimals(value, 1))
-    title = f"Across {len(runs)} runs, the leader ends with {leads} of tokens; {numbers} effective providers"
+    title = f"Across {len(runs)} settings, the leader ends with {leads} of tokens; {numbers} effective providers"
     return Finding(title, "")
 
 
@@ -162,12 +164,12 @@ def _times(ratio: float) -> str:
 
 
 def volumes_across(runs: list[Periods]) -> Finding:
-    """The same for several runs side by side: the range of the runs' medians."""
+    """The same for several points side by side: the range of their medians."""
     words = [
         f"{name} {_span([_median(run.ratio(measure)) for run in runs], _times)}"
         for name, measure in (("tokens", "tokens_served"), ("price", "price"), ("spend", "spend"))
     ]
-    return Finding(f"Across {len(runs)} runs, first to last {runs[0].word}: {', '.join(words)}", "")
+    return Finding(f"Across {len(runs)} settings, first to last {runs[0].word}: {', '.join(words)}", "")
 
 
 def rate_label(name: str, periods: Periods, measure: str) -> str:
@@ -197,18 +199,21 @@ def share_label(name: str, share: float) -> str:
     return f"{name} {percent(share)}" if not isnan(share) else name
 
 
-def lines_and_bands(index: pd.Index, side_by_side: bool) -> str:
-    """Say what lines and bands are, given the simulations (run_id, replication) that were drawn."""
-    runs, count = index.get_level_values("run_id").nunique(), len(index)
+def lines_and_bands(index: pd.Index, side_by_side: list[list[str]]) -> str:
+    """Say what lines and bands are, given the simulations (run_id, replication) that were drawn.
+
+    side_by_side : the run ids of each panel; empty if there is one panel for all
+    """
+    run_ids = index.get_level_values("run_id")
+    runs, count = run_ids.nunique(), len(index)
     if count == 1:
         return "Lines: one replication of one run, so no bands."
     bands = "bands: the middle 50 % and 90 %."
-    if runs == 1:
-        return f"Lines: medians of {count} replications; {bands}"
-    if count == runs and side_by_side:
+    if not side_by_side:
+        which = f"all {count} replications of {runs} different runs" if runs > 1 else f"{count} replications"
+        return f"Lines: medians of {which}; {bands}"
+    each = [int(run_ids.isin(ids).sum()) for ids in side_by_side]
+    if max(each) == 1:
         return "Lines: one replication in each panel, so no bands."
-    if side_by_side:
-        each = index.get_level_values("run_id").value_counts()
-        words = f"{each.min()}" if each.min() == each.max() else f"{each.min()} to {each.max()}"
-        return f"Lines: medians of {words} replications in each panel; {bands}"
-    return f"Lines: medians of all {count} replications of {runs} different runs; {bands}"
+    words = f"{min(each)}" if min(each) == max(each) else f"{min(each)} to {max(each)}"
+    return f"Lines: medians of {words} replications in each panel; {bands}"

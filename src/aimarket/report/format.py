@@ -98,3 +98,8 @@ def grown(ratio: float) -> str:
 def listed(names: list[str]) -> str:
     """Join names as in a sentence: a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def unbroken(text: str) -> str:
+    """Keep every number with its unit when lines break."""
+    return re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text)

@@ -1,26 +1,20 @@
-"""From lines and words to a figure: rows of panels, each line a median with its bands and a label at its end."""
+"""A panel of lines over time: each a median over the simulations, with its bands and a label at its end."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from aimarket.report import style
-from aimarket.report.labels import GAP, EndLabel, draw_end_labels, label_width
+from aimarket.report.labels import EndLabel
+from aimarket.report.plates import Plate
 
 # An index may fall without bound; what is below this is off the scale.
 FLOOR = -1.0
 _QUANTILES = [0.05, 0.25, 0.5, 0.75, 0.95]
 _BANDS = ((0.05, 0.95, 0.13), (0.25, 0.75, 0.22))
-# Inches: page margin, room for the vertical label, above and below a row of panels, for a heading.
-_MARGIN, _LABEL, _BETWEEN, _BELOW, _HEADING = 0.12, 0.36, 0.16, 0.5, 0.28
-_TITLE: dict[str, Any] = {"fontsize": 11, "fontweight": "bold", "linespacing": 1.2}
-_NOTE: dict[str, Any] = {"fontsize": 8.5, "linespacing": 1.3}
 
 
 @dataclass(frozen=True)
@@ -42,9 +36,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """One set of axes; panels of one scale in one figure have the same limits.
+    """One set of axes; panels of one scale and label in one figure have the same limits.
 
-    scale  : "money" or "factor" (logarithmic), "share" (from nought) or "index" (linear)
+    scale  : "money" or "factor" (logarithmic), "share" (from nought), "amount" (of USD) or "index" (linear)
     height : of the plot, in inches
     timed  : whether the horizontal axis is written out, or is that of the panel below
     """
@@ -61,72 +55,15 @@ class Panel:
         """Whether only values above nought can be shown."""
         return self.scale in ("money", "factor")
 
+    def paint(self, axes: Axes, plate: Plate) -> list[EndLabel]:
+        """Draw the lines, in the limits of all panels of this scale and label."""
+        panels = [panel for panel in plate.panels() if isinstance(panel, Panel)]
+        alike = [panel for panel in panels if (panel.scale, panel.y_label) == (self.scale, self.y_label)]
+        _draw_panel(axes, self, _limits(alike))
+        return _ends(self)
 
-@dataclass(frozen=True)
-class Plate:
-    """A whole figure: the finding, the second line (what line and band are, how many runs), rows of panels."""
-
-    name: str
-    title: str
-    note: str
-    rows: tuple[tuple[Panel, ...], ...]
-
-    def panels(self) -> Iterator[Panel]:
-        """Go through all panels, row by row."""
-        return (panel for row in self.rows for panel in row)
-
-
-def draw(plate: Plate) -> Figure:
-    """Draw the figure; call inside `house_style()`."""
-    columns = max(len(row) for row in plate.rows)
-    width = 7.2 if columns == 1 else 10.0
-    probe = style.new_figure(width, 1.0)
-    title, note = (
-        style.wrap(probe, *part) for part in ((plate.title, width - 0.3, _TITLE), (plate.note, width - 0.3, _NOTE))
-    )
-    below_title = _MARGIN + style.text_size(probe, title, _TITLE)[1] + 0.1
-    head = below_title + style.text_size(probe, note, _NOTE)[1]
-    height = head + sum(_row_height(row) for row in plate.rows) + 0.04
-    figure = style.new_figure(width, height)
-    figure.text(_MARGIN / width, 1 - _MARGIN / height, title, color=style.INK, va="top", **_TITLE)
-    figure.text(_MARGIN / width, 1 - below_title / height, note, color=style.GREY, va="top", **_NOTE)
-    _place(figure, plate, width / columns, head)
-    return figure
-
-
-def _row_height(row: tuple[Panel, ...]) -> float:
-    panel = row[0]
-    return _BETWEEN + (_HEADING if panel.heading else 0.0) + panel.height + (_BELOW if panel.timed else 0.0)
-
-
-def _place(figure: Figure, plate: Plate, cell: float, head: float) -> None:
-    """Draw every panel, measure what its ticks and labels take, and only then give it its place."""
-    drawn: dict[int, Axes] = {}
-    for panel in plate.panels():
-        axes = figure.add_axes((0.2, 0.2, 0.6, 0.6), label=str(len(drawn)))
-        _draw_panel(axes, panel, _limits([other for other in plate.panels() if other.scale == panel.scale]))
-        drawn[id(panel)] = axes
-    left = _MARGIN + _LABEL + max(_tick_width(figure, axes) for axes in drawn.values())
-    right = GAP + label_width(figure, [line.label for panel in plate.panels() for line in panel.lines]) + _MARGIN
-    width, height = figure.get_size_inches()
-    top = height - head
-    for row in plate.rows:
-        for column, panel in enumerate(row):
-            axes = drawn[id(panel)]
-            bottom = top - _row_height(row) + (_BELOW if panel.timed else 0.0)
-            box = (column * cell + left, bottom, cell - left - right, panel.height)
-            axes.set_position((box[0] / width, box[1] / height, box[2] / width, box[3] / height))
-            axes.yaxis.set_label_coords((_MARGIN + 0.08 - left) / box[2], 0.5)
-            axes.set_ylabel("" if column else panel.y_label, va="center")
-            draw_end_labels(figure, axes, _ends(panel))
-        top -= _row_height(row)
-
-
-def _tick_width(figure: Figure, axes: Axes) -> float:
-    """Inches that the tick labels of the vertical axis take."""
-    low, high = axes.get_ylim()
-    texts = axes.yaxis.get_major_formatter().format_ticks([tick for tick in axes.get_yticks() if low <= tick <= high])
-    return max((style.text_size(figure, text, {"fontsize": 8.5})[0] for text in texts), default=0.0)
+    def finish(self, axes: Axes) -> None:
+        """Nothing is left to add."""
 
 
 def _limits(panels: list[Panel]) -> tuple[float, float]:
@@ -138,7 +75,9 @@ def _limits(panels: list[Panel]) -> tuple[float, float]:
         pad = 0.04 * (high - low)
         return math.exp(low - pad), math.exp(high + pad)
     low, high = _bounds(table, 0.2)
-    return (0.0, high) if panels[0].scale == "share" else (max(low, FLOOR), max(high, FLOOR + 0.1))
+    if panels[0].scale == "index":
+        return max(low, FLOOR), max(high, FLOOR + 0.1)
+    return (0.0 if panels[0].scale == "share" else min(low, 0.0)), high
 
 
 def _bounds(table: np.ndarray, slack: float) -> tuple[float, float]:

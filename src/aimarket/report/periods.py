@@ -6,6 +6,7 @@ halved instead, so that the two periods never overlap unless there is a single s
 
 from __future__ import annotations  # pandas is named, and imported by whoever brings a frame
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+from aimarket.schema import TABLES
+
 KEYS = ["run_id", "replication"]
 WEIGHTS = {
     "price": "tokens_served",
@@ -21,16 +24,7 @@ WEIGHTS = {
     "marginal_cost": "tokens_served",
     "lerner": "spend",
 }
-_PLAIN = [
-    "effective_providers",
-    "hhi",
-    "leader_share",
-    "utilisation",
-    "tokens_served",
-    "spend",
-    "adopted_users",
-    "net_income",
-]
+_MEASURES = {column.name for column in TABLES["market"] if column.kind == "float64"} - {"year", *WEIGHTS}
 
 
 @dataclass(frozen=True)
@@ -46,9 +40,9 @@ class Periods:
     span: float
     word: str
 
-    def of(self, run_id: str) -> Periods:
-        """Return the same for one run."""
-        chosen = self.first.index.get_level_values("run_id") == run_id
+    def of(self, run_ids: Collection[str]) -> Periods:
+        """Return the same for some of the runs."""
+        chosen = self.first.index.get_level_values("run_id").isin(run_ids)
         return Periods(self.first[chosen], self.last[chosen], self.span, self.word)
 
     def ratio(self, measure: str) -> pd.Series:
@@ -98,7 +92,7 @@ def _weighted_mean(rows: pd.DataFrame, measure: str, weight: str) -> pd.Series:
 
 
 def _means(rows: pd.DataFrame) -> pd.DataFrame:
-    means = rows.groupby(KEYS)[_PLAIN].mean()
+    means = rows.groupby(KEYS)[[name for name in rows if name in _MEASURES]].mean()
     for measure, weight in WEIGHTS.items():
         means[measure] = _weighted_mean(rows, measure, weight)
     means["year"] = _weighted_mean(rows, "year", "tokens_served")

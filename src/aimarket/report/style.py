@@ -18,7 +18,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from aimarket.report.format import decimals, power_of_ten
+from aimarket.report.format import decimals, money, power_of_ten, unbroken
 
 # Okabe & Ito (2008), "Color Universal Design"; the house's first three come first.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -101,7 +101,7 @@ def text_size(figure: Figure, text: str, font: Mapping[str, Any]) -> tuple[float
 
 def wrap(figure: Figure, text: str, width: float, font: Mapping[str, Any]) -> str:
     """Break a text into the fewest lines of at most `width` inches, of even length, never between number and unit."""
-    words = re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text).split(" ")
+    words = unbroken(text).split(" ")
     sizes = [text_size(figure, word, font)[0] for word in words]
     space = text_size(figure, "n n", font)[0] - text_size(figure, "nn", font)[0]
     lines = _fill(words, sizes, space, width)
@@ -123,7 +123,7 @@ def _fill(words: list[str], sizes: list[float], space: float, width: float) -> l
     return lines
 
 
-def _ladder(low: float, high: float) -> list[float]:
+def ladder(low: float, high: float) -> list[float]:
     """Ticks of a log axis: even over a short range, 1-2-5 over a longer one, decades, or every few of them."""
     span = math.log10(high / low)
     if span < 0.6:
@@ -139,18 +139,20 @@ def _even(low: float, high: float, most: int) -> list[float]:
 
 
 def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
-    """Give the vertical axis its scale ("money", "factor", "share" or "index") and ticks written out."""
+    """Give the vertical axis its scale ("money", "factor", "share", "amount" or "index") and ticks written out."""
     if scale in ("money", "factor"):
         low, high = (low, high) if high / low >= 1.3 else (low / 1.3, high * 1.3)
         axes.set_yscale("log")
         axes.set_ylim(low, high)
-        ticks = _ladder(low, high)
+        ticks = ladder(low, high)
     else:
         high = min(1.0, high) if scale == "share" else high
         low, high = (low, high) if high - low > 0.04 else (low - 0.05, high + 0.05)
-        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 7 if scale == "share" else 3)
+        ticks = _even(max(low, 0.0) if scale == "share" else low, high, 3 if scale == "index" else 7)
         axes.set_ylim(ticks[0], ticks[-1])
-    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "index": decimals}[scale]
+    write = {"money": money_tick, "factor": factor_tick, "share": share_tick, "amount": amount_tick, "index": decimals}[
+        scale
+    ]
     axes.yaxis.set_major_locator(FixedLocator(ticks))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
@@ -161,6 +163,16 @@ def value_axis(axes: Axes, scale: str, low: float, high: float) -> None:
 def share_tick(value: float) -> str:
     """Write a tick in per cent."""
     return f"{value * 100:.3g} %"
+
+
+def amount_tick(value: float) -> str:
+    """Write a tick of a linear axis in USD: −$1.5 M, $0, $200 k."""
+    return trimmed(money(value))
+
+
+def trimmed(text: str) -> str:
+    """Leave out noughts behind the decimal point: $2 T for $2.00 T."""
+    return re.sub(r"(\.\d*?)0+(?=\D|$)", lambda match: match[1].rstrip("."), text)
 
 
 def money_tick(value: float) -> str:

@@ -6,26 +6,12 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from aimarket.report.format import MISSING, between, count, decimals, money, percent, tokens
+from aimarket.report.format import MISSING, between, decimals, percent
+from aimarket.report.measures import SUMMARISED, measure
 from aimarket.report.years import Columns, Floats, Shares, Years
 
-_ROWS: tuple[tuple[str, str, Callable[[float], str]], ...] = (
-    ("Price", "price", money),
-    ("Booked unit cost", "unit_cost", money),
-    ("Marginal cost", "marginal_cost", money),
-    ("Lerner index", "lerner", decimals),
-    ("Effective providers", "effective_providers", lambda value: decimals(value, 1)),
-    ("HHI", "hhi", lambda value: decimals(value, 3)),
-    ("Leader's share", "leader_share", percent),
-    ("Utilisation", "utilisation", percent),
-    ("Tokens a month", "tokens_served", tokens),
-    ("Spend a month", "spend", money),
-    ("Adopted users", "adopted_users", count),
-    ("Net income a month", "net_income", money),
-)
-
 # What the tables need beside the keys.
-COLUMNS = {"market": [measure for _, measure, _ in _ROWS], "providers": ["provider", "share", "active"]}
+COLUMNS = {"market": list(SUMMARISED), "providers": ["provider", "share", "active"]}
 
 
 def summary_table(market: Columns, providers: Columns) -> Table:
@@ -36,9 +22,10 @@ def summary_table(market: Columns, providers: Columns) -> Table:
     """
     years, shares = Years(market), Shares(providers)
     table = _table(f"The market: {_simulations(years.replications)}", years)
-    for name, measure, write in _ROWS:
-        first, last = years.means(measure)
-        table.add_row(name, *_cells(first, write), *_cells(last, write))
+    for row in map(measure, SUMMARISED):
+        first, last = years.means(row.column)
+        name = row.name[0].upper() + row.name[1:]
+        table.add_row(name, *_cells(first, row.write), *_cells(last, row.write))
     first, last = shares.of_years
     table.add_row("Largest provider", *_largest(shares.names, first), *_largest(shares.names, last))
     table.caption = (

@@ -1,0 +1,17 @@
+"""`aimarket report STUDY`: a study as one page to read, print and send."""
+
+import argparse
+from pathlib import Path
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("aimarket report", description="Write the report of a study: one file of HTML.")
+    parser.add_argument("study", help="a folder, or the name of one in outputs/")
+    parser.add_argument("--to", type=Path, help="file to write; default: report.html in the study")
+    options = parser.parse_args(arguments)
+    from aimarket.report.page import write_report
+    from aimarket.results import list_runs, open_results
+
+    results = open_results(options.study)
+    failed = int((list_runs(results.folder)["status"] != "complete").sum())
+    print(write_report(results, failed, options.to or results.folder / "report.html"))
