@@ -1,0 +1,154 @@
+"""Results in words and tables: the verdicts on the screen, the answer in a README."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from aimarket.claims.evaluation import Comparison, Result, to_json
+from aimarket.claims.inference import Estimate
+from aimarket.claims.registration import Claim
+from aimarket.claims.statistics import STATISTICS
+from aimarket.complaints import ResultsError
+
+BEGIN, END = "<!-- made by `aimarket claims`: begin -->", "<!-- made by `aimarket claims`: end -->"
+
+
+def number(value: float) -> str:
+    """Three significant digits, with a proper minus."""
+    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return text.replace("-", "−")
+
+
+def interval(estimate: Estimate) -> str:
+    """A mean with its 95 % interval."""
+    return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
+
+
+def percent(estimate: Estimate) -> str:
+    """A share with its 95 % interval, per cent."""
+    return f"{100 * estimate.mean:.0f} % [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
+
+
+def verdict_table(results: Sequence[Result], quick: bool) -> Table:
+    """The verdicts as they are printed."""
+    title = "Claims (quick: this tests the machinery, not the claims)" if quick else "Claims"
+    table = Table(title=title, title_justify="left")
+    for column in ("claim", "effect [95 %]", "needed", "Holm p", "holds in", "moved most by", "verdict"):
+        table.add_column(column)
+    for result in results:
+        table.add_row(
+            result.name,
+            interval(result.comparisons[result.statistic].effect),
+            f"{'≥' if result.sign > 0 else '≤'} {number(result.sign * result.smallest)}",
+            number(result.p_holds_corrected),
+            percent(result.box_share),
+            result.influences[0].axis if result.influences else "",
+            result.verdict,
+        )
+    return table
+
+
+def bring_up_to_date(folder: Path, claim: Claim, result: Result) -> Path:
+    """Put the result into a study's folder: `result.json`, `figure.svg`, and the part of its README between the marks.
+
+    raises : ResultsError if the README has no such part
+    """
+    from aimarket.claims.figure import draw
+
+    path = folder / "README.md"
+    try:
+        before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+        _, after = rest.split(END)
+    except (OSError, ValueError):
+        raise ResultsError(f"{path} has no part between {BEGIN} and {END}") from None
+    (folder / "result.json").write_text(to_json(result), encoding="utf-8")
+    draw(claim, result, folder / "figure.svg")
+    path.write_text(f"{before}{BEGIN}\n{answer(claim, result)}{END}{after}", encoding="utf-8")
+    return path
+
+
+def answer(claim: Claim, result: Result) -> str:
+    """The generated part of a README."""
+    parts = [
+        _verdict(result),
+        _statistics(result),
+        _cells(result),
+        _box(result),
+        _counter_example(result),
+        _registered(claim),
+    ]
+    if result.quick:
+        parts.insert(0, "**Quick run: this tests the machinery, not the claim.**")
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict(result: Result) -> str:
+    effect = result.comparisons[result.statistic].effect
+    statistic = STATISTICS[result.statistic]
+    return (
+        f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} {statistic.unit} over "
+        f"{effect.count} paired seeds, against {number(result.sign * result.smallest)} needed; Holm-corrected one-sided p "
+        f"{_p(result.p_holds_corrected)} that it is reached, {_p(result.p_fails_corrected)} that it is not. The claim holds in "
+        f"{percent(result.box_share)} of the box ({result.box_share.count} points).\n\n"
+        f"![Effects in all cells, and over the box](figure.svg)"
+    )
+
+
+def _p(value: float) -> str:
+    return "< .001" if value < 0.001 else f"= {value:.3f}"
+
+
+def _statistics(result: Result) -> str:
+    head = "| at the default | unit | treatment | control | effect |\n| --- | --- | --- | --- | --- |"
+    rows = [
+        f"| {STATISTICS[name].meaning} | {STATISTICS[name].unit} | {interval(c.treatment)} | {interval(c.control)} | {interval(c.effect)} |"
+        for name, c in result.comparisons.items()
+    ]
+    return "\n".join([head, *rows])
+
+
+def _cells(result: Result) -> str:
+    head = "| cell | kind | what is different | effect | theory says it | it |\n| --- | --- | --- | --- | --- | --- |"
+    rows = []
+    for name, cell in result.cells.items():
+        comparison: Comparison = cell.comparisons[result.statistic]
+        beyond = f"; the claim's effect is {interval(cell.beyond)} beyond it" if cell.beyond else ""
+        rows.append(
+            f"| `{name}` | {cell.kind} | {cell.text} | {interval(comparison.effect)}{beyond} | {cell.expect or ''} | {cell.observed} |"
+        )
+    return "\n".join([head, *rows])
+
+
+def _box(result: Result) -> str:
+    head = "| moved most by | mean absolute effect (μ*) | mean effect (μ) | spread (σ) |\n| --- | --- | --- | --- |"
+    rows = [
+        f"| `{i.axis}` | {number(i.mu_star)} ± {number(i.half_width)} | {number(i.mu)} | {number(i.sigma)} |"
+        for i in result.influences[:3]
+    ]
+    return "\n".join([head, *rows])
+
+
+def _counter_example(result: Result) -> str:
+    found = result.counter_example
+    fresh = ", ".join(number(effect) for effect in found.effects)
+    where = "in the box" if found.where == "box" else f"in the cell `{found.where}`"
+    said = (
+        "falls short each time"
+        if found.confirmed
+        else "does not fall short each time, so it is no counter-example for sure"
+    )
+    return (
+        f"**Counter-example** {where}: effect {number(found.effect)}; with fresh seeds {fresh}, which {said}. Treatment and control "
+        f"with the first of these:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
+    )
+
+
+def _registered(claim: Claim) -> str:
+    parts = [
+        "**Put in:** " + "; ".join(claim.inputs) + ".",
+        "**May be found:** " + "; ".join(claim.findings) + ".",
+    ]
+    if claim.amended:
+        parts.append("**Changed after results were seen:** " + "; ".join(claim.amended) + ".")
+    return "\n\n".join(parts)
