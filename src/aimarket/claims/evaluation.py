@@ -97,7 +97,7 @@ def from_json(path: Path) -> Result:
 
 
 def worst(trials: Trials, measured: Measured) -> tuple[str, box.Place]:
-    """Where to look for a counter-example: the place of the box where the claim does worst, or if it holds there, a cell."""
+    """Where the claim does worst: a place of the box, or if it holds in all of them, a cell."""
     claim = trials.claim
     found = measured.of(BOX)
     gains = _gains(claim, found)
@@ -180,7 +180,7 @@ def _comparisons(measured: Measured) -> dict[str, Comparison]:
     effects = measured.effects
     return {
         name: Comparison(*(inference.estimate(t[name]) for t in (measured.treatment, measured.control, effects)))
-        for name in effects
+        for name in map(str, effects.columns)
     }
 
 

@@ -1,4 +1,4 @@
-"""One figure a claim: its effect at the default and in every cell, and over the box along the axis that matters most."""
+"""One figure a claim: its effect at the default, in every cell, and over the box along the axis that matters most."""
 
 from pathlib import Path
 

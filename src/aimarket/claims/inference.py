@@ -80,9 +80,9 @@ def verdict(p_holds: float, p_fails: float, box: Estimate) -> Verdict:
     p_fails : Holm-corrected p-value of "the effect is not below it"
     box     : share of the box in which the claim holds
 
-    `depends` if it holds in some of the box and fails in some, whatever the default shows; else `supported` if it is shown
-    at the default and holds nearly everywhere, `refuted` if the contrary is shown and it holds nearly nowhere; else
-    `not shown`: the interval straddles, or the default is not like the box.
+    `depends` if it holds in some of the box and fails in some, whatever the default shows; else `supported` if it is
+    shown at the default and holds nearly everywhere, `refuted` if the contrary is shown and it holds nearly nowhere;
+    else `not shown`: the interval straddles, or the default is not like the box.
     """
     if NARROW <= box.mean <= BROAD:
         return "depends"

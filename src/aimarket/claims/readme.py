@@ -87,10 +87,11 @@ def _verdict(result: Result) -> str:
     effect = result.comparisons[result.statistic].effect
     statistic = STATISTICS[result.statistic]
     return (
-        f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} {statistic.unit} over "
-        f"{effect.count} paired seeds, against {number(result.sign * result.smallest)} needed; Holm-corrected one-sided p "
-        f"{_p(result.p_holds_corrected)} that it is reached, {_p(result.p_fails_corrected)} that it is not. The claim holds in "
-        f"{percent(result.box_share)} of the box ({result.box_share.count} points).\n\n"
+        f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} "
+        f"{statistic.unit} over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the smallest "
+        f"effect of interest. One-sided tests, Holm-corrected: it is reached (p {_p(result.p_holds_corrected)}), it is "
+        f"missed (p {_p(result.p_fails_corrected)}). The claim holds in {percent(result.box_share)} of the box "
+        f"({result.box_share.count} points).\n\n"
         f"![Effects in all cells, and over the box](figure.svg)"
     )
 
@@ -102,7 +103,8 @@ def _p(value: float) -> str:
 def _statistics(result: Result) -> str:
     head = "| at the default | unit | treatment | control | effect |\n| --- | --- | --- | --- | --- |"
     rows = [
-        f"| {STATISTICS[name].meaning} | {STATISTICS[name].unit} | {interval(c.treatment)} | {interval(c.control)} | {interval(c.effect)} |"
+        f"| {STATISTICS[name].meaning} | {STATISTICS[name].unit} | "
+        f"{interval(c.treatment)} | {interval(c.control)} | {interval(c.effect)} |"
         for name, c in result.comparisons.items()
     ]
     return "\n".join([head, *rows])
@@ -115,7 +117,8 @@ def _cells(result: Result) -> str:
         comparison: Comparison = cell.comparisons[result.statistic]
         beyond = f"; the claim's effect is {interval(cell.beyond)} beyond it" if cell.beyond else ""
         rows.append(
-            f"| `{name}` | {cell.kind} | {cell.text} | {interval(comparison.effect)}{beyond} | {cell.expect or ''} | {cell.observed} |"
+            f"| `{name}` | {cell.kind} | {cell.text} | {interval(comparison.effect)}{beyond} | "
+            f"{cell.expect or ''} | {cell.observed} |"
         )
     return "\n".join([head, *rows])
 
@@ -139,8 +142,8 @@ def _counter_example(result: Result) -> str:
         else "does not fall short each time, so it is no counter-example for sure"
     )
     return (
-        f"**Counter-example** {where}: effect {number(found.effect)}; with fresh seeds {fresh}, which {said}. Treatment and control "
-        f"with the first of these:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
+        f"**Counter-example** {where}: effect {number(found.effect)}; with fresh seeds {fresh}, which {said}. "
+        f"Treatment and control with the first of these:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
     )
 
 

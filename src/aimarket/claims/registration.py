@@ -77,8 +77,8 @@ class Sizes:
     confirmations: Count  # fresh seeds for the counter-example
 
 
-QUICK = Sizes(seeds=4, cell_seeds=2, box_points=6, trajectories=2, confirmations=2)
-QUICK_OVERRIDES = ("users.size=600", "run.panel=150")
+QUICK = Sizes(seeds=3, cell_seeds=1, box_points=4, trajectories=2, confirmations=2)
+QUICK_OVERRIDES = ("users.size=600", "run.panel=150", "run.steps=48")
 
 
 def registered() -> list[str]:

@@ -19,7 +19,7 @@ def study_name(claim: str, quick: bool) -> str:
     return f"claims-{claim}-quick" if quick else f"claims-{claim}"
 
 
-def test(
+def put_to_test(
     claims: Sequence[Claim], quick: bool, processes: int, outputs: str, overrides: Sequence[str] = ()
 ) -> list[Result]:
     """Put claims to the test; runs that are complete already are not run again.

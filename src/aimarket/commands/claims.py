@@ -8,12 +8,7 @@ from aimarket.complaints import SettingsError
 
 def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser("aimarket claims", description="Put claims to the test and print the verdicts.")
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME|FILE|override",
-        help="registered claims, or YAML files; default: all registered",
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME|FILE|override", help="claims; default: all registered")
     parser.add_argument("--quick", action="store_true", help="few and small runs: the machinery, no evidence")
     parser.add_argument("--processes", type=int, default=0, help="that run at once; default: one a core")
     parser.add_argument("--outputs", default="outputs", help="folder for results; default: outputs")
@@ -29,7 +24,7 @@ def main(arguments: list[str]) -> None:
     if options.processes < 0:
         raise SettingsError(f"--processes: should be 0 or more (got {options.processes})")
     claims = [load_claim(name) for name in names]
-    results = testing.test(claims, options.quick, options.processes, options.outputs, overrides)
+    results = testing.put_to_test(claims, options.quick, options.processes, options.outputs, overrides)
     Console().print(readme.verdict_table(results, options.quick))
     for path in testing.write(results, Path(options.outputs), options.quick):
         print(path)
