@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from aimarket.claims.evaluation import Comparison, Result, to_json
+from aimarket.claims.evaluation import Comparison, Result, from_json, to_json
 from aimarket.claims.inference import Estimate
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
@@ -49,28 +49,69 @@ def verdict_table(results: Sequence[Result], quick: bool) -> Table:
     return table
 
 
-def bring_up_to_date(folder: Path, claim: Claim, result: Result) -> Path:
-    """Put the result into a study's folder: `result.json`, `figure.svg`, and the part of its README between the marks.
+def bring_up_to_date(folder: Path, claims: Sequence[Claim], results: Sequence[Result]) -> list[Path]:
+    """Put results into the studies of a folder: `NAME/result.json`, `NAME/figure.svg`, the marked part of each README.
 
-    raises : ResultsError if the README has no such part
+    The README of the folder itself gets the verdicts of all results that lie in it.
+
+    raises : ResultsError if a README has no marked part
     """
     from aimarket.claims.figure import draw
 
-    path = folder / "README.md"
+    paths = []
+    for claim, result in zip(claims, results, strict=True):
+        paths.append(_replace(folder / claim.name / "README.md", answer(claim, result)))
+        (folder / claim.name / "result.json").write_text(to_json(result), encoding="utf-8")
+        draw(claim, result, folder / claim.name / "figure.svg")
+    paths.append(_replace(folder / "README.md", verdicts(stored(folder))))
+    return paths
+
+
+def stored(folder: Path) -> list[Result]:
+    """The results that lie in the studies of a folder."""
+    return [from_json(path) for path in sorted(folder.glob("*/result.json"))]
+
+
+def marked(path: Path) -> tuple[str, str, str]:
+    """A README before, between and after the marks.
+
+    raises : ResultsError if there are none
+    """
     try:
-        before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-        _, after = rest.split(END)
+        before, rest = path.read_text(encoding="utf-8").split(f"{BEGIN}\n")
+        between, after = rest.split(END)
     except (OSError, ValueError):
         raise ResultsError(f"{path} has no part between {BEGIN} and {END}") from None
-    (folder / "result.json").write_text(to_json(result), encoding="utf-8")
-    draw(claim, result, folder / "figure.svg")
-    path.write_text(f"{before}{BEGIN}\n{answer(claim, result)}{END}{after}", encoding="utf-8")
+    return before, between, after
+
+
+def _replace(path: Path, made: str) -> Path:
+    before, _, after = marked(path)
+    path.write_text(f"{before}{BEGIN}\n{made}{END}{after}", encoding="utf-8")
     return path
+
+
+def verdicts(results: Sequence[Result]) -> str:
+    """The table of verdicts for a README."""
+    head = (
+        "| claim | verdict | effect | needed | Holm p | holds in the box | moved most by |\n"
+        "| --- | --- | --- | --- | --- | --- | --- |"
+    )
+    rows = [
+        f"| [{result.title}]({result.name}/README.md) | {result.verdict}{' (quick)' if result.quick else ''} | "
+        f"{interval(result.comparisons[result.statistic].effect)} {STATISTICS[result.statistic].unit} | "
+        f"{number(result.sign * result.smallest)} | {_p(result.p_holds_corrected).removeprefix('= ')} | "
+        f"{percent(result.box_share)} | {', '.join(f'`{i.axis}`' for i in result.influences[:1])} |"
+        for result in results
+    ]
+    return "\n".join([head, *rows]) + "\n"
 
 
 def answer(claim: Claim, result: Result) -> str:
     """The generated part of a README."""
     parts = [
+        f"**Question.** {claim.question}",
+        f"**Prediction, written before.** {claim.prediction}",
         _verdict(result),
         _statistics(result),
         _cells(result),

@@ -50,8 +50,10 @@ def put_to_test(
 
 
 def _run(points: Sequence[Points], processes: int, title: str) -> None:
-    everything = [point for of_claim in points for point in of_claim.values()]
-    run_points(everything, processes, title=title)
+    once = {  # other words may mean the same run
+        (point.settings.study, point.run_id): point for of_claim in points for point in of_claim.values()
+    }
+    run_points(list(once.values()), processes, title=title)
 
 
 def _result(trials: Trials, pairs: list[Pair], points: Points, where: str, quick: bool) -> Result:

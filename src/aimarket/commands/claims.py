@@ -12,7 +12,9 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="few and small runs: the machinery, no evidence")
     parser.add_argument("--processes", type=int, default=0, help="that run at once; default: one a core")
     parser.add_argument("--outputs", default="outputs", help="folder for results; default: outputs")
-    parser.add_argument("--readme", type=Path, metavar="FOLDER", help="also bring FOLDER/NAME/README.md up to date")
+    parser.add_argument(
+        "--readme", type=Path, metavar="FOLDER", help="also bring the READMEs of studies in FOLDER up to date"
+    )
     options = parser.parse_args(arguments)
     from rich.console import Console
 
@@ -29,5 +31,5 @@ def main(arguments: list[str]) -> None:
     for path in testing.write(results, Path(options.outputs), options.quick):
         print(path)
     if options.readme:
-        for claim, result in zip(claims, results, strict=True):
-            print(readme.bring_up_to_date(options.readme / claim.name, claim, result))
+        for path in readme.bring_up_to_date(options.readme, claims, results):
+            print(path)
