@@ -1,4 +1,4 @@
-"""Claims: statistics by hand, inference on data of known effect, the box, the registered files, and an end-to-end run."""
+"""Claims: statistics by hand, inference on data of known effect, the box, registered files, and an end-to-end run."""
 
 import json
 from dataclasses import replace
