@@ -264,7 +264,7 @@ def test_there_are_six_and_each_says_what_is_put_in():
 
 
 def test_the_arms_have_the_last_word(tmp_path):
-    claim = load_claim("serving_over_training")
+    claim = load_claim("serving")
     trials = Trials(claim, sizes_of(claim), claim.name, str(tmp_path))
     pair = next(pair for pair in trials.pairs() if pair.part == "box")
     points = trials.points([pair])

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from aimarket.claims.evaluation import Comparison, Result, from_json, to_json
@@ -33,20 +34,36 @@ def percent(estimate: Estimate) -> str:
 def verdict_table(results: Sequence[Result], quick: bool) -> Table:
     """The verdicts as they are printed."""
     title = "Claims (quick: this tests the machinery, not the claims)" if quick else "Claims"
-    table = Table(title=title, title_justify="left")
-    for column in ("claim", "effect [95 %]", "needed", "Holm p", "holds in", "moved most by", "verdict"):
-        table.add_column(column)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in ("claim", "effect [95 %]", "needed", "Holm p", "box share", "verdict"):
+        table.add_column(column, no_wrap=True)
     for result in results:
         table.add_row(
             result.name,
             interval(result.comparisons[result.statistic].effect),
             f"{'≥' if result.sign > 0 else '≤'} {number(result.sign * result.smallest)}",
-            number(result.p_holds_corrected),
+            _p(result.p_holds_corrected).removeprefix("= "),
             percent(result.box_share),
-            result.influences[0].axis if result.influences else "",
             result.verdict,
         )
     return table
+
+
+def details(result: Result) -> str:
+    """What is printed below the verdicts: what moves the effect, and where the claim does worst."""
+    axes = [f"{i.axis} ({number(i.mu_star)} ± {number(i.half_width)})" for i in result.influences[:3]]
+    found = result.counter_example
+    fresh = ", ".join(map(number, found.effects))
+    known = "counter-example" if found.confirmed else "no sure counter-example; worst place"
+    lines = [
+        f"{result.name}: {STATISTICS[result.statistic].meaning}, {STATISTICS[result.statistic].unit}",
+        f"  moved most by {', '.join(axes) or 'nothing that could be told'}",
+        f"  {known} ({found.where}): {number(found.effect)}; fresh seeds {fresh}",
+        *(f"    {command}" for command in found.commands),
+    ]
+    if result.failed:
+        lines.append(f"  {result.failed} of {result.runs} runs failed; `aimarket status` tells why")
+    return "\n".join(lines)
 
 
 def bring_up_to_date(folder: Path, claims: Sequence[Claim], results: Sequence[Result]) -> list[Path]:

@@ -78,7 +78,7 @@ class Sizes:
 
 
 QUICK = Sizes(seeds=3, cell_seeds=1, box_points=4, trajectories=2, confirmations=2)
-QUICK_OVERRIDES = ("users.size=600", "run.panel=150", "run.steps=48")
+QUICK_OVERRIDES = ("users.size=600", "run.panel=150", "run.steps=36")
 
 
 def registered() -> list[str]:

@@ -73,8 +73,8 @@ class Trials:
     def _pair(self, part: str, seed: int, cell: Cell, place: box.Place | None = None) -> Pair:
         claim = self.claim
         before = [*claim.common, *cell.common, *(box.placed(self.axes, place) if place else ()), *self._extra]
-        treatment = box.spelled_out([*before, *claim.treatment, *cell.treatment])
-        control = box.spelled_out([*before, *claim.control, *cell.control])
+        treatment = _last_words(box.spelled_out([*before, *claim.treatment, *cell.treatment]))
+        control = _last_words(box.spelled_out([*before, *claim.control, *cell.control]))
         seeded = f"run.seed={seed}"
         return Pair(part, seed, place or {}, (*treatment, seeded), (*control, seeded))
 
@@ -86,6 +86,12 @@ class Trials:
         arms = list(dict.fromkeys(arm for pair in pairs for arm in (pair.treatment, pair.control)))
         planned = plan([[*arm, *self._kept] for arm in arms])
         return dict(zip(arms, planned, strict=True))
+
+
+def _last_words(overrides: Sequence[str]) -> list[str]:
+    """The overrides without those that a later one of the same key undoes."""
+    last = {override.partition("=")[0]: index for index, override in enumerate(overrides)}
+    return [overrides[index] for index in sorted(last.values())]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--readme", type=Path, metavar="FOLDER", help="also bring the READMEs of studies in FOLDER up to date"
     )
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     from rich.console import Console
 
     from aimarket.claims import readme, testing
@@ -28,6 +28,8 @@ def main(arguments: list[str]) -> None:
     claims = [load_claim(name) for name in names]
     results = testing.put_to_test(claims, options.quick, options.processes, options.outputs, overrides)
     Console().print(readme.verdict_table(results, options.quick))
+    for result in results:
+        print(readme.details(result), end="\n\n")
     for path in testing.write(results, Path(options.outputs), options.quick):
         print(path)
     if options.readme:
