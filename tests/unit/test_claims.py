@@ -1,6 +1,8 @@
 """Claims: statistics by hand, inference on data of known effect, the box, registered files, and an end-to-end run."""
 
 import json
+import shlex
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,11 +15,12 @@ from aimarket import cli
 from aimarket.claims import box, inference, readme
 from aimarket.claims.evaluation import from_json, judged, to_json
 from aimarket.claims.inference import Estimate
+from aimarket.claims.libraries import library
 from aimarket.claims.null_models import gibrat_hhi, gibrat_volatility
 from aimarket.claims.registration import load_claim, registered, sizes_of
 from aimarket.claims.statistics import STATISTICS, Run
 from aimarket.claims.trials import Trials, measure
-from aimarket.complaints import SettingsError
+from aimarket.complaints import ResultsError, SettingsError
 from aimarket.sweep import run_points
 from aimarket.theory.concentration import gibrat_hhi_multiple
 
@@ -385,8 +388,6 @@ def test_nothing_is_run_twice(tested, monkeypatch):
 
 
 def test_the_counter_example_can_be_run(tested, monkeypatch):
-    import shlex
-
     monkeypatch.chdir(tested)
     result = from_json(tested / "outputs" / "claims-mine-quick" / "result.json")
     for command in result.counter_example.commands:
@@ -402,6 +403,12 @@ def test_correction_makes_no_p_smaller(tested):
     (among_six,) = judged([result], registered())
     assert alone.p_holds_corrected == pytest.approx(result.p_holds)
     assert among_six.p_holds_corrected >= alone.p_holds_corrected
+
+
+def test_a_missing_library_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "SALib", None)
+    with pytest.raises(ResultsError, match=r"aimarket\[studies\]"):
+        library("SALib")
 
 
 def test_bad_input_is_said_in_one_line(capsys):

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aimarket.claims.libraries import library
 from aimarket.claims.registration import Claim
-from aimarket.complaints import ResultsError, SettingsError
+from aimarket.complaints import SettingsError
 from aimarket.composition import compose_plain
 from aimarket.configuration import documented, settings_dict, validate
 from aimarket.documented import NODE_KEYS
@@ -18,15 +19,6 @@ from aimarket.documented import NODE_KEYS
 Place = Mapping[str, float | int]  # value by axis
 _LEVELS = 4  # of Morris' grid
 _DESIGN_SEED = 1
-
-
-def _salib(module: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"SALib.{module}")
-    except ImportError:
-        raise ResultsError("SALib is not installed; pip install 'aimarket[studies]'") from None
 
 
 # ── keys ──
@@ -131,12 +123,12 @@ def placed(directions_: Sequence[Direction], place: Place) -> list[str]:
 
 def latin_hypercube(axes: Sequence[Direction], points: int) -> list[Place]:
     """Points spread over the box so that every axis is covered evenly (McKay, Beckman and Conover, 1979)."""
-    return _places(axes, _salib("sample.latin").sample(_unit_box(axes), points, seed=_DESIGN_SEED))
+    return _places(axes, library("SALib.sample.latin").sample(_unit_box(axes), points, seed=_DESIGN_SEED))
 
 
 def morris_design(axes: Sequence[Direction], trajectories: int) -> tuple[list[Place], NDArray[np.float64]]:
     """Trajectories along the axes (Morris, 1991): places, and where they are in the unit box, (points, axes)."""
-    sample = _salib("sample.morris").sample(_unit_box(axes), trajectories, num_levels=_LEVELS, seed=_DESIGN_SEED)
+    sample = library("SALib.sample.morris").sample(_unit_box(axes), trajectories, num_levels=_LEVELS, seed=_DESIGN_SEED)
     return _places(axes, sample), sample
 
 
@@ -161,7 +153,7 @@ def influences(axes: Sequence[Direction], sample: NDArray[np.float64], effects: 
     whole = np.repeat(np.isfinite(effects.reshape(-1, stride)).all(axis=1), stride)
     if whole.sum() < 2 * stride:
         return []
-    found = _salib("analyze.morris").analyze(
+    found = library("SALib.analyze.morris").analyze(
         _unit_box(axes), sample[whole], effects[whole], num_levels=_LEVELS, conf_level=0.95, seed=_DESIGN_SEED
     )
     rows = zip(axes, found["mu_star"], found["mu_star_conf"], found["mu"], found["sigma"], strict=True)

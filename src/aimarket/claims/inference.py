@@ -7,6 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
+from aimarket.claims.libraries import library
+
 LEVEL = 0.05  # of all tests of a family together
 BROAD, NARROW = 0.9, 0.1  # shares of the box above which a claim is general, below which it is an exception
 
@@ -66,10 +68,10 @@ def holm(p_values: Mapping[str, float], family: Sequence[str]) -> dict[str, floa
 
     returns : corrected p-values of those that were run
     """
-    from statsmodels.stats.multitest import multipletests
-
     names = list(dict.fromkeys([*p_values, *family]))
-    corrected = multipletests([p_values.get(name, 1.0) for name in names], LEVEL, method="holm")[1]
+    corrected = library("statsmodels.stats.multitest").multipletests(
+        [p_values.get(name, 1.0) for name in names], LEVEL, method="holm"
+    )[1]
     return {name: float(p) for name, p in zip(names, corrected, strict=True) if name in p_values}
 
 

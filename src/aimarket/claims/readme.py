@@ -132,6 +132,7 @@ def answer(claim: Claim, result: Result) -> str:
         _verdict(result),
         _statistics(result),
         _cells(result),
+        _others(result),
         _box(result),
         _counter_example(result),
         _registered(claim),
@@ -169,15 +170,30 @@ def _statistics(result: Result) -> str:
 
 
 def _cells(result: Result) -> str:
-    head = "| cell | kind | what is different | effect | theory says it | it |\n| --- | --- | --- | --- | --- | --- |"
+    head = (
+        "| cell | kind | what is different | treatment | control | effect | theory says it | it |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
     rows = []
     for name, cell in result.cells.items():
-        comparison: Comparison = cell.comparisons[result.statistic]
+        found: Comparison = cell.comparisons[result.statistic]
         beyond = f"; the claim's effect is {interval(cell.beyond)} beyond it" if cell.beyond else ""
         rows.append(
-            f"| `{name}` | {cell.kind} | {cell.text} | {interval(comparison.effect)}{beyond} | "
-            f"{cell.expect or ''} | {cell.observed} |"
+            f"| `{name}` | {cell.kind} | {cell.text} | {number(found.treatment.mean)} | {number(found.control.mean)} | "
+            f"{interval(found.effect)}{beyond} | {cell.expect or ''} | {cell.observed} |"
         )
+    return "\n".join([head, *rows])
+
+
+def _others(result: Result) -> str:
+    """Effects on the statistics that are not tested, cell by cell."""
+    names = [name for name in result.comparisons if name != result.statistic]
+    head = f"| mean effect on | {' | '.join(f'`{name}`' for name in names)} |\n|{' --- |' * (1 + len(names))}"
+    parts = {"default": result.comparisons} | {name: cell.comparisons for name, cell in result.cells.items()}
+    rows = [
+        f"| {name} | {' | '.join(number(comparisons[other].effect.mean) for other in names)} |"
+        for name, comparisons in parts.items()
+    ]
     return "\n".join([head, *rows])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aimarket.claims.evaluation import Result, evaluate, judged, to_json, worst
+from aimarket.claims.libraries import library
 from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, registered, sizes_of
 from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure
 from aimarket.results import open_results
@@ -29,6 +30,8 @@ def put_to_test(
 
     raises    : SettingsError before anything runs if one of the runs is not possible
     """
+    for module in ("SALib", "statsmodels"):  # rather now than after an hour of runs
+        library(module)
     extra = [*(QUICK_OVERRIDES if quick else ()), *overrides]
     trials = [
         Trials(claim, QUICK if quick else sizes_of(claim), study_name(claim.name, quick), outputs, extra)
