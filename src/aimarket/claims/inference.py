@@ -27,8 +27,6 @@ class Estimate:
 
 def estimate(values: ArrayLike) -> Estimate:
     """Mean with its 95 % interval by Student's t; without bounds if there are fewer than two values."""
-    from scipy import stats
-
     sample = np.asarray(values, dtype=float)
     sample = sample[np.isfinite(sample)]
     if not len(sample):
@@ -36,31 +34,29 @@ def estimate(values: ArrayLike) -> Estimate:
     mean = float(sample.mean())
     if len(sample) < 2:
         return Estimate(mean, float("-inf"), float("inf"), 1)
-    half = float(stats.t.ppf(0.975, len(sample) - 1) * sample.std(ddof=1) / np.sqrt(len(sample)))
-    return Estimate(mean, mean - half, mean + half, len(sample))
+    low, high = library("statsmodels.stats.weightstats").DescrStatsW(sample).tconfint_mean(0.05)
+    return Estimate(mean, float(low), float(high), len(sample))
 
 
 def exceeds(values: ArrayLike, bound: float) -> float:
     """One-sided p-value of the hypothesis that the mean is not above the bound (t-test); 1 without a sample."""
-    from scipy import stats
-
     sample = np.asarray(values, dtype=float)
     sample = sample[np.isfinite(sample)]
     if len(sample) < 2:
         return 1.0
     if np.ptp(sample) == 0:
         return 0.0 if sample[0] > bound else 1.0
-    return float(stats.ttest_1samp(sample, bound, alternative="greater").pvalue)
+    found = library("statsmodels.stats.weightstats").DescrStatsW(sample).ttest_mean(bound, alternative="larger")
+    return float(found[1])
 
 
 def share(holds: Sequence[bool]) -> Estimate:
     """Share of points at which a claim holds, with Wilson's 95 % interval."""
-    from scipy import stats
-
     if not holds:
         return Estimate(float("nan"), 0.0, 1.0, 0)
-    interval = stats.binomtest(sum(holds), len(holds)).proportion_ci(method="wilson")
-    return Estimate(sum(holds) / len(holds), float(interval.low), float(interval.high), len(holds))
+    bounds = library("statsmodels.stats.proportion").proportion_confint(sum(holds), len(holds), method="wilson")
+    low, high = (min(1.0, max(0.0, float(bound))) for bound in bounds)
+    return Estimate(sum(holds) / len(holds), low, high, len(holds))
 
 
 def holm(p_values: Mapping[str, float], family: Sequence[str]) -> dict[str, float]:
