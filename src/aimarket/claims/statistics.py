@@ -116,6 +116,12 @@ for _driver in ("hardware", "software", "distillation", "architecture", "quality
 
 
 @_statistic("1")
+def first_lerner(run: Run) -> float:
+    """Lerner index in the first year, on the way from list prices."""
+    return early(run, "lerner")
+
+
+@_statistic("1")
 def young_lerner(run: Run) -> float:
     """Lerner index in the second year, when firms have left their list prices."""
     return window(run, "lerner", YEAR + 1, 2 * YEAR)
