@@ -37,8 +37,7 @@ def _draw_cells(axes: Axes, result: Result) -> None:
     axes.invert_yaxis()
     axes.axvline(0, color=GREY, linewidth=0.7)
     axes.axvline(result.sign * result.smallest, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
-    unit = STATISTICS[result.statistic].unit.removeprefix("1").removeprefix(", ")
-    axes.set_xlabel(f"effect{', ' if unit else ''}{unit} (dashes: smallest of interest)")
+    axes.set_xlabel(f"effect, {STATISTICS[result.statistic].plain_unit}(dashes: smallest of interest)")
     axes.grid(False, axis="y")
 
 

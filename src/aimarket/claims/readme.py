@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from aimarket.claims.evaluation import Comparison, Result, from_json, to_json
-from aimarket.claims.inference import Estimate
+from aimarket.claims.inference import Estimate, share
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
 from aimarket.complaints import ResultsError
@@ -16,7 +17,9 @@ BEGIN, END = "<!-- made by `aimarket claims`: begin -->", "<!-- made by `aimarke
 
 
 def number(value: float) -> str:
-    """Three significant digits, with a proper minus."""
+    """Three significant digits, with a proper minus; a dash for what does not exist."""
+    if np.isnan(value):
+        return "–"
     text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return text.replace("-", "−")
 
@@ -56,7 +59,7 @@ def details(result: Result) -> str:
     fresh = ", ".join(map(number, found.effects))
     known = "counter-example" if found.confirmed else "no sure counter-example; worst place"
     lines = [
-        f"{result.name}: {STATISTICS[result.statistic].meaning}, {STATISTICS[result.statistic].unit}",
+        f"{result.name}: {STATISTICS[result.statistic].meaning} ({STATISTICS[result.statistic].unit})",
         f"  moved most by {', '.join(axes) or 'nothing that could be told'}",
         f"  {known} ({found.where}): {number(found.effect)}; fresh seeds {fresh}",
         *(f"    {command}" for command in found.commands),
@@ -116,7 +119,7 @@ def verdicts(results: Sequence[Result]) -> str:
     )
     rows = [
         f"| [{result.title}]({result.name}/README.md) | {result.verdict}{' (quick)' if result.quick else ''} | "
-        f"{interval(result.comparisons[result.statistic].effect)} {STATISTICS[result.statistic].unit} | "
+        f"{interval(result.comparisons[result.statistic].effect)} {STATISTICS[result.statistic].plain_unit}| "
         f"{number(result.sign * result.smallest)} | {_p(result.p_holds_corrected).removeprefix('= ')} | "
         f"{percent(result.box_share)} | {', '.join(f'`{i.axis}`' for i in result.influences[:1])} |"
         for result in results
@@ -147,7 +150,7 @@ def _verdict(result: Result) -> str:
     statistic = STATISTICS[result.statistic]
     return (
         f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} "
-        f"{statistic.unit} over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the smallest "
+        f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the smallest "
         f"effect of interest. One-sided tests, Holm-corrected: it is reached (p {_p(result.p_holds_corrected)}), it is "
         f"missed (p {_p(result.p_fails_corrected)}). The claim holds in {percent(result.box_share)} of the box "
         f"({result.box_share.count} points).\n\n"
@@ -198,12 +201,26 @@ def _others(result: Result) -> str:
 
 
 def _box(result: Result) -> str:
-    head = "| moved most by | mean absolute effect (μ*) | mean effect (μ) | spread (σ) |\n| --- | --- | --- | --- |"
-    rows = [
-        f"| `{i.axis}` | {number(i.mu_star)} ± {number(i.half_width)} | {number(i.mu)} | {number(i.sigma)} |"
-        for i in result.influences[:3]
-    ]
+    head = (
+        "| moved most by | mean absolute effect (μ*) | mean effect (μ) | spread (σ) | "
+        "holds in its lower half | upper half |\n| --- | --- | --- | --- | --- | --- |"
+    )
+    rows = []
+    for influence in result.influences:
+        lower, upper = (percent(half) for half in halves(result, influence.axis))
+        rows.append(
+            f"| `{influence.axis}` | {number(influence.mu_star)} ± {number(influence.half_width)} | "
+            f"{number(influence.mu)} | {number(influence.sigma)} | {lower} | {upper} |"
+        )
     return "\n".join([head, *rows])
+
+
+def halves(result: Result, axis: str) -> tuple[Estimate, Estimate]:
+    """Share of the box in which the claim holds, where an axis is below its median and where it is not."""
+    places = np.array([point.place[axis] for point in result.box_points])
+    holds = np.array([result.sign * point.effect >= result.smallest for point in result.box_points])
+    low = places < np.median(places)
+    return share(list(holds[low])), share(list(holds[~low]))
 
 
 def _counter_example(result: Result) -> str:

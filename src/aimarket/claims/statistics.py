@@ -31,6 +31,12 @@ class Statistic:
     unit: str
     meaning: str
 
+    @property
+    def plain_unit(self) -> str:
+        """The unit as it follows a number, with a space behind it; nothing for a pure number."""
+        words = self.unit.removeprefix("1").removeprefix(", ")
+        return f"{words} " if words else ""
+
 
 STATISTICS: dict[str, Statistic] = {}
 
