@@ -379,6 +379,20 @@ def test_readmes_say_what_the_result_says(tested):
     assert (tested / "studies" / "mine" / "figure.svg").read_text().startswith("<?xml")
 
 
+def test_halves_of_the_box_add_up(tested):
+    result = from_json(tested / "outputs" / "claims-mine-quick" / "result.json")
+    points = [replace(point, effect=-1.0 if index < 2 else 1.0) for index, point in enumerate(result.box_points)]
+    lower, upper = readme.halves(replace(result, box_points=points), "users.taste_spread")
+    assert lower.count + upper.count == 4
+    assert lower.mean * lower.count + upper.mean * upper.count == 2
+
+
+def test_numbers_read_as_numbers():
+    assert [readme.number(x) for x in (-0.12345, 12345.6, float("nan"))] == ["−0.123", "12,346", "–"]
+    assert STATISTICS["lerner_rise"].plain_unit == ""
+    assert STATISTICS["leader_gain"].plain_unit == "of the market's revenue "
+
+
 def test_nothing_is_run_twice(tested, monkeypatch):
     runs = tested / "outputs" / "claims-mine-quick" / "runs"
     before = {path: path.stat().st_mtime_ns for path in runs.iterdir()}
