@@ -16,9 +16,10 @@ from aimarket.claims import box, inference, readme
 from aimarket.claims.evaluation import from_json, judged, to_json
 from aimarket.claims.inference import Estimate
 from aimarket.claims.libraries import library
+from aimarket.claims.measuring import Run
 from aimarket.claims.null_models import gibrat_hhi, gibrat_volatility
 from aimarket.claims.registration import load_claim, registered, sizes_of
-from aimarket.claims.statistics import STATISTICS, Run
+from aimarket.claims.statistics import STATISTICS
 from aimarket.claims.trials import Trials, measure
 from aimarket.complaints import ResultsError, SettingsError
 from aimarket.sweep import run_points

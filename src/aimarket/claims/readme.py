@@ -151,8 +151,9 @@ def _verdict(result: Result) -> str:
     return (
         f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} "
         f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the "
-        f"smallest effect of interest. One-sided tests, Holm-corrected: it is reached (p {_p(result.p_holds_corrected)}), "
-        f"it is missed (p {_p(result.p_fails_corrected)}). The claim holds in {percent(result.box_share)} of the box "
+        f"smallest effect of interest. One-sided tests, Holm-corrected: it is reached "
+        f"(p {_p(result.p_holds_corrected)}), it is missed (p {_p(result.p_fails_corrected)}). "
+        f"The claim holds in {percent(result.box_share)} of the box "
         f"({result.box_share.count} points).\n\n"
         f"![Effects in all cells, and over the box](figure.svg)"
     )

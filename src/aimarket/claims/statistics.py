@@ -1,105 +1,37 @@
-"""What is measured of one run: pure functions of its recorded tables, each with its unit.
-
-The first and the last year are means over twelve months: single months carry the luck of who looked around in them.
-"""
+"""What is measured of one run: pure functions of its recorded tables, each with its unit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from aimarket.claims.measuring import STATISTICS, YEAR, Run, early, growth, late, span, statistic, window
 from aimarket.claims.null_models import gibrat_hhi
 
-TABLES = ("market", "providers")
-YEAR = 12  # months
-
-
-@dataclass(frozen=True)
-class Run:
-    """The recorded tables of one run, in the order of steps; steps are months."""
-
-    market: pd.DataFrame
-    providers: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Statistic:
-    """One number of a run."""
-
-    measure: Callable[[Run], float]
-    unit: str
-    meaning: str
-
-    @property
-    def plain_unit(self) -> str:
-        """The unit as it follows a number, with a space behind it; nothing for a pure number."""
-        words = self.unit.removeprefix("1").removeprefix(", ")
-        return f"{words} " if words else ""
-
-
-STATISTICS: dict[str, Statistic] = {}
-
-
-def _statistic(unit: str) -> Callable[[Callable[[Run], float]], Callable[[Run], float]]:
-    def register(measure: Callable[[Run], float]) -> Callable[[Run], float]:
-        meaning = (measure.__doc__ or "").partition("\n")[0].rstrip(".")
-        STATISTICS[measure.__name__] = Statistic(measure, unit, meaning)
-        return measure
-
-    return register
-
-
-def window(run: Run, column: str, first: int, last: int) -> float:
-    """Mean of a column of the market over months first to last, from 1; from the end if negative, as in slices."""
-    values = run.market[column].to_numpy()
-    stop = len(values) + last + 1 if last < 0 else last
-    start = len(values) + first if first < 0 else first - 1
-    return float(np.mean(values[start:stop]))
-
-
-def early(run: Run, column: str, years: int = 1) -> float:
-    """Mean over the first years."""
-    return window(run, column, 1, YEAR * years)
-
-
-def late(run: Run, column: str, years: int = 1) -> float:
-    """Mean over the last years."""
-    return window(run, column, -YEAR * years, -1)
-
-
-def span(run: Run) -> float:
-    """Years from the middle of the first to the middle of the last year."""
-    return len(run.market) / YEAR - 1
-
-
-def growth(run: Run, column: str) -> float:
-    """Growth of a positive column from the first to the last year, log points a year."""
-    return float(np.log(late(run, column) / early(run, column))) / span(run)
-
+__all__ = ["STATISTICS"]  # all of them once this module is imported
 
 # ── costs and prices ──
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def unit_cost_decline(run: Run) -> float:
     """Yearly decline of the booked cost of a token served, first to last year."""
     return -growth(run, "unit_cost")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def marginal_cost_decline(run: Run) -> float:
     """Yearly decline of the long-run marginal cost of the tokens sold, first to last year."""
     return -growth(run, "marginal_cost")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def price_decline(run: Run) -> float:
     """Yearly decline of revenue per token, first to last year."""
     return -growth(run, "price")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def quality_adjusted_price_decline(run: Run) -> float:
     """Yearly decline of revenue per token at constant quality, first to last year."""
     return -growth(run, "quality_adjusted_price")
@@ -115,37 +47,37 @@ def _contribution(driver: str) -> Callable[[Run], float]:
 
 
 for _driver in ("hardware", "software", "distillation", "architecture", "quality", "utilisation"):
-    _statistic("log points a year")(_contribution(_driver))
+    statistic("log points a year")(_contribution(_driver))
 
 
 # ── margins ──
 
 
-@_statistic("1")
+@statistic("1")
 def first_lerner(run: Run) -> float:
     """Lerner index in the first year, on the way from list prices."""
     return early(run, "lerner")
 
 
-@_statistic("1")
+@statistic("1")
 def young_lerner(run: Run) -> float:
     """Lerner index in the second year, when firms have left their list prices."""
     return window(run, "lerner", YEAR + 1, 2 * YEAR)
 
 
-@_statistic("1")
+@statistic("1")
 def mature_lerner(run: Run) -> float:
     """Lerner index in the last year."""
     return late(run, "lerner")
 
 
-@_statistic("1")
+@statistic("1")
 def lerner_rise(run: Run) -> float:
     """Lerner index in the last year less that in the second."""
     return mature_lerner(run) - young_lerner(run)
 
 
-@_statistic("1")
+@statistic("1")
 def pass_through(run: Run) -> float:
     """Log change of price over that of marginal cost, second to last year."""
     price, cost = (
@@ -154,13 +86,13 @@ def pass_through(run: Run) -> float:
     return float(price / cost) if cost else float("nan")
 
 
-@_statistic("1, of revenue")
+@statistic("1, of revenue")
 def gross_margin(run: Run) -> float:
     """Gross profit over spend in the last two years."""
     return late(run, "gross_profit", 2) / late(run, "spend", 2)
 
 
-@_statistic("1, of the first year's spend")
+@statistic("1, of the first year's spend")
 def late_economic_profit(run: Run) -> float:
     """Economic profit of the last two years, after capital, training and overhead, over the first year's spend."""
     return late(run, "economic_profit", 2) / early(run, "spend")
@@ -169,19 +101,19 @@ def late_economic_profit(run: Run) -> float:
 # ── use ──
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def spend_growth(run: Run) -> float:
     """Yearly growth of what users spend, first to last year."""
     return growth(run, "spend")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def tokens_growth(run: Run) -> float:
     """Yearly growth of tokens served, first to last year."""
     return growth(run, "tokens_served")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def gpu_hours_growth(run: Run) -> float:
     """Yearly growth of the reference-GPU-hours worked to serve tokens, first to last year."""
     return growth(run, "inference_gpu_hours")
@@ -194,25 +126,25 @@ def _per_task(run: Run, column: str) -> float:
     return growth(Run(pd.DataFrame({"ratio": market[column] / tasks}), run.providers), "ratio")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def gpu_seconds_per_task_growth(run: Run) -> float:
     """Yearly growth of the reference-GPU-seconds a task takes, first to last year."""
     return _per_task(run, "inference_gpu_hours")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def tokens_per_task_growth(run: Run) -> float:
     """Yearly growth of tokens per task, first to last year."""
     return _per_task(run, "tokens_served")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def cost_per_task_growth(run: Run) -> float:
     """Yearly growth of what users pay for a task, first to last year."""
     return _per_task(run, "spend")
 
 
-@_statistic("1")
+@statistic("1")
 def thinking_share_rise(run: Run) -> float:
     """Share of tokens that are thinking tokens, last year less first."""
     return late(run, "thinking_share") - early(run, "thinking_share")
@@ -221,25 +153,25 @@ def thinking_share_rise(run: Run) -> float:
 # ── training ──
 
 
-@_statistic("1, of revenue")
+@statistic("1, of revenue")
 def training_burden(run: Run) -> float:
     """Training outlays over inference revenue in the last two years."""
     return late(run, "training", 2) / late(run, "spend", 2)
 
 
-@_statistic("1, of revenue")
+@statistic("1, of revenue")
 def training_burden_fall(run: Run) -> float:
     """Training outlays over inference revenue, first two years less last two."""
     return early(run, "training", 2) / early(run, "spend", 2) - training_burden(run)
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def revenue_growth(run: Run) -> float:
     """Yearly growth of inference revenue, first to last year."""
     return growth(run, "spend")
 
 
-@_statistic("log points a year")
+@statistic("log points a year")
 def revenue_per_user_growth(run: Run) -> float:
     """Yearly growth of revenue per attached user, first to last year."""
     return (
@@ -248,13 +180,13 @@ def revenue_per_user_growth(run: Run) -> float:
     ) / span(run)
 
 
-@_statistic("1")
+@statistic("1")
 def depth_multiple(run: Run) -> float:
     """Mean workflow depth in the last year over that in the first."""
     return late(run, "depth") / early(run, "depth")
 
 
-@_statistic("1")
+@statistic("1")
 def inference_compute_share_rise(run: Run) -> float:
     """Inference's share of reference-GPU-hours, training being the rest: last two years less first two."""
 
@@ -278,25 +210,25 @@ def leader(run: Run) -> str:
     return str(by_provider(run, "revenue_share").iloc[:YEAR].mean().idxmax())
 
 
-@_statistic("1, of the market's revenue")
+@statistic("1, of the market's revenue")
 def leader_share(run: Run) -> float:
     """Revenue share in the last year of the first year's leader."""
     return float(by_provider(run, "revenue_share")[leader(run)].iloc[-YEAR:].mean())
 
 
-@_statistic("1, of the market's revenue")
+@statistic("1, of the market's revenue")
 def leader_gain(run: Run) -> float:
     """Revenue share of the first year's leader, last year less first."""
     return leader_share(run) - float(by_provider(run, "revenue_share")[leader(run)].iloc[:YEAR].mean())
 
 
-@_statistic("log points")
+@statistic("log points")
 def leader_cost_advantage(run: Run) -> float:
     """Mean log marginal cost of the others less that of the first year's leader, last year, firms that sell."""
     return -_lead(run, np.log(by_provider(run, "marginal_cost").iloc[-YEAR:].mean()))
 
 
-@_statistic("logits")
+@statistic("logits")
 def leader_quality_advantage(run: Run) -> float:
     """Quality of the first year's leader less the mean of the others, last year, firms that sell."""
     return _lead(run, by_provider(run, "quality").iloc[-YEAR:].mean())
@@ -307,19 +239,19 @@ def _lead(run: Run, values: pd.Series) -> float:
     return float(values[first] - values.drop(first).mean())
 
 
-@_statistic("1")
+@statistic("1")
 def survivors(run: Run) -> float:
     """Providers in business in the last year over those in the first."""
     return late(run, "active_providers") / early(run, "active_providers")
 
 
-@_statistic("1")
+@statistic("1")
 def hhi_rise(run: Run) -> float:
     """Herfindahl index of tokens served, last year less first."""
     return late(run, "hhi") - early(run, "hhi")
 
 
-@_statistic("log points")
+@statistic("log points")
 def hhi_beyond_gibrat(run: Run) -> float:
     """Log Herfindahl index of the last year less what luck alone would give, fitted to the run's own volatility."""
     shares = by_provider(run, "share")

@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from aimarket.claims import box
+from aimarket.claims.measuring import TABLES, Run
 from aimarket.claims.registration import Cell, Claim, Sizes
-from aimarket.claims.statistics import STATISTICS, TABLES, Run
+from aimarket.claims.statistics import STATISTICS
 from aimarket.results import open_results
 from aimarket.sweep import Point, plan
 
