@@ -9,9 +9,10 @@ from aimarket.claims.evaluation import from_json
 from aimarket.claims.registration import load_claim, registered
 
 STUDIES = Path(__file__).parents[2] / "experiments"
+TESTED = [name for name in registered() if (STUDIES / name / "result.json").is_file()]
 
 
-@pytest.mark.parametrize("name", registered())
+@pytest.mark.parametrize("name", TESTED)
 def test_the_answer_is_the_result_in_words(name):
     """Question, prediction and every number between the marks."""
     _, made, _ = readme.marked(STUDIES / name / "README.md")
@@ -24,7 +25,7 @@ def test_the_verdicts_are_those_of_the_results():
     assert made == readme.verdicts(readme.stored(STUDIES))
 
 
-@pytest.mark.parametrize("name", registered())
+@pytest.mark.parametrize("name", TESTED)
 def test_a_committed_result_is_no_quick_one(name):
     result = from_json(STUDIES / name / "result.json")
     claim = load_claim(name)
@@ -32,3 +33,12 @@ def test_a_committed_result_is_no_quick_one(name):
     assert result.statistic == claim.statistic
     assert result.comparisons[claim.statistic].effect.count >= 40
     assert result.box_share.count == claim.box_points
+
+
+@pytest.mark.parametrize("name", registered())
+def test_every_claim_has_a_study(name):
+    """With its marks, where an answer is or will be, and the command that gives it."""
+    before, made, after = readme.marked(STUDIES / name / "README.md")
+    assert load_claim(name).title in before
+    assert f"aimarket claims {name} --readme experiments" in after
+    assert bool(made) == (name in TESTED)
