@@ -228,13 +228,9 @@ def _counter_example(result: Result) -> str:
     found = result.counter_example
     fresh = ", ".join(number(effect) for effect in found.effects)
     where = "in the box" if found.where == "box" else f"in the cell `{found.where}`"
-    said = (
-        "falls short each time"
-        if found.confirmed
-        else "does not fall short each time, so it is no counter-example for sure"
-    )
+    label = "Counter-example" if found.confirmed else "No sure counter-example; the worst place"
     return (
-        f"**Counter-example** {where}: effect {number(found.effect)}; with fresh seeds {fresh}, which {said}. "
+        f"**{label}**, {where}: effect {number(found.effect)}; with fresh seeds {fresh}. "
         f"Treatment and control with the first of these:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
     )
 

@@ -42,8 +42,10 @@ def put_to_test(
     _run(points, processes, "claims")
     places = []
     for each, its, planned in zip(trials, pairs, points, strict=True):
-        where, place = worst(each, measure(each, its, planned))
-        fresh = each.confirmations(None if where == BOX else each.claim.cells[where], place)
+        candidates = worst(each, measure(each, its, planned))
+        where = candidates[0][0]
+        cell = None if where == BOX else each.claim.cells[where]
+        fresh = [pair for _, place in candidates for pair in each.confirmations(cell, place)]
         places.append(where)
         its += fresh
         planned.update(each.points(fresh))
