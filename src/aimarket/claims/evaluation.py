@@ -39,7 +39,7 @@ class CellResult:
     expect: str | None
     observed: Observed  # of the claim, by the interval of the effect
     comparisons: dict[str, Comparison]
-    beyond: Estimate | None  # a null model: the claim's effect less its own at the same seeds
+    change: Estimate  # its effect less the default's at the same seeds
 
 
 @dataclass(frozen=True)
@@ -193,14 +193,11 @@ def _cell(claim: Claim, measured: Measured, name: str) -> CellResult:
         observed = "holds"
     elif interval.high < claim.smallest:
         observed = "fails"
-    beyond = None
-    if cell.kind == "null":
-        same = dict(
-            zip([pair.seed for pair in measured.of(DEFAULT).pairs], _gains(claim, measured.of(DEFAULT)), strict=True)
-        )
-        pairs = [(same[pair.seed], gain) for pair, gain in zip(found.pairs, gains, strict=True) if pair.seed in same]
-        beyond = inference.estimate([ours - its for ours, its in pairs])
-    return CellResult(cell.kind, cell.text, cell.expect, observed, _comparisons(found), beyond)
+    default = measured.of(DEFAULT)
+    at_default = dict(zip((pair.seed for pair in default.pairs), _gains(claim, default), strict=True))
+    moved = [gain - at_default[pair.seed] for pair, gain in zip(found.pairs, gains, strict=True)]
+    change = inference.estimate(claim.sign * np.array(moved))
+    return CellResult(cell.kind, cell.text, cell.expect, observed, _comparisons(found), change)
 
 
 def _counter_example(claim: Claim, measured: Measured, where: str) -> CounterExample:

@@ -175,16 +175,16 @@ def _statistics(result: Result) -> str:
 
 def _cells(result: Result) -> str:
     head = (
-        "| cell | kind | what is different | treatment | control | effect | theory says it | it |\n"
-        "| --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| cell | kind | what is different | treatment | control | effect | against the default | "
+        "theory says it | it |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     rows = []
     for name, cell in result.cells.items():
         found: Comparison = cell.comparisons[result.statistic]
-        beyond = f"; the claim's effect is {interval(cell.beyond)} beyond it" if cell.beyond else ""
         rows.append(
             f"| `{name}` | {cell.kind} | {cell.text} | {number(found.treatment.mean)} | {number(found.control.mean)} | "
-            f"{interval(found.effect)}{beyond} | {cell.expect or ''} | {cell.observed} |"
+            f"{interval(found.effect)} | {interval(cell.change)} | {cell.expect or ''} | {cell.observed} |"
         )
     return "\n".join([head, *rows])
 
