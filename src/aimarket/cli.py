@@ -19,10 +19,11 @@ _USAGE = """usage: aimarket COMMAND ...
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
   data dictionary              print every recorded column with its unit and meaning
   validate [SECTION ...]       known answers from theory against simulated ones; exit code 1 if one fails
+  claims [NAME ...]            the six claims put to the test, with verdicts; --quick shows how in minutes
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
-_COMMANDS = ("run", "status", "figures", "report", "collect", "data", "validate", "collusion")
+_COMMANDS = ("run", "status", "figures", "report", "collect", "claims", "data", "validate", "collusion")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -95,12 +95,12 @@ def exit_code(arguments: list[str]) -> int | str:
 
 @pytest.mark.parametrize("arguments", readme_commands(), ids=" ".join)
 def test_readme_command_is_understood(arguments, studies, monkeypatch):
-    """Runs are only composed and checked, data not refreshed, known answers tested elsewhere; the rest happens."""
+    """Runs are only composed and checked, data not refreshed, known answers and claims tested elsewhere."""
     monkeypatch.chdir(studies)
     if arguments[0] == "run" and "--help" not in arguments:
         aimarket.load([re.sub(r",.*", "", word) for word in arguments[1:] if word != "-m"])
         return
-    if arguments in (["data", "refresh"], ["validate"]):
+    if arguments in (["data", "refresh"], ["validate"], ["claims"]):
         arguments = [*arguments, "--help"]
     assert exit_code(arguments) == 0
 

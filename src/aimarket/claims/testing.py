@@ -1,0 +1,116 @@
+"""From claims to results: plan all runs, run what is missing, look for counter-examples, run those, judge."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from aimarket.claims.evaluation import Result, evaluate, judged, to_json, worst
+from aimarket.claims.libraries import library
+from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, registered, sizes_of
+from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure
+from aimarket.results import open_results
+from aimarket.sweep import Point, run_points
+
+Points = dict[tuple[str, ...], Point]
+
+
+def study_name(claim: str, quick: bool) -> str:
+    """Name of the study that holds a claim's runs."""
+    return f"claims-{claim}-quick" if quick else f"claims-{claim}"
+
+
+def put_to_test(
+    claims: Sequence[Claim], quick: bool, processes: int, outputs: str, overrides: Sequence[str] = ()
+) -> list[Result]:
+    """Put claims to the test; runs that are complete already are not run again.
+
+    quick     : few and small runs, to see that everything works; the verdicts mean nothing
+    overrides : of every run
+
+    raises    : SettingsError before anything runs if one of the runs is not possible
+    """
+    for module in ("SALib", "statsmodels"):  # rather now than after an hour of runs
+        library(module)
+    extra = [*(QUICK_OVERRIDES if quick else ()), *overrides]
+    trials = [
+        Trials(claim, QUICK if quick else sizes_of(claim), study_name(claim.name, quick), outputs, extra)
+        for claim in claims
+    ]
+    pairs = [list(each.pairs()) for each in trials]
+    points = [each.points(its) for each, its in zip(trials, pairs, strict=True)]
+    _run(points, processes, "claims")
+    places = []
+    for each, its, planned in zip(trials, pairs, points, strict=True):
+        candidates = worst(each, measure(each, its, planned))
+        where = candidates[0][0]
+        cell = None if where == BOX else each.claim.cells[where]
+        fresh = [pair for _, place in candidates for pair in each.confirmations(cell, place)]
+        places.append(where)
+        its += fresh
+        planned.update(each.points(fresh))
+    _run(points, processes, "counter-examples")
+    results = [_result(*of_claim, quick) for of_claim in zip(trials, pairs, points, places, strict=True)]
+    return judged(results, registered() if {c.name for c in claims} <= set(registered()) else [c.name for c in claims])
+
+
+def _run(points: Sequence[Points], processes: int, title: str) -> None:
+    once = {  # other words may mean the same run
+        (point.settings.study, point.run_id): point for of_claim in points for point in of_claim.values()
+    }
+    run_points(list(once.values()), processes, title=title)
+
+
+def _result(trials: Trials, pairs: list[Pair], points: Points, where: str, quick: bool) -> Result:
+    measured: Measured = measure(trials, pairs, points)
+    wanted = {point.run_id for point in points.values()}
+    runs = open_results(trials.folder).runs
+    runs = runs[runs["run_id"].isin(wanted)]
+    return evaluate(
+        trials,
+        measured,
+        where,
+        quick,
+        failed=len(wanted) - len(runs),
+        runs=len(wanted),
+        seconds=float(runs["seconds"].sum()),
+    )
+
+
+def write(results: Sequence[Result], outputs: Path, quick: bool) -> list[Path]:
+    """Write each result as JSON into its study, and the verdicts as one CSV; returns the paths."""
+    paths = []
+    for result in results:
+        path = outputs / study_name(result.name, quick) / "result.json"
+        path.write_text(to_json(result), encoding="utf-8")
+        paths.append(path)
+    table = outputs / ("claims-quick.csv" if quick else "claims.csv")
+    table.write_text(_csv(results), encoding="utf-8")
+    return [*paths, table]
+
+
+def _csv(results: Sequence[Result]) -> str:
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(
+        [
+            "claim",
+            "statistic",
+            "smallest",
+            "effect",
+            "low",
+            "high",
+            "pairs",
+            "p",
+            "verdict",
+            "box",
+            "box_low",
+            "box_high",
+        ]
+    )
+    for result in results:
+        effect, box = result.comparisons[result.statistic].effect, result.box_share
+        numbers = (effect.mean, effect.low, effect.high, effect.count, result.p_holds_corrected)
+        share = (result.verdict, box.mean, box.low, box.high)
+        rows.writerow([result.name, result.statistic, result.sign * result.smallest, *numbers, *share])
+    return text.getvalue()

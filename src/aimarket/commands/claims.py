@@ -1,0 +1,37 @@
+"""`aimarket claims`: the registered claims put to the test."""
+
+import argparse
+from pathlib import Path
+
+from aimarket.complaints import SettingsError
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser("aimarket claims", description="Put claims to the test and print the verdicts.")
+    parser.add_argument("names", nargs="*", metavar="NAME|FILE|override", help="claims; default: all registered")
+    parser.add_argument("--quick", action="store_true", help="few and small runs: the machinery, no evidence")
+    parser.add_argument("--processes", type=int, default=0, help="that run at once; default: one a core")
+    parser.add_argument("--outputs", default="outputs", help="folder for results; default: outputs")
+    parser.add_argument(
+        "--readme", type=Path, metavar="FOLDER", help="also bring the READMEs of studies in FOLDER up to date"
+    )
+    options = parser.parse_intermixed_args(arguments)
+    from rich.console import Console
+
+    from aimarket.claims import readme, testing
+    from aimarket.claims.registration import load_claim, registered
+
+    overrides = [word for word in options.names if "=" in word]
+    names = [word for word in options.names if "=" not in word] or registered()
+    if options.processes < 0:
+        raise SettingsError(f"--processes: should be 0 or more (got {options.processes})")
+    claims = [load_claim(name) for name in names]
+    results = testing.put_to_test(claims, options.quick, options.processes, options.outputs, overrides)
+    Console().print(readme.verdict_table(results, options.quick))
+    for result in results:
+        print(readme.details(result), end="\n\n")
+    for path in testing.write(results, Path(options.outputs), options.quick):
+        print(path)
+    if options.readme:
+        for path in readme.bring_up_to_date(options.readme, claims, results):
+            print(path)
