@@ -14,6 +14,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from aimarket import composition_cache
 from aimarket.complaints import SettingsError, near, one_line, shown
@@ -97,6 +98,17 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
     return [list(point) for point in itertools.product(*choices.values())]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file beside the composition, such as the targets of a calibration.
+
+    raises : SettingsError
+    """
+    try:
+        return plain(OmegaConf.load(path))  # type: ignore[arg-type]
+    except (*FAULTS, OSError, YAMLError, TypeError) as error:
+        raise SettingsError(f"{path}: cannot be read as a mapping: {one_line(str(error))}") from None
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

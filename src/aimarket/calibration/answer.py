@@ -1,0 +1,184 @@
+"""What a calibration found: fitted values and how well they are known, moments met and missed, files for later."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aimarket.calibration.distance import (
+    Floats,
+    Overidentification,
+    accepted,
+    distance,
+    intervals,
+    overidentification,
+    standard_errors,
+    variance,
+)
+from aimarket.calibration.search import PILOT, Search, Simulate
+from aimarket.calibration.targets import Targets
+
+_KNOWN = 0.5  # of its bounds: an interval as wide as that says little
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A parameter: its value, and how well the moments tell it."""
+
+    name: str
+    keys: tuple[str, ...]
+    bounds: tuple[float, float]
+    start: float
+    value: float
+    interval: tuple[float, float]  # of the trials that fit nearly as well
+    standard_error: float  # from local curvature; of the logarithm where the search goes by ratios; nan if singular
+    verdict: str  # identified, weak: the interval spans half of the bounds, or at a bound
+
+
+@dataclass(frozen=True)
+class Met:
+    """A moment: what was to be met and what came out, on seeds that the search had not seen."""
+
+    name: str
+    fit: bool
+    target: float
+    interval: tuple[float, float]
+    unit: str
+    source: str
+    start: float  # simulated where the search began
+    simulated: float
+    simulation_error: float  # of the simulated mean
+    off: float  # simulated less target, in standard errors of the two together
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A calibration, done."""
+
+    name: str
+    question: str
+    trials: int
+    failures: list[str]
+    seeds: int
+    checked_on: int  # seeds that the search had not seen
+    parameters: list[Fitted]
+    moments: list[Met]
+    distance_at_start: float
+    distance: float
+    test: Overidentification
+    accepted: float  # share of trials in the joint 95 % region
+    overrides: list[str]
+
+    @property
+    def command(self) -> str:
+        """The fitted market as a command."""
+        return " ".join(["aimarket run", *(item if "[" not in item else f"'{item}'" for item in self.overrides)])
+
+
+def answer(search: Search, weight: Floats, simulate_all: Simulate) -> Answer:
+    """What the trials say, the best of them run again on fresh seeds. Needs one complete trial at least."""
+    targets = search.targets
+    values, moments, distances = search.complete()
+    best = values[distances.argmin()]
+    at_start, at_best = (
+        search.at([float(value) for value in point], simulate_all)
+        for point in ([parameter.start for parameter in targets.parameters], best)
+    )
+    fitted, errors = targets.fitted, np.array([moment.error for moment in targets.moments])
+    goal = np.array([moment.value for moment in targets.moments])
+    variances = variance(errors, at_best, PILOT)
+    least = distance(at_best[:, fitted], goal[fitted], 1 / variances[fitted])
+    curvature = standard_errors(_unit(targets, values), moments[:, fitted], distances, weight)
+    reach = intervals(values, distances)
+    return Answer(
+        targets.name,
+        targets.question,
+        len(search.trials),
+        search.failures(),
+        search.seeds,
+        PILOT,
+        [_fitted(targets, i, float(best[i]), reach[i], float(curvature[i])) for i in range(len(best))],
+        [_met(targets, i, at_start, at_best, variances) for i in range(len(goal))],
+        distance(at_start[:, fitted], goal[fitted], 1 / variances[fitted]),
+        least,
+        overidentification(least, len(fitted), len(best)),
+        accepted(distances, len(best)),
+        targets.at([float(value) for value in best]),
+    )
+
+
+def write(result: Answer, fitted: Path) -> list[Path]:
+    """Write the fitted market as YAML and everything as JSON beside it; returns the paths."""
+    lines = [
+        f"# Fitted by `aimarket calibrate`: {result.name}. To run it:",
+        f"# {result.command}",
+        f"question: {json.dumps(result.question, ensure_ascii=False)}",
+        "overrides:",
+        *(f"  - {json.dumps(override)}" for override in result.overrides),
+    ]
+    fitted.parent.mkdir(parents=True, exist_ok=True)
+    fitted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    everything = fitted.with_suffix(".json")
+    text = json.dumps(_plain(asdict(result)), indent=1, ensure_ascii=False)
+    everything.write_text(f"{text}\n", encoding="utf-8")
+    return [fitted, everything]
+
+
+def _plain(item: Any) -> Any:
+    """Without nan, which JSON does not have."""
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    if isinstance(item, list | tuple):
+        return [_plain(value) for value in item]
+    return None if isinstance(item, float) and np.isnan(item) else item
+
+
+def _unit(targets: Targets, values: Floats) -> Floats:
+    """Parameters on a scale of 0 to 1 between their bounds, by ratios where they are searched so."""
+    columns = []
+    for parameter, column in zip(targets.parameters, values.T, strict=True):
+        points = np.array([*column, parameter.low, parameter.high])
+        *inside, low, high = np.log(points) if parameter.log else points
+        columns.append((np.array(inside) - low) / (high - low))
+    return np.column_stack(columns)
+
+
+def _fitted(targets: Targets, position: int, value: float, reach: Floats, curvature: float) -> Fitted:
+    parameter = targets.parameters[position]
+    low, high = _unit(targets, np.tile(reach[:, None], (1, len(targets.parameters))))[:, position]
+    width = np.log(parameter.high / parameter.low) if parameter.log else parameter.high - parameter.low
+    if high - low >= _KNOWN:
+        verdict = "weak"
+    elif low < 0.02 or high > 0.98:
+        verdict = "at a bound"
+    else:
+        verdict = "identified"
+    return Fitted(
+        parameter.name,
+        parameter.keys,
+        (parameter.low, parameter.high),
+        parameter.start,
+        value,
+        (float(reach[0]), float(reach[1])),
+        float(curvature * width),
+        verdict,
+    )
+
+
+def _met(targets: Targets, position: int, at_start: Floats, at_best: Floats, variances: Floats) -> Met:
+    moment = targets.moments[position]
+    simulated = at_best[:, position]
+    return Met(
+        moment.name,
+        moment.fit,
+        moment.value,
+        moment.target.range,
+        moment.target.unit,
+        moment.target.source,
+        float(at_start[:, position].mean()),
+        float(simulated.mean()),
+        float(simulated.std(ddof=1) / np.sqrt(PILOT)),
+        float((simulated.mean() - moment.value) / np.sqrt(variances[position])),
+    )
