@@ -10,17 +10,19 @@ import numpy as np
 from aimarket.calibration.distance import (
     Floats,
     Overidentification,
-    accepted,
     distance,
-    intervals,
+    nearly_best,
     overidentification,
     standard_errors,
     variance,
 )
-from aimarket.calibration.search import PILOT, Search, Simulate
-from aimarket.calibration.targets import Targets
+from aimarket.calibration.running import Simulate
+from aimarket.calibration.search import PILOT, Search
+from aimarket.calibration.targets import Parameter, Targets
 
-_KNOWN = 0.5  # of its bounds: an interval as wide as that says little
+_WEAK = 0.5  # of its bounds: an interval as wide as that says little
+_EDGE = 0.02  # of its bounds
+_HALF_WIDTH = 1.959963984540054  # standard errors to either end of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Fitted:
     bounds: tuple[float, float]
     start: float
     value: float
-    interval: tuple[float, float]  # of the trials that fit nearly as well
-    standard_error: float  # from local curvature; of the logarithm where the search goes by ratios; nan if singular
-    verdict: str  # identified, weak: the interval spans half of the bounds, or at a bound
+    interval: tuple[float, float]  # what trials that fit nearly as well reach, and 1.96 standard errors: the wider
+    standard_error: float  # by local curvature; of the logarithm where the search goes by ratios; nan if singular
+    verdict: str  # identified; weak: the interval spans half of the bounds; at a bound
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,17 @@ def answer(search: Search, weight: Floats, simulate_all: Simulate) -> Answer:
     """What the trials say, the best of them run again on fresh seeds. Needs one complete trial at least."""
     targets = search.targets
     values, moments, distances = search.complete()
-    best = values[distances.argmin()]
+    best = search.best
     at_start, at_best = (
-        search.at([float(value) for value in point], simulate_all)
-        for point in ([parameter.start for parameter in targets.parameters], best)
+        search.at(point, simulate_all) for point in ([parameter.start for parameter in targets.parameters], best)
     )
     fitted, errors = targets.fitted, np.array([moment.error for moment in targets.moments])
     goal = np.array([moment.value for moment in targets.moments])
     variances = variance(errors, at_best, PILOT)
     least = distance(at_best[:, fitted], goal[fitted], 1 / variances[fitted])
-    curvature = standard_errors(_unit(targets, values), moments[:, fitted], distances, weight)
-    reach = intervals(values, distances)
+    unit = _unit(targets, values)
+    curvature = standard_errors(unit, moments[:, fitted], distances, weight)
+    near = nearly_best(distances)
     return Answer(
         targets.name,
         targets.question,
@@ -99,13 +101,16 @@ def answer(search: Search, weight: Floats, simulate_all: Simulate) -> Answer:
         search.failures(),
         search.seeds,
         PILOT,
-        [_fitted(targets, i, float(best[i]), reach[i], float(curvature[i])) for i in range(len(best))],
+        [
+            _fitted(parameter, float(unit[distances.argmin(), i]), unit[near, i], float(curvature[i]))
+            for i, parameter in enumerate(targets.parameters)
+        ],
         [_met(targets, i, at_start, at_best, variances) for i in range(len(goal))],
         distance(at_start[:, fitted], goal[fitted], 1 / variances[fitted]),
         least,
         overidentification(least, len(fitted), len(best)),
-        accepted(distances, len(best)),
-        targets.at([float(value) for value in best]),
+        float(nearly_best(distances, len(best)).mean()),
+        targets.at(search.best),
     )
 
 
@@ -145,26 +150,29 @@ def _unit(targets: Targets, values: Floats) -> Floats:
     return np.column_stack(columns)
 
 
-def _fitted(targets: Targets, position: int, value: float, reach: Floats, curvature: float) -> Fitted:
-    parameter = targets.parameters[position]
-    low, high = _unit(targets, np.tile(reach[:, None], (1, len(targets.parameters))))[:, position]
-    width = np.log(parameter.high / parameter.low) if parameter.log else parameter.high - parameter.low
-    if high - low >= _KNOWN:
+def _fitted(parameter: Parameter, best: float, near: Floats, error: float) -> Fitted:
+    """A parameter from its place on a scale of 0 to 1, those of trials nearly as good, and its standard error there."""
+    reach = 0.0 if np.isnan(error) else _HALF_WIDTH * error
+    low, high = max(0.0, min(near.min(), best - reach)), min(1.0, max(near.max(), best + reach))
+    if high - low >= _WEAK:
         verdict = "weak"
-    elif low < 0.02 or high > 0.98:
+    elif low < _EDGE or high > 1 - _EDGE:
         verdict = "at a bound"
     else:
         verdict = "identified"
+    width = np.log(parameter.high / parameter.low) if parameter.log else parameter.high - parameter.low
+    value, bottom, top = (_value(parameter, place) for place in (best, low, high))
+    bounds = (parameter.low, parameter.high)
     return Fitted(
-        parameter.name,
-        parameter.keys,
-        (parameter.low, parameter.high),
-        parameter.start,
-        value,
-        (float(reach[0]), float(reach[1])),
-        float(curvature * width),
-        verdict,
+        parameter.name, parameter.keys, bounds, parameter.start, value, (bottom, top), float(error * width), verdict
     )
+
+
+def _value(parameter: Parameter, place: float) -> float:
+    """The value at a place between the bounds, from 0 to 1."""
+    if parameter.log:
+        return float(parameter.low * (parameter.high / parameter.low) ** place)
+    return float(parameter.low + (parameter.high - parameter.low) * place)
 
 
 def _met(targets: Targets, position: int, at_start: Floats, at_best: Floats, variances: Floats) -> Met:

@@ -1,8 +1,8 @@
-"""How far simulated moments are from their targets, and what the trials say of the parameters. Pure functions of arrays.
+"""How far simulated moments are from their targets, and what the trials say of the parameters: functions of arrays.
 
 Moments are weighted by the inverse of their variances: that of the target, and that of the simulated mean over seeds.
-Both are held fixed while parameters move, so that no point looks better for being noisier. Targets come from sources that
-know nothing of each other, so covariances among them are taken to be 0.
+Both are held fixed while parameters move, so that no point looks better for being noisier. Targets come from sources
+that know nothing of each other, so covariances among them are taken to be 0.
 """
 
 from dataclasses import dataclass
@@ -50,22 +50,15 @@ def overidentification(least: float, moments: int, parameters: int) -> Overident
     return Overidentification(least, degrees, float(chdtrc(degrees, least)) if degrees > 0 else float("nan"))
 
 
-def intervals(values: Floats, distances: Floats) -> Floats:
-    """Profile interval of every parameter, (parameters, 2): its reach among trials that fit nearly as well as the best.
+def nearly_best(distances: Floats, parameters: int = 1) -> NDArray[np.bool_]:
+    """Which trials fit nearly as well as the best, (trials,): within the χ² quantile of so many degrees of freedom.
 
-    values    : parameters by trial, (trials, parameters)
-    distances : (trials,)
-
-    Nearly as well is a distance within the χ² quantile of one degree of freedom. Only points that were tried count, so the
-    interval is too short where trials are few.
+    The reach of one parameter among them is its profile interval; with all parameters the region is a joint one. Only
+    points that were tried count, so either is too small where trials are few.
     """
-    inside = values[distances <= distances.min() + _quantile(1)]
-    return np.stack([inside.min(axis=0), inside.max(axis=0)], axis=1)
+    from scipy.special import chdtri
 
-
-def accepted(distances: Floats, parameters: int) -> float:
-    """Share of trials in the joint region of all parameters, whose reach is the χ² quantile of as many degrees."""
-    return float(np.mean(distances <= distances.min() + _quantile(parameters)))
+    return np.asarray(distances <= distances.min() + chdtri(parameters, 1 - LEVEL))
 
 
 def standard_errors(values: Floats, moments: Floats, distances: Floats, weight: Floats) -> Floats:
@@ -86,9 +79,3 @@ def standard_errors(values: Floats, moments: Floats, distances: Floats, weight: 
     if np.linalg.cond(information) > 1e12:
         return np.full(parameters, np.nan)
     return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))), dtype=np.float64)
-
-
-def _quantile(degrees: int) -> float:
-    from scipy.special import chdtri
-
-    return float(chdtri(degrees, 1 - LEVEL))

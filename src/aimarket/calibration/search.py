@@ -1,53 +1,37 @@
 """The search: trials in batches, every trial a few seeds, every result on disk before the next.
 
-A trial's parameters depend on the trials of the batches before it, and on the seed, and on nothing else: not on the number
-of processes, nor on when the search was broken off. So Optuna proposes a batch in memory, from what the journal holds of
-earlier batches, and the journal gets each trial once it is complete. A search that goes on proposes the unfinished batch
-again and skips what the journal has of it.
+A trial's parameters depend on the trials of the batches before it and on the seed, and on nothing else: not on the
+number of processes, nor on when the search was broken off. So Optuna proposes a batch in memory, from what the journal
+holds of the batches before, and the journal gets each trial once it is complete. A search that goes on proposes the
+unfinished batch again and skips what the journal has of it.
 """
 
 import hashlib
 import json
-import math
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aimarket.calibration.distance import Floats, distance, variance
-from aimarket.calibration.targets import Moment, Targets
+from aimarket.calibration.running import Sample, Simulate
+from aimarket.calibration.targets import Targets
 from aimarket.complaints import ResultsError
-from aimarket.configuration import load, settings_dict
+from aimarket.configuration import settings_dict
 from aimarket.rng import Streams
-from aimarket.simulation import simulate
 
 if TYPE_CHECKING:
     from optuna import Study
+    from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
 
 BATCH = 8  # trials proposed together; fixed, so that more processes propose nothing else
 PILOT = 8  # seeds at the start and, others, at the end
 _PILOT = "pilot"
 _JOURNAL = "calibration.journal"
-_FAILURES = (ArithmeticError, MemoryError, OSError, ValueError)
-
-Simulate = Callable[[Sequence[tuple[list[str], int]]], Iterator["Sample"]]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Moments of one run, or why there are none."""
-
-    moments: list[float]
-    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,9 +158,13 @@ class Search:
         study.add_trials(self.trials[:first])
         if first == 0:
             study.enqueue_trial({p.name: value for p, value in zip(parameters, self._start, strict=True)})
-        space = {p.name: optuna.distributions.FloatDistribution(p.low, p.high, log=p.log) for p in parameters}
-        asked = [study.ask(space) for _ in range(BATCH)]
+        asked = [study.ask(self._space()) for _ in range(BATCH)]
         return [[trial.params[parameter.name] for parameter in parameters] for trial in asked]
+
+    def _space(self) -> dict[str, "BaseDistribution"]:
+        from optuna.distributions import FloatDistribution
+
+        return {p.name: FloatDistribution(p.low, p.high, log=p.log) for p in self.targets.parameters}
 
     def _add(self, values: Sequence[float], samples: Sequence[Sample], weight: Floats) -> None:
         import optuna
@@ -192,9 +180,7 @@ class Search:
                 state=state,
                 value=None if faults else distance(np.array(moments)[:, fitted], target, weight),
                 params={parameter.name: value for parameter, value in zip(parameters, values, strict=True)},
-                distributions={
-                    p.name: optuna.distributions.FloatDistribution(p.low, p.high, log=p.log) for p in parameters
-                },
+                distributions=self._space(),
                 user_attrs={"fault": faults[0]} if faults else {"moments": moments},
             )
         )
@@ -203,56 +189,6 @@ class Search:
 def _end(values: Sequence[float]) -> str:
     """Under what name the journal keeps the fresh seeds of a point."""
     return f"end {json.dumps(list(values))}"
-
-
-def measure(moments: Sequence[Moment], point: Sequence[str], seed: int) -> Sample:
-    """Run a market in memory and measure it; a market that breaks off, or has no such moment, is said to."""
-    try:
-        recording = simulate(load([*point, f"run.seed={seed}"]))
-    except _FAILURES as error:
-        return Sample([], f"{type(error).__name__}: {error}")
-    tables = {name: recording.frame(name) for name in {str(moment.arguments["table"]) for moment in moments}}
-    values = [moment.measure(tables) for moment in moments]
-    missing = [moment.name for moment, value in zip(moments, values, strict=True) if not math.isfinite(value)]
-    return Sample([], f"no value of {', '.join(missing)}") if missing else Sample(values)
-
-
-@contextmanager
-def workers(moments: Sequence[Moment], processes: int, advance: Callable[[], None]) -> Iterator[Simulate]:
-    """What runs markets, in so many processes, and gives moments in the order asked for.
-
-    processes : 0 is one a core
-    advance   : called after every run
-    """
-
-    def in_turn(done: Iterator[Sample]) -> Iterator[Sample]:
-        for sample in done:
-            advance()
-            yield sample
-
-    count = processes or os.cpu_count() or 1
-    if count == 1:
-        yield lambda tasks: in_turn(measure(moments, *task) for task in tasks)
-        return
-    # A fresh interpreter for each process: a fork of one with threads may hang.
-    with ProcessPoolExecutor(count, multiprocessing.get_context("spawn"), _end_with_parent) as pool:
-
-        def simulate_all(tasks: Sequence[tuple[list[str], int]]) -> Iterator[Sample]:
-            points, seeds = zip(*tasks, strict=True)
-            return in_turn(pool.map(measure, [moments] * len(tasks), points, seeds))
-
-        yield simulate_all
-
-
-def _end_with_parent() -> None:
-    """Let a worker end when its parent does, however that came about."""
-    parent: Any = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
 
 
 def _cut_torn_line(path: Path) -> None:

@@ -1,7 +1,7 @@
 """What a moment may be: numbers that recorded tables give, by name.
 
-A year is counted from 1: year 1 is the first twelve months of a run. Rows of one step are added up, so a share of several
-providers is the sum of theirs.
+A year is counted from 1: year 1 is the first twelve months of a run. Rows of one step are added up, so a share of
+several providers is the sum of theirs.
 """
 
 import math
@@ -37,9 +37,7 @@ def growth(tables: Tables, table: str, column: str, years: Sequence[int], of: Se
     return math.log(after / before) / (last - first) if before > 0 and after > 0 else math.nan
 
 
-def ratio(
-    tables: Tables, table: str, column: str, over: str, years: Sequence[int], of: Sequence[str] = ()
-) -> float:
+def ratio(tables: Tables, table: str, column: str, over: str, years: Sequence[int], of: Sequence[str] = ()) -> float:
     """Sum of a column over the sum of the column `over`, in the years from the first to the last of `years`."""
     above, below = (float(_by_step(tables, table, name, years, of).sum()) for name in (column, over))
     return above / below if below else math.nan

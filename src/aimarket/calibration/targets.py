@@ -1,14 +1,14 @@
 """What a calibration is to meet and what it may move, from a YAML file of `conf/calibration/` or anywhere.
 
-    question: what the fit is for
-    overrides: [roster=duopoly, run.steps=36]     # the market, as on the command line
-    parameters:
-      NAME: {keys: [a.b, c.d], between: [low, high], scale: linear}    # all keys get the value; null: documented range
-    moments:
-      NAME:
-        target: {value: 0.4, unit: "1", range: [0.3, 0.5], source: "who says so"}    # range: the 95 % interval
-        statistic: {kind: average, table: market, column: lerner, years: [1, 1]}
-        fit: true     # false: only checked
+question: what the fit is for
+overrides: [roster=duopoly, run.steps=36]     # the market, as on the command line
+parameters:
+  NAME: {keys: [a.b, c.d], between: [low, high], scale: linear}    # all keys get the value; null: documented range
+moments:
+  NAME:
+    target: {value: 0.4, unit: "1", range: [0.3, 0.5], source: "who says so"}    # range: the 95 % interval
+    statistic: {kind: average, table: market, column: lerner, years: [1, 1]}
+    fit: true     # false: only checked
 """
 
 import inspect
@@ -105,7 +105,9 @@ def read_targets(name: str, overrides: Sequence[str] = ()) -> Targets:
     content = read_yaml(_find(name))
     _formed(content, "", name)
     base = [*map(str, content["overrides"]), *overrides]
-    parameters, moments = ({str(key): node for key, node in content[part].items()} for part in ("parameters", "moments"))
+    parameters, moments = (
+        {str(key): node for key, node in content[part].items()} for part in ("parameters", "moments")
+    )
     tables = {str(node["statistic"].get("table")) for node in moments.values() if _has_statistic(node)}
     base.append(f"record.tables=[{','.join(table for table in TABLES if table in tables)}]")
     config = compose_plain(base)
@@ -115,8 +117,8 @@ def read_targets(name: str, overrides: Sequence[str] = ()) -> Targets:
         str(content["question"]),
         tuple(base),
         settings,
-        tuple(_parameter(key, node, config, name, base) for key, node in parameters.items()),
-        tuple(_moment(key, node, settings, name) for key, node in moments.items()),
+        tuple(_parameter(str(key), node, config, name, base) for key, node in parameters.items()),
+        tuple(_moment(str(key), node, settings, name) for key, node in moments.items()),
     )
     for bound in ("low", "high"):  # what the search may try has to be allowed
         validate(compose_plain(targets.at([getattr(parameter, bound) for parameter in targets.parameters])))
@@ -205,7 +207,9 @@ def _moment(name: str, node: Any, settings: Settings, file: str) -> Moment:
     except (TypeError, ValueError) as error:
         raise SettingsError(str(error)) from None
     if isinstance(target.value, tuple) or not target.is_plausible or target.range[0] >= target.range[1]:
-        raise SettingsError(f"{where}.target: should be one number within its 95 % interval (got {shown(target.value)})")
+        raise SettingsError(
+            f"{where}.target: should be one number within its 95 % interval (got {shown(target.value)})"
+        )
     if not isinstance(node["fit"], bool):
         raise SettingsError(f"{where}.fit: should be true or false (got {shown(node['fit'])})")
     kind, arguments = _statistic(node["statistic"], settings, f"{where}.statistic")

@@ -15,13 +15,15 @@ def main(arguments: list[str]) -> None:
     from rich.console import Console
 
     from aimarket.calibration.answer import answer, write
-    from aimarket.calibration.search import Search, workers
+    from aimarket.calibration.running import workers
+    from aimarket.calibration.search import Search
     from aimarket.calibration.targets import read_targets
     from aimarket.report.calibration import lines, tables
     from aimarket.report.progress import compiling_announced, progress
 
-    study = [] if any(item.startswith("study=") for item in overrides) else [f"study=calibration-{_stem(options.targets)}"]
-    targets = read_targets(options.targets, [*study, *overrides])
+    if not any(item.startswith("study=") for item in overrides):
+        overrides = [f"study=calibration-{Path(options.targets).stem}", *overrides]
+    targets = read_targets(options.targets, overrides)
     search = Search(targets, options.seeds, Path(targets.settings.outputs) / targets.settings.study)
     with (
         compiling_announced(),
@@ -49,7 +51,9 @@ def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         "aimarket calibrate", description="Fit parameters to target moments; goes on where it was broken off."
     )
-    parser.add_argument("words", nargs="*", metavar="TARGETS override", help="a file of conf/calibration, or any; settings")
+    parser.add_argument(
+        "words", nargs="*", metavar="TARGETS override", help="a file of conf/calibration, or any; settings"
+    )
     parser.add_argument("--trials", type=_count, default=200, help="points to try, those on disk included; default 200")
     parser.add_argument("--seeds", type=_count, default=2, help="runs averaged at each; default 2")
     parser.add_argument("--processes", type=_whole, default=0, help="default: one a core")
@@ -60,10 +64,6 @@ def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         parser.error(f"one file of targets is fitted at a time (got {', '.join(named)})")
     options.targets = named[0] if named else "inference"
     return options, [word for word in options.words if word not in named]
-
-
-def _stem(targets: str) -> str:
-    return Path(targets).stem
 
 
 def _whole(text: str) -> int:

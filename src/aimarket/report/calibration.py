@@ -24,7 +24,8 @@ def lines(result: "Answer") -> Iterator[str]:
     fit = f"distance {result.distance:.4g}, at the start {result.distance_at_start:.4g}"
     yield f"{fit}; {result.trials} trials of {result.seeds} seeds, checked on {result.checked_on} other seeds"
     if test.degrees > 0:
-        yield f"overidentification: J = {test.statistic:.2f}, {test.degrees} degrees of freedom, p = {test.probability:.3g}"
+        freedom = f"{test.degrees} degrees of freedom, p = {test.probability:.3g}"
+        yield f"overidentification: J = {test.statistic:.2f}, {freedom}"
     else:
         yield "as many parameters as moments: a perfect fit would prove nothing"
     yield f"{100 * result.accepted:.1f} % of the trials lie in the joint 95 % region"
@@ -36,9 +37,7 @@ def _parameters(result: "Answer") -> Table:
     table = _table("Parameters", ("parameter", "start", "fitted", "95 % interval", "s.e.", "bounds", "verdict"))
     for p in result.parameters:
         error = "–" if math.isnan(p.standard_error) else _number(p.standard_error)
-        table.add_row(
-            p.name, _number(p.start), _number(p.value), _pair(p.interval), error, _pair(p.bounds), p.verdict
-        )
+        table.add_row(p.name, _number(p.start), _number(p.value), _pair(p.interval), error, _pair(p.bounds), p.verdict)
     return table
 
 
