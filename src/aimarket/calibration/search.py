@@ -20,7 +20,7 @@ from aimarket.calibration.distance import Floats, distance, variance
 from aimarket.calibration.running import Sample, Simulate
 from aimarket.calibration.targets import Targets
 from aimarket.complaints import ResultsError
-from aimarket.configuration import settings_dict
+from aimarket.configuration import run_id
 from aimarket.rng import Streams
 
 if TYPE_CHECKING:
@@ -130,10 +130,10 @@ class Search:
 
     @property
     def _fingerprint(self) -> str:
-        """What the trials depend on: the market, what moves and what is to be met."""
-        settings = settings_dict(self.targets.settings, results_only=True)
+        """What the trials depend on: the market and this version, what moves and what is to be met."""
         moments = [(m.name, m.kind, m.arguments, m.value, m.error, m.fit) for m in self.targets.moments]
-        parts = [settings, self.seeds, [asdict(parameter) for parameter in self.targets.parameters], moments]
+        parameters = [asdict(parameter) for parameter in self.targets.parameters]
+        parts = [run_id(self.targets.settings), self.seeds, parameters, moments]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _sample(self, name: str, values: Sequence[float], seed: int, simulate_all: Simulate) -> Floats:
