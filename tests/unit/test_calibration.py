@@ -44,12 +44,12 @@ TRUTH = {"users.segments.everyone.preferences.price": 3.0, "users.segments.every
 STATISTIC = {
     "lerner": {"kind": "average", "table": "market", "column": "lerner", "years": [1, 1]},
     "churn": {"kind": "average", "table": "market", "column": "churn", "years": [1, 1]},
-    "leaving": {"kind": "average", "table": "segments", "column": "churn", "years": [1, 1], "of": ["everyone"]},
+    "tenure": {"kind": "average", "table": "segments", "column": "tenure", "years": [1, 1], "of": ["everyone"]},
 }
 
 
 def content(**targets: tuple[float, float]) -> dict:
-    """Targets of the textbook market: {moment: (value, standard error)}; leaving is only checked."""
+    """Targets of the textbook market: {moment: (value, standard error)}; tenure is only checked."""
     moments = {
         name: {
             "target": {
@@ -59,7 +59,7 @@ def content(**targets: tuple[float, float]) -> dict:
                 "source": "simulated",
             },
             "statistic": STATISTIC[name],
-            "fit": name != "leaving",
+            "fit": name != "tenure",
         }
         for name, (value, e) in targets.items()
     }
@@ -80,7 +80,7 @@ EASY = {"lerner": (0.2, 0.02), "churn": (0.1, 0.02)}
 
 def written(folder: Path, node: dict) -> str:
     path = folder / "targets.yaml"
-    path.write_text(yaml.safe_dump(node), encoding="utf-8")
+    path.write_text(yaml.safe_dump(node, sort_keys=False), encoding="utf-8")
     return str(path)
 
 
@@ -335,16 +335,29 @@ def test_a_market_without_the_moment_is_a_failed_trial_and_told(tmp_path):
     """A lone firm whose users all choose nothing sells nothing: there is no margin."""
     targets = made(tmp_path, **EASY)
     nothing = [*targets.at([3.0, 1.0]), "users.segments.everyone.outside_utility=100.0"]
-    assert "no value of churn, lerner" in measure(targets.moments, nothing, 1).fault
+    assert "no value of lerner, churn" in measure(targets.moments, nothing, 1).fault
     assert "run.steps" in measure(targets.moments, ["run.steps=0"], 1).fault
     assert measure(targets.moments, targets.at([3.0, 1.0]), 1).fault == ""
+
+
+def test_trials_without_moments_are_recorded_and_the_rest_go_on(tmp_path):
+    """Where nothing is sold there is no margin; such trials count as tried, and have no distance."""
+    node = content(**EASY)
+    node["parameters"]["switching"] = {"keys": ["users.segments.everyone.outside_utility"], "between": [0.0, 100.0]}
+    targets = read_targets(written(tmp_path, node))
+    search = searched(targets, tmp_path / "study", 8)
+    values, moments, distances = search.complete()
+    assert len(search.trials) == 8
+    assert len(search.failures()) == 8 - len(distances) > 0
+    assert len(values) == len(moments) == len(distances) > 0
+    assert all(trial.value is None for trial in search.trials if "fault" in trial.user_attrs)
 
 
 @pytest.mark.slow
 def test_what_was_put_in_is_found_again(tmp_path, monkeypatch, capsys):
     """Moments simulated at known parameters, other seeds: the intervals hold the truth, and a check is met."""
     monkeypatch.chdir(tmp_path)
-    blank = made(tmp_path, lerner=(0.2, 0.1), churn=(0.1, 0.1), leaving=(0.1, 0.1))
+    blank = made(tmp_path, lerner=(0.2, 0.1), churn=(0.1, 0.1), tenure=(5.0, 1.0))
     large = [*blank.at(list(TRUTH.values())), "users.size=2000"]
     truth = list(TRUTH.values())
     samples = np.array([measure(blank.moments, large, seed).moments for seed in range(1001, 1013)])
