@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -376,9 +377,9 @@ def test_what_was_put_in_is_found_again(tmp_path, monkeypatch, capsys):
     assert found["distance"] < 12 < found["distance_at_start"]
     assert [moment["fit"] for moment in found["moments"]] == [True, True, False]
     assert all(abs(moment["off"]) < 4 for moment in found["moments"])
-    command = capsys.readouterr().out.strip().splitlines()[-1].split()
+    command = shlex.split(capsys.readouterr().out.strip().splitlines()[-1])
     assert command[:2] == ["aimarket", "run"]
-    cli.main([word.strip("'") for word in command[1:]])  # what is printed can be run
+    cli.main(command[1:])  # what is printed can be run
 
 
 def test_every_statistic_is_described():

@@ -1,6 +1,7 @@
 """What a calibration found: fitted values and how well they are known, moments met and missed, files for later."""
 
 import json
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ class Answer:
     @property
     def command(self) -> str:
         """The fitted market as a command."""
-        return " ".join(["aimarket run", *(item if "[" not in item else f"'{item}'" for item in self.overrides)])
+        return shlex.join(["aimarket", "run", *self.overrides])
 
 
 def answer(search: Search, weight: Floats, simulate_all: Simulate) -> Answer:

@@ -28,11 +28,12 @@ class Sample:
 
 def measure(moments: Sequence[Moment], point: Sequence[str], seed: int) -> Sample:
     """Run a market in memory and measure it; a market that breaks off, or has no such moment, is said to."""
+    needed = sorted({str(moment.arguments["table"]) for moment in moments})
     try:
-        recording = simulate(load([*point, f"run.seed={seed}"]))
+        recording = simulate(load([*point, f"run.seed={seed}", f"record.tables=[{','.join(needed)}]"]))
     except _FAILURES as error:
         return Sample([], f"{type(error).__name__}: {error}")
-    tables = {name: recording.frame(name) for name in {str(moment.arguments["table"]) for moment in moments}}
+    tables = {name: recording.frame(name) for name in needed}
     values = [moment.measure(tables) for moment in moments]
     missing = [moment.name for moment, value in zip(moments, values, strict=True) if not math.isfinite(value)]
     return Sample([], f"no value of {', '.join(missing)}") if missing else Sample(values)

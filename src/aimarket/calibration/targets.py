@@ -108,8 +108,6 @@ def read_targets(name: str, overrides: Sequence[str] = ()) -> Targets:
     parameters, moments = (
         {str(key): node for key, node in content[part].items()} for part in ("parameters", "moments")
     )
-    tables = {str(node["statistic"].get("table")) for node in moments.values() if _has_statistic(node)}
-    base.append(f"record.tables=[{','.join(table for table in TABLES if table in tables)}]")
     config = compose_plain(base)
     settings = validate(config)
     targets = Targets(
@@ -154,10 +152,6 @@ def _formed(node: Any, part: str, where: str) -> None:
     for key in ("parameters", "moments"):
         if key in needed and not (isinstance(node[key], Mapping) and node[key]):
             raise SettingsError(f"{where}: {key} should be a mapping, not empty (got {shown(node[key])})")
-
-
-def _has_statistic(node: Any) -> bool:
-    return isinstance(node, Mapping) and isinstance(node.get("statistic"), Mapping)
 
 
 def _parameter(name: str, node: Any, config: Mapping[str, Any], file: str, overrides: Sequence[str]) -> Parameter:

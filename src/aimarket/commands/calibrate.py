@@ -51,9 +51,7 @@ def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     parser = argparse.ArgumentParser(
         "aimarket calibrate", description="Fit parameters to target moments; goes on where it was broken off."
     )
-    parser.add_argument(
-        "words", nargs="*", metavar="TARGETS override", help="a file of conf/calibration, or any; settings"
-    )
+    parser.add_argument("words", nargs="*", metavar="TARGETS override", help="targets by name or file; settings")
     parser.add_argument("--trials", type=_count, default=200, help="points to try, those on disk included; default 200")
     parser.add_argument("--seeds", type=_count, default=2, help="runs averaged at each; default 2")
     parser.add_argument("--processes", type=_whole, default=0, help="default: one a core")
