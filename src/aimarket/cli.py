@@ -18,12 +18,16 @@ _USAGE = """usage: aimarket COMMAND ...
   data show [override ...]     what a run starts from and where each number comes from
   data refresh [--as-of DATE]  make the table of list prices again from the genai-prices package
   data dictionary              print every recorded column with its unit and meaning
+  calibrate [TARGETS] [override ...]  fit parameters to target moments; --help lists the options
   validate [SECTION ...]       known answers from theory against simulated ones; exit code 1 if one fails
   claims [NAME ...]            the six claims put to the test, with verdicts; --quick shows how in minutes
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
 
 STUDY is a folder, or the name of one in outputs/."""
-_COMMANDS = ("run", "status", "figures", "report", "collect", "claims", "data", "validate", "collusion")
+_COMMANDS = (
+    *("run", "status", "figures", "report", "collect", "data"),
+    *("calibrate", "validate", "claims", "collusion"),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
@@ -14,6 +15,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from aimarket import composition_cache
 from aimarket.complaints import SettingsError, near, one_line, shown
@@ -120,6 +122,17 @@ def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], o
         context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
         launcher = Plugins.instance().instantiate_launcher(context, job, config)
         launcher.launch(points, initial_job_idx=0)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file beside the composition, such as the targets of a calibration.
+
+    raises : SettingsError
+    """
+    try:
+        return plain(OmegaConf.load(path))  # type: ignore[arg-type]
+    except (*FAULTS, OSError, YAMLError, TypeError) as error:
+        raise SettingsError(f"{path}: cannot be read as a mapping: {one_line(str(error))}") from None
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

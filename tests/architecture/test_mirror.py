@@ -36,7 +36,10 @@ def options(group: str) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in files)
 
 
-GROUPS = sorted({path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {".", "hydra/launcher"})
+# Targets of calibrations lie in conf/ and are no group: they speak of a market, they are no part of one.
+GROUPS = sorted(
+    {path.parent.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")} - {".", "hydra/launcher", "calibration"}
+)
 PLAIN = [(group, option) for group in GROUPS if not group.startswith("experiment") for option in options(group)]
 EXPERIMENTS = options("experiment")
 
@@ -123,6 +126,8 @@ CHOICES = [
     (r"run/.*", r".*", "length and resolution of a run"),
     (r"hydra/.*", r".*", "how jobs are started"),
     (r"design/.*", r".*", "which points a sweep has"),
+    (r"calibration/.*", r"parameters\.\w+\.between", "where to search is a design"),
+    (r"calibration/.*", r"moments\.\w+\.statistic\.years", "when to look"),
     (r"experiment/.*", r".*", "an experiment is a design: its header says what it sets and why"),
     (r"(users|provider|provider/offer|roster|hardware)/textbook", r".*", "units and zeros of a textbook market"),
     (r"users/.*", r"size|scale|segments\.\w+\.sample", "resolution"),

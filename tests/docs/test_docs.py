@@ -12,6 +12,7 @@ import pytest
 
 import aimarket
 from aimarket import cli
+from aimarket.calibration.targets import read_targets
 from aimarket.composition import compose_plain
 from aimarket.settings import SHELVES, rule_kinds
 from aimarket.simulation import PHASES
@@ -99,6 +100,9 @@ def test_readme_command_is_understood(arguments, studies, monkeypatch):
     monkeypatch.chdir(studies)
     if arguments[0] == "run" and "--help" not in arguments:
         aimarket.load([re.sub(r",.*", "", word) for word in arguments[1:] if word != "-m"])
+        return
+    if arguments[0] == "calibrate":  # a search of an hour is only checked
+        read_targets(arguments[1], [word for word in arguments if "=" in word])
         return
     if arguments in (["data", "refresh"], ["validate"], ["claims"]):
         arguments = [*arguments, "--help"]
