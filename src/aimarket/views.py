@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket import terms
-from aimarket.kernels.price_search import best_prices
 from aimarket.kernels.rivalry import Rivalry
 from aimarket.kernels.sums import ordered_sum
 from aimarket.panel import Panel, survey
@@ -150,7 +149,7 @@ class View:
         steady, own = self.panel.standing.steady, self.offers
         later = float((ordered_sum(steady.chance[own], axis=0) * user_value[steady.rows]).sum())
         now = float(ordered_sum(steady.paid[own] - steady.tokens[own] * self.costs))
-        return ExpectedValue(demand, self.costs, user_value[users], now + later)
+        return ExpectedValue.of(demand, self.costs, user_value[users], now + later)
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
         """The expected value at some prices, and its gradient in their logs; see `ExpectedValue`.
@@ -166,6 +165,8 @@ class View:
         span  : log points
         grid  : common moves tried on either side of none
         """
+        from aimarket.kernels.price_search import best_prices
+
         value_of, tried = self.expected_value(user_value, start.ndim > 1), np.linspace(-span, span, 2 * grid + 1)
         return best_prices(value_of, start, start * np.exp(-span), start * np.exp(span), tried)
 
