@@ -115,7 +115,7 @@ def totals(
 ) -> tuple[float, float]:
     """Expected sums over n users of what each is worth, and works, on the offer he ends up with.
 
-    Both come in one pass, for sums term after term wait for one another; their gradients are added to `now` and `later`.
+    Both come in one pass: sums term after term wait for one another. Gradients are added to `now` and `later`.
 
     share          : (M, n or more) of own offers among those who choose
     chooses, stays : (n,) users who do, and holders who do not
