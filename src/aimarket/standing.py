@@ -146,7 +146,7 @@ class Standing:
         with np.errstate(divide="ignore"):
             utils = np.log(rest) + self.top[users]
         for firm, k in np.argwhere(rest < _THIN):
-            others = panel.utility_now[users[k], self.menu.provider != firm]
+            others = panel.utility_to(users[k : k + 1])[0, self.menu.provider != firm]
             utils[firm, k] = np.logaddexp.reduce(np.append(others, panel.outside_now[users[k]]))
         return utils
 
@@ -156,7 +156,7 @@ class Standing:
         panel = self.panel
         rows = np.flatnonzero(panel.free | panel.bound)
         weight, review = panel.weight[rows], panel.review[rows]
-        share, _ = logit_shares(panel.utility_now[rows], panel.outside_now[rows])
+        share, _ = logit_shares(panel.utility_to(rows), panel.outside_now[rows])
         chance = (weight * review)[:, None] * share
         holders = np.flatnonzero(panel.offer[rows] >= 0)
         held = panel.offer[rows[holders]]

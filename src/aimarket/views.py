@@ -107,7 +107,7 @@ class View:
             group = group + newcomer
             order = np.argsort(group, kind="stable")
             users, newcomer, group = users[order], newcomer[order], group[order]
-        first = np.flatnonzero(np.diff(group, prepend=-1))
+        first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
         groups = group[first]
         kind, segment = groups // 2, groups // 4
         column = np.full(len(self.menu.price) + 1, -1)  # the last for those without an offer
