@@ -188,7 +188,7 @@ def _best(of: Environment, products: int, rest: float, reach: float) -> Floats:
         hours=np.zeros(products),
     )
     return best_prices(
-        ExpectedValue(demand, cost, np.zeros(1)),
+        ExpectedValue.of(demand, cost, np.zeros(1)),
         start=start,
         floor=start,
         ceiling=np.full(products, reach),

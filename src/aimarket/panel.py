@@ -76,12 +76,17 @@ class Panel:
     @cached_property
     def utility_now(self) -> Floats:
         """(K, J) utils of every offer at posted prices, switching cost paid; -inf to users bound to another."""
-        leaving = (self.provider[:, None] >= 0) & ~self._own
-        utility = self.utility + self.price_utility - np.where(leaving, self.leaving_cost[:, None], 0.0)
-        if self.bound.any():
-            rows, j = np.flatnonzero(self.bound), self.offer[self.bound]
-            utility[rows] = -np.inf
-            utility[rows, j] = self.utility[rows, j] + self.contract_utility[rows]
+        return self.utility_to(np.arange(len(self.weight)))
+
+    def utility_to(self, users: Integers) -> Floats:
+        """(n, J) rows of `utility_now`."""
+        leaving = (self.provider[users, None] >= 0) & ~self._own[users]
+        utility = self.utility[users] + self.price_utility[users]
+        utility -= np.where(leaving, self.leaving_cost[users, None], 0.0)
+        bound = np.flatnonzero(self.bound[users])
+        rows, j = users[bound], self.offer[users[bound]]
+        utility[bound] = -np.inf
+        utility[bound, j] = self.utility[rows, j] + self.contract_utility[rows]
         return utility
 
     @property

@@ -143,8 +143,9 @@ def over_step(monthly: Floats | float, months: float) -> Floats:
 
 def offer_utility(users: Users, menu: Menu, settings: config.Users) -> Floats:
     """Utility of every offer before price, switching cost and shock; -inf if it cannot be had; (U, J) utils."""
-    delay = np.log1p(menu.latency[users.segment, users.region] / settings.latency_scale)
-    utility = users.quality[:, None] * menu.quality - users.latency[:, None] * delay
+    delay = np.log1p(menu.latency / settings.latency_scale)[users.segment, users.region]
+    utility = users.quality[:, None] * menu.quality
+    utility -= users.latency[:, None] * delay
     utility += settings.taste_spread / TASTE_STEPS * users.tastes[menu.brand].T + menu.appeal
     utility = np.where(menu.on_sale, utility, -np.inf)
     if users.free.any():

@@ -35,6 +35,27 @@ class Steady:
     paid: Floats  # (J,) USD that they are expected to pay, under contract
 
 
+@dataclass(frozen=True)
+class Movable:
+    """Users whom posted prices move, those of a kind together."""
+
+    rows: Integers  # (N,) of the panel
+    kind: Integers  # (N,)
+    offer: Integers  # (N,) -1: none
+    provider: Integers  # (N,) -1: none
+    leaving_cost: Floats  # (N,) utils
+    weight: Floats  # (N,) users stood for
+    review: Floats  # (N,) probability of choosing this step
+    sensitivity: Floats  # (N,)
+    size: Floats  # (N,) tasks/step at the reference price
+    utility: Floats  # (J, N) utils, without price and switching cost
+    rest: Floats  # (F, N) utils of all that is not one firm's, switching cost paid
+
+    def __getitem__(self, order: Integers) -> "Movable":
+        """The same users, those of them, in another order."""
+        return Movable(*(column[..., order] for column in vars(self).values()))
+
+
 class Standing:
     """Attraction of offers, firms and having none to the users of a panel; K users, J offers, F firms.
 
@@ -49,11 +70,6 @@ class Standing:
     def utility(self) -> Floats:
         """(J, K) utils at posted prices, nobody paying a switching cost."""
         return np.ascontiguousarray((self.panel.utility + self.panel.price_utility).T)
-
-    @cached_property
-    def without_price(self) -> Floats:
-        """(J, K) utils, nobody paying anything."""
-        return np.ascontiguousarray(self.panel.utility.T)
 
     @cached_property
     def top(self) -> Floats:
@@ -104,21 +120,35 @@ class Standing:
         pull[panel.provider[users], users] = self.firms[panel.provider[users], users]
         return sums_without_each(pull) + self.outside * remains
 
-    def rest(self, provider: int, users: Integers) -> Floats:
-        """(n,) utils of all that is not one firm's, switching cost paid, to some users; -inf if that is nothing."""
-        rest, panel = self._rest[provider, users], self.panel
+    @cached_property
+    def movable(self) -> Movable:
+        """Users whom prices can move."""
+        panel = self.panel
+        rows = np.flatnonzero(~(panel.free | panel.bound))
+        rows = rows[np.argsort(panel.kind[rows], kind="stable")]
+        return Movable(
+            rows=rows,
+            kind=panel.kind[rows],
+            offer=panel.offer[rows],
+            provider=panel.provider[rows],
+            leaving_cost=panel.leaving_cost[rows],
+            weight=panel.weight[rows],
+            review=panel.review[rows],
+            sensitivity=panel.sensitivity[rows],
+            size=panel.size[rows],
+            utility=panel.utility.T[:, rows],
+            rest=self._utils_of_rest(rows),
+        )
+
+    def _utils_of_rest(self, users: Integers) -> Floats:
+        """(F, n) utils of all that is not one firm's, switching cost paid, to some users; -inf if that is nothing."""
+        rest, panel = self._rest[:, users], self.panel
         with np.errstate(divide="ignore"):
             utils = np.log(rest) + self.top[users]
-        for k in np.flatnonzero(rest < _THIN):
-            others = panel.utility_now[users[k], self.menu.provider != provider]
-            utils[k] = np.logaddexp.reduce(np.append(others, panel.outside_now[users[k]]))
+        for firm, k in np.argwhere(rest < _THIN):
+            others = panel.utility_to(users[k : k + 1])[0, self.menu.provider != firm]
+            utils[firm, k] = np.logaddexp.reduce(np.append(others, panel.outside_now[users[k]]))
         return utils
-
-    @cached_property
-    def by_kind(self) -> Integers:
-        """Users whom prices can move, those of a kind together."""
-        movable = np.flatnonzero(~(self.panel.free | self.panel.bound))
-        return movable[np.argsort(self.panel.kind[movable], kind="stable")]
 
     @cached_property
     def steady(self) -> Steady:
@@ -126,7 +156,7 @@ class Standing:
         panel = self.panel
         rows = np.flatnonzero(panel.free | panel.bound)
         weight, review = panel.weight[rows], panel.review[rows]
-        share, _ = logit_shares(panel.utility_now[rows], panel.outside_now[rows])
+        share, _ = logit_shares(panel.utility_to(rows), panel.outside_now[rows])
         chance = (weight * review)[:, None] * share
         holders = np.flatnonzero(panel.offer[rows] >= 0)
         held = panel.offer[rows[holders]]

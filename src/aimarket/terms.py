@@ -96,9 +96,12 @@ def menu_price_utility(users: Users, menu: Menu, segments: Segments, settings: c
 
     Own customers compare what own customers pay with what rivals ask of newcomers; who does not pay feels no price.
     """
-    unit = unit_price_utility(menu, segments, settings)[users.segment, signs(users, segments).astype(np.int64)]
+    unit, kind = unit_price_utility(menu, segments, settings), signs(users, segments).astype(np.int64)
+    felt_by_own = unit[users.segment, kind, 0]
     sensitivity = np.where(users.free, 0.0, users.price)[:, None]
-    return sensitivity * (np.where(is_own(users, menu), unit[:, 0], unit[:, 1]) if menu.recognises else unit[:, 0])
+    if not menu.recognises:
+        return sensitivity * felt_by_own
+    return sensitivity * np.where(is_own(users, menu), felt_by_own, unit[users.segment, kind, 1])
 
 
 def posted_price(own: Flags, menu: Menu, offers: Integers | slice = slice(None)) -> Floats:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from aimarket import settings as config
 from aimarket import terms
-from aimarket.kernels.price_search import best_prices
 from aimarket.kernels.rivalry import Rivalry
 from aimarket.kernels.sums import ordered_sum
 from aimarket.panel import Panel, survey
@@ -93,7 +92,7 @@ class View:
         tokens = self.panel.tokens[held, offer]
         return np.bincount(offer, self.panel.weight[held] * tokens, len(self.menu.price)) * self.menu.price
 
-    def _movable(self, recognising: bool) -> "tuple[Integers, Demand]":
+    def _demand(self, recognising: bool) -> "tuple[Integers, Demand]":
         """(N,) users whom prices can move, and their demand for own offers, everybody else's prices as posted.
 
         recognising : whether newcomers are asked for other prices, and so are groups of their own
@@ -101,25 +100,27 @@ class View:
         from aimarket.kernels.profit import Demand
 
         panel, standing, own, settings = self.panel, self.panel.standing, self.offers, self.settings
-        users, newcomer = standing.by_kind, panel.provider != self.provider
+        users = standing.movable
+        newcomer = users.provider != self.provider
+        group = 2 * users.kind
         if recognising:
-            users = users[np.argsort(2 * panel.kind[users] + newcomer[users], kind="stable")]
-        group = 2 * panel.kind[users] + (newcomer[users] & recognising)
-        first = np.flatnonzero(np.diff(group, prepend=-1))
+            group = group + newcomer
+            order = np.argsort(group, kind="stable")
+            users, newcomer, group = users[order], newcomer[order], group[order]
+        first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
         groups = group[first]
         kind, segment = groups // 2, groups // 4
         column = np.full(len(self.menu.price) + 1, -1)  # the last for those without an offer
         column[own] = np.arange(len(own))
-        leaving = np.where(newcomer, panel.leaving_cost, 0.0)[users]
-        return users, Demand(
-            first=np.append(first, len(users)),
-            current=column[panel.offer[users]],
-            weight=panel.weight[users],
-            review=panel.review[users],
-            rest=standing.rest(self.provider, users),
-            sensitivity=panel.sensitivity[users],
-            size=panel.size[users],
-            utility=standing.without_price[own[:, None], users] - leaving,
+        return users.rows, Demand(
+            first=np.append(first, len(group)),
+            current=column[users.offer],
+            weight=users.weight,
+            review=users.review,
+            rest=users.rest[self.provider],
+            sensitivity=users.sensitivity,
+            size=users.size,
+            utility=users.utility[own] - np.where(newcomer, users.leaving_cost, 0.0),
             mix=self.menu.mix[segment][:, own],
             time_price=panel.time_price[segment][:, own],
             felt=panel.felt[kind][:, own],
@@ -146,11 +147,11 @@ class View:
         """
         from aimarket.kernels.profit import ExpectedValue
 
-        users, demand = self._movable(recognising)
+        users, demand = self._demand(recognising)
         steady, own = self.panel.standing.steady, self.offers
         later = float((ordered_sum(steady.chance[own], axis=0) * user_value[steady.rows]).sum())
         now = float(ordered_sum(steady.paid[own] - steady.tokens[own] * self.costs))
-        return ExpectedValue(demand, self.costs, user_value[users], now + later)
+        return ExpectedValue.of(demand, self.costs, user_value[users], now + later)
 
     def value_of(self, prices: Floats, user_value: Floats) -> tuple[float, Floats]:
         """The expected value at some prices, and its gradient in their logs; see `ExpectedValue`.
@@ -166,24 +167,18 @@ class View:
         span  : log points
         grid  : common moves tried on either side of none
         """
+        from aimarket.kernels.price_search import best_prices
+
         value_of, tried = self.expected_value(user_value, start.ndim > 1), np.linspace(-span, span, 2 * grid + 1)
         return best_prices(value_of, start, start * np.exp(-span), start * np.exp(span), tried)
 
     def retention_advantage(self) -> Floats:
-        """How much likelier each panel user is ours after the next step if ours now than if a rival's.
+        """(K,) how much likelier each panel user is ours after the next step if ours now than if a rival's."""
+        from aimarket.kernels.loyalty import retention_advantage
 
-        The rival is the one the user likes best; without rivals, the alternative is having no provider.
-
-        returns : (K,) float, 1
-        """
         panel, standing, firm = self.panel, self.panel.standing, self.provider
-        ours, rival = standing.firms[firm], standing.best_rival[firm]
-        others = standing.rivals[firm] + standing.outside
-        left = standing.remains_later
-        stay = ours / (ours + left * others)
-        without_rival = ours / (ours + others)
-        join = np.where(rival > 0, left * ours / (left * (ours + others - rival) + rival), without_rival)
-        return 1 - panel.calm_review + panel.calm_review * (stay - join)
+        attractions = standing.firms[firm], standing.best_rival[firm], standing.rivals[firm], standing.outside
+        return np.asarray(retention_advantage(*attractions, standing.remains_later, panel.calm_review))
 
     def rivalry(self, respondents: int) -> tuple[Rivalry, Rivalry, int] | None:
         """See `Standing.rivalry`; with own column, None without users or rivals."""
@@ -199,14 +194,12 @@ class View:
         Whoever is under contract pays by then what he would sign today; whoever does not pay, what he would if he did,
         times the chance that he ever does.
         """
+        from aimarket.kernels.loyalty import mean_bill
+
         panel, own = self.panel, self.offers
-        utility = panel.standing.utility[own]
-        top = utility.max(axis=0)
-        weight = np.exp(utility - np.where(np.isfinite(top), top, 0.0))
-        bill = (panel.tokens_by_kind[:, own] * self.prices * panel.paid[:, None]).T  # (M, 2 S)
-        spend = ordered_sum(weight * bill.take(panel.kind, axis=1), axis=0)
-        total = np.where(top > -np.inf, ordered_sum(weight, axis=0), 1.0)
-        return spend / total * (panel.size * panel.pays_some_day)
+        bill = (panel.tokens_by_kind[:, own] * self.prices * panel.paid[:, None]).T
+        a_task = mean_bill(panel.standing.utility, own, np.ascontiguousarray(bill), panel.kind)
+        return np.asarray(a_task * panel.size * panel.pays_some_day)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from aimarket.kernels.profit import Demand, ExpectedValue, smooth_rationing
 
 
 def of_value(demand: Demand, prices: np.ndarray, costs: np.ndarray, user_value: np.ndarray) -> tuple[float, np.ndarray]:
-    return ExpectedValue(demand, costs, user_value)(prices)
+    return ExpectedValue.of(demand, costs, user_value)(prices)
 
 
 def reckon(d: Demand, prices: np.ndarray, costs: np.ndarray, user_value: np.ndarray) -> float:
@@ -92,7 +92,7 @@ def test_the_kernel_agrees_with_plain_numpy(
     costs, user_value = rng.uniform(0.1, 0.9, offers), rng.uniform(0, 5, 30) * ahead
     if load:
         demand = replace(demand, capacity=profit_oracle.expected_hours(demand, prices) / load)
-    value, gradient = ExpectedValue(demand, costs, user_value, 7.0)(prices)
+    value, gradient = ExpectedValue.of(demand, costs, user_value, 7.0)(prices)
     expected, slope = profit_oracle.expected_value(demand, prices, costs, user_value, 7.0)
     size = abs(expected) + np.abs(slope).max()
     assert value == pytest.approx(expected, rel=1e-11, abs=1e-12 * size)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import profit_oracle
@@ -9,10 +10,12 @@ import pytest
 from demands import make_demand
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.optimize import approx_fprime, minimize
+from numba import njit
+from numba.extending import overload
+from scipy.optimize import minimize
 
 from aimarket.kernels.effort import Response
-from aimarket.kernels.price_search import best_prices
+from aimarket.kernels.price_search import best_prices, value_at
 from aimarket.kernels.profit import Demand, ExpectedValue
 from aimarket.theory.best_reply import best_reply
 from aimarket.theory.logit_closed_forms import monopoly_lambert
@@ -49,7 +52,7 @@ def textbook(qualities: list[float], rivals: float, sensitivity: float, metric: 
 
 def search(demand: Demand, costs: np.ndarray, start: np.ndarray) -> np.ndarray:
     return best_prices(
-        ExpectedValue(demand, costs, np.zeros(1)),
+        ExpectedValue.of(demand, costs, np.zeros(1)),
         start=start,
         floor=start / 10,
         ceiling=start * 10,
@@ -73,7 +76,7 @@ def test_no_firm_gains_by_leaving_the_oracles_equilibrium():
         others = np.delete(np.arange(3), firm)
         rivals = np.log(1 + np.exp(quality[others] - 1.3 * prices[others]).sum())
         demand = textbook([quality[firm]], rivals, 1.3)
-        value, gradient = ExpectedValue(demand, cost[[firm]], np.zeros(1))(prices[[firm]])
+        value, gradient = ExpectedValue.of(demand, cost[[firm]], np.zeros(1))(prices[[firm]])
         assert abs(gradient[0]) < 1e-8 * value
         away = search(demand, cost[[firm]], np.full(1, 1.0))
         assert away[0] == pytest.approx(prices[firm], rel=1e-5)
@@ -84,7 +87,7 @@ def test_prices_stay_within_their_bounds():
     demand, cost = textbook([2.0, 2.0], 0.0, 1.0), np.array([0.5, 0.5])
     free = search(demand, cost, np.ones(2))
     bound = best_prices(
-        ExpectedValue(demand, cost, np.zeros(1)),
+        ExpectedValue.of(demand, cost, np.zeros(1)),
         start=np.ones(2),
         floor=np.array([0.5, 0.5]),
         ceiling=np.array([1.2, 9.0]),
@@ -95,35 +98,63 @@ def test_prices_stay_within_their_bounds():
     assert 0.5 < bound[1] < 9
 
 
-def test_the_grid_finds_the_higher_of_two_peaks():
-    def two_peaks(logs: np.ndarray) -> tuple[float, np.ndarray]:
-        x = float(logs[0])
-        low, high = math.exp(-((x + 1) ** 2) / 0.1), 2 * math.exp(-((x - 1) ** 2) / 0.1)
-        return low + high, np.array([-20 * (x + 1) * low - 20 * (x - 1) * high])
+class TwoPeaks(NamedTuple):
+    """The lower at a log price of -1, the higher at 1."""
 
+    width: float
+
+
+class Queue(NamedTuple):
+    """Buyers of one unit each, of every worth from 0 to 1, of whom rivals have served the keenest."""
+
+    capacity: float
+    served: float
+
+
+@njit
+def two_peaks(hill: TwoPeaks, prices: np.ndarray) -> tuple[float, np.ndarray]:
+    x = math.log(prices[0, 0])
+    low, high = math.exp(-((x + 1) ** 2) / hill.width), 2 * math.exp(-((x - 1) ** 2) / hill.width)
+    return low + high, np.array([[-2 / hill.width * ((x + 1) * low + (x - 1) * high)]])
+
+
+@njit
+def profit_of(queue: Queue, prices: np.ndarray) -> tuple[float, np.ndarray]:
+    price = prices[0, 0]
+    wanted = max(0.0, 1 - queue.served - price)
+    lost = price * price if 0 < wanted < queue.capacity else 0.0
+    sold = price * min(wanted, queue.capacity)
+    return sold, np.array([[sold - lost]])
+
+
+@overload(value_at)
+def of_toys(objective, prices):
+    kernel = {TwoPeaks: two_peaks, Queue: profit_of}.get(getattr(objective, "instance_class", None))
+    return kernel and (lambda objective, prices: kernel(objective, prices))  # noqa: PLW0108  Numba wants a function
+
+
+def test_the_grid_finds_the_higher_of_two_peaks():
+    hill = TwoPeaks(0.1)
+    value, slope = two_peaks(hill, np.array([[math.exp(0.7)]]))
+    assert (two_peaks(hill, np.array([[math.exp(0.7 + 1e-7)]]))[0] - value) / 1e-7 == pytest.approx(
+        slope.item(), rel=1e-4
+    )
     start = np.array([math.exp(-1.0)])  # on top of the lower peak
-    assert approx_fprime(np.array([0.7]), lambda x: two_peaks(x)[0]) == pytest.approx(
-        two_peaks(np.array([0.7]))[1], rel=1e-4
-    )
-    found = best_prices(
-        lambda prices: two_peaks(np.log(prices)), start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13)
-    )
+    found = best_prices(hill, start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13))
     assert found[0] == pytest.approx(math.e, rel=1e-5)
+
+
+def test_what_nobody_has_given_a_value_is_not_searched():
+    with pytest.raises(TypeError, match="dict"):
+        value_at({}, np.ones((1, 1)))
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0.05, 0.6), st.floats(0, 0.4), st.floats(0.05, 0.9))
 def test_the_corner_of_capacity_is_found_from_anywhere(capacity, served, start):
     """Demand left by rivals is 1 - served - p: all is sold at the price that clears capacity, or the monopoly price."""
-
-    def profit(own: np.ndarray) -> tuple[float, np.ndarray]:
-        price = float(own[0])
-        wanted = max(0.0, 1 - served - price)
-        lost = price * price if 0 < wanted < capacity else 0.0
-        return price * min(wanted, capacity), np.array([price * min(wanted, capacity) - lost])
-
     ends = start * np.exp([-3.0, 3.0])
-    found = best_prices(profit, np.array([start]), ends[:1], ends[1:], np.linspace(-3, 3, 7))
+    found = best_prices(Queue(capacity, served), np.array([start]), ends[:1], ends[1:], np.linspace(-3, 3, 7))
     assert found[0] == pytest.approx(max(1 - served - capacity, (1 - served) / 2), rel=1e-6)
 
 
@@ -142,7 +173,7 @@ def test_scipy_finds_nothing_better_and_prices_at_rest_are_flat(seed, offers, me
     start = np.ones((2, offers) if newcomers else offers)
     if load:
         demand = replace(demand, capacity=profit_oracle.expected_hours(demand, start) / load)
-    value_of, span = ExpectedValue(demand, rng.uniform(0.1, 0.9, offers), rng.uniform(0, 5, 40)), 0.5
+    value_of, span = ExpectedValue.of(demand, rng.uniform(0.1, 0.9, offers), rng.uniform(0, 5, 40)), 0.5
     found = best_prices(value_of, start, start * np.exp(-span), start * np.exp(span), np.linspace(-span, span, 7))
     best, slope = value_of(found)
     moves = np.log(found / start)

@@ -6,7 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aimarket.kernels.reaction import Conditions, Sums, concession
+from aimarket.kernels.linear import solve
+from aimarket.kernels.reaction import add_own, concession, margins, weights_of_slopes
+from aimarket.kernels.rival_choices import BASE, LEAVING, Choices, add_slopes, choices, moved
 from aimarket.kernels.rivalry import Rivalry
 from aimarket.theory.markov_perfect import markov_perfect_duopoly
 
@@ -80,19 +82,52 @@ def test_nothing_is_taken_by_rivals_who_stay_or_where_nothing_is_retained():
 def test_slopes_of_the_conditions_are_those_of_finite_differences(seed, dollars):
     users, step = crowd(seed, dollars), 1e-5
 
-    def conditions(moves: np.ndarray) -> Conditions:
-        return Conditions.of(Sums.over(users, users.provider, users.weight, moves), dollars)
+    def at(moves: np.ndarray) -> tuple[np.ndarray, Choices]:
+        firms = moved(users.of_firms, moves, dollars)
+        return firms, choices(users.of_users, firms, users.provider, users.weight)
 
-    here = conditions(np.zeros(4))
-    assert (here.margin > 0).all()
+    def slopes(mix: np.ndarray) -> np.ndarray:
+        added = np.zeros((4, 4))
+        for _ in range(2):
+            add_slopes(added, here, firms, mix, 0.5)
+        return added
+
+    firms, here = at(np.zeros(4))
+    margin = margins(here.totals)
+    assert (margin > 0).all()
+    base_slope = slopes(np.array([[1.0], [0.0], [0.0]]) * np.ones(4))
+    condition = slopes(weights_of_slopes(here.totals, np.zeros(4)))
+    add_own(condition, here.totals, dollars)
+    np.testing.assert_allclose(here.totals[LEAVING], base_slope.diagonal(), rtol=1e-12)
     for firm in range(4):
         moves = step * (np.arange(4) == firm)
-        above, below = (conditions(by * moves) for by in (1, -1))
-        rise = (above.base - below.base) / (2 * step)
-        np.testing.assert_allclose(here.base_slope[:, firm], rise, rtol=1e-6, atol=1e-8)
+        above, below = (at(by * moves)[1].totals for by in (1, -1))
+        np.testing.assert_allclose(base_slope[:, firm], (above - below)[BASE] / (2 * step), rtol=1e-6, atol=1e-8)
         # p (1 - margin), over p
-        net = (1 - here.margin) * (np.arange(4) == firm) - (above.margin - below.margin) / (2 * step)
-        np.testing.assert_allclose(here.condition[:, firm], net, rtol=1e-5, atol=1e-7)
+        net = (1 - margin) * (np.arange(4) == firm) - (margins(above) - margins(below)) / (2 * step)
+        np.testing.assert_allclose(condition[:, firm], net, rtol=1e-5, atol=1e-7)
+
+
+def test_the_bend_of_a_users_worth_weighs_the_slopes_of_the_base():
+    """One sum of weighted slopes is the weighted sum of slopes."""
+    users, bend = crowd(1, dollars=False), np.array([0.1, 0.2, 0.3, 0.4])
+    here = choices(users.of_users, users.of_firms, users.provider, users.weight)
+    found = np.zeros((3, 4, 4))
+    mixes = weights_of_slopes(here.totals, bend), weights_of_slopes(here.totals, 0 * bend), np.ones((3, 4))
+    mixes[2][1:] = 0
+    for slopes, mix in zip(found, mixes, strict=True):
+        add_slopes(slopes, here, users.of_firms, mix, 1.0)
+    np.testing.assert_allclose(found[0], found[1] + bend[:, None] * found[2], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 12])
+def test_the_solution_of_linear_equations_is_that_of_lapack(count):
+    draw = np.random.default_rng(count)
+    matrix, right = draw.normal(size=(count, count)), draw.normal(size=count)
+    matrix[0, 0] = 0.0 if count > 1 else 2.0  # no pivot
+    np.testing.assert_allclose(solve(matrix.copy(), right.copy()), np.linalg.solve(matrix, right), rtol=1e-9)
+    with pytest.raises(np.linalg.LinAlgError):
+        solve(np.ones((count + 1, count + 1)), np.ones(count + 1))
 
 
 @pytest.mark.parametrize("dollars", [False, True])

@@ -19,7 +19,8 @@ from typing import Any
 
 from aimarket.calibration.statistics import STATISTICS, Tables, numbers, owner
 from aimarket.complaints import SettingsError, near, shown
-from aimarket.composition import compose_plain, conf_dir, read_yaml
+from aimarket.composition import compose_plain, read_yaml
+from aimarket.composition_cache import conf_dir
 from aimarket.configuration import documented, validate
 from aimarket.documented import Documented, parse
 from aimarket.schema import TABLES

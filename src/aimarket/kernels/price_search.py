@@ -1,20 +1,23 @@
-"""The search for the prices that maximise what a firm expects: a grid, then a quasi-Newton polish between kinks.
+"""The search for the prices that maximise what a firm expects: a grid, then a polish between kinks; compiled.
 
-There are a handful of prices, for which plain numbers are faster than arrays and library calls together.
+The search knows nothing of what it maximises: see `value_at`.
 
 Source: Nocedal and Wright (2006), Numerical Optimization, 2nd ed., sections 3.4 (modified Newton), 6.2 (SR1) and 16.7
 (bounds); that the polish takes kinks for bounds and crosses them is ours.
 """
 
-from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from aimarket.kernels.curvature import ascent, dot, learn
+from aimarket.kernels.elementary import exp, log
+
 Floats = NDArray[np.float64]
-Vector = list[float]
-Objective = Callable[[Floats], tuple[float, Floats]]
-_At = Callable[[Vector], tuple[float, Vector]]
+Flags = NDArray[np.bool_]
+compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
@@ -28,144 +31,230 @@ _NUDGE = 1e-5  # log points between the slopes compared for the first guess of t
 _NEAR = 0.2  # log points: how far about the best point a corner is looked for
 _SECTIONS = 40  # halvings of that
 _TINY = 1e-300
+_KEPT = 32  # points looked at last, which are not looked at again
 
 
-def best_prices(objective: Objective, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
-    """Prices that maximise `objective`: a grid of common price moves, then a polish from the best of them.
+def value_at(objective: Any, prices: Floats) -> tuple[float, Floats]:
+    """What an objective is worth at some prices, USD, and its gradient in their logs; prices as in `best_prices`.
+
+    Each type of objective has an `overload` of this, by which Numba compiles the search for it: a function handed over
+    would have to be compiled anew by every process.
+    """
+    raise TypeError(f"nobody has said what a {type(objective).__name__} is worth")
+
+
+class _Search(NamedTuple):
+    """An objective of R rows of M prices, n = R M, and what is known of it; moves are log points from the start."""
+
+    objective: Any
+    start: Floats  # (R, M) USD/Mtok
+    points: Floats  # (_KEPT, n) moves
+    values: Floats  # (_KEPT,)
+    slopes: Floats  # (_KEPT, n)
+    seen: NDArray[np.int64]  # (1,) points looked at
+
+
+def best_prices(objective: Any, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
+    """Prices that maximise an objective: a grid of common price moves, then a polish from the best of them.
 
     The grid guards against local maxima of mixed-logit profit, the polish gives the accuracy. Where a price stays as it
     is the objective may have a kink, because users notice a rise and not a cut: the polish keeps each price on one side
     of its start, and crosses over only if there is more to be had there. At any other corner, such as that of capacity,
     the way up comes to no end: the corner is then looked for price by price.
 
-    objective      : prices of the shape of `start` -> value, gradient in log prices of that shape
-    start          : float, USD/Mtok
+    objective      : of a type that `value_at` knows, such as `profit.ExpectedValue`
+    start          : (M,) or (R, M) float, USD/Mtok
     floor, ceiling : likewise
     grid           : (G,) float, log points added to the start
-    returns        : float, USD/Mtok
+    returns        : likewise, USD/Mtok
     """
+    rows = (
+        np.ascontiguousarray(prices, dtype=float).reshape(-1, start.shape[-1]) for prices in (start, floor, ceiling)
+    )
+    return np.asarray(_best_prices(objective, *rows, grid).reshape(start.shape))
 
-    known: dict[tuple[float, ...], tuple[float, Vector]] = {}
 
-    def at(moves: Vector) -> tuple[float, Vector]:  # in log points from the start, so that the unit of money is nothing
-        if (where := tuple(moves)) not in known:
-            value, slope = objective(start * np.exp(moves).reshape(start.shape))
-            known[where] = value, slope.ravel().tolist()
-        return known[where]
+@compiled
+def _best_prices(objective: Any, start: Floats, floor: Floats, ceiling: Floats, grid: Floats) -> Floats:
+    """See `best_prices`; all prices (R, M)."""
+    count = start.size
+    search = _Search(
+        objective, start, np.empty((_KEPT, count)), np.empty(_KEPT), np.empty((_KEPT, count)), np.zeros(1, np.int64)
+    )
+    low, high = _moves(floor, start), _moves(ceiling, start)
+    first, highest, scale = _best_of_grid(search, low, high, grid)
+    below, above = _within(low, np.full(count, -_BESIDE), high), _within(low, np.full(count, _BESIDE), high)
+    up, rests, slope = np.empty(count, np.bool_), False, first
+    for m in range(count):
+        rests = rests or first[m] == 0
+    if rests:
+        _, slope = _at(search, above)
+    for m in range(count):
+        up[m] = slope[m] > 0 if first[m] == 0 else first[m] > 0
+    moves, value, stays = _between_kinks(search, first, up, low, below, above, high, scale)
+    best = first
+    if value >= highest:
+        best = moves
+        for m in range(count):
+            if stays[m] and low[m] <= 0 <= high[m]:
+                best[m] = 0.0
+    return _prices(start, best)
 
-    low, high = np.log(floor / start).ravel().tolist(), np.log(ceiling / start).ravel().tolist()
-    count = range(len(low))
-    candidates = [_within(low, [move] * len(low), high) for move in grid.tolist()]
-    values = [at(candidate)[0] for candidate in candidates]
-    highest, scale = max(values), max(map(abs, values)) or 1.0
-    first = moves = candidates[values.index(highest)]
-    below, above = _within(low, [-_BESIDE] * len(low), high), _within(low, [_BESIDE] * len(low), high)
-    beside = at(above)[1] if 0.0 in first else first
-    up = [beside[m] > 0 if first[m] == 0 else first[m] > 0 for m in count]
+
+@compiled
+def _best_of_grid(search: _Search, low: Floats, high: Floats, grid: Floats) -> tuple[Floats, float, float]:
+    """The first of the best common moves, what it is worth, and the size of what moves are worth."""
+    highest, scale, first = -np.inf, 0.0, low
+    for move in grid:
+        moves = _within(low, np.full(len(low), move), high)
+        value, _ = _at(search, moves)
+        scale = max(scale, abs(value))
+        if value > highest:
+            highest, first = value, moves
+    return first, highest, scale if scale > 0 else 1.0
+
+
+@compiled
+def _between_kinks(
+    search: _Search, moves: Floats, up: Flags, low: Floats, below: Floats, above: Floats, high: Floats, scale: float
+) -> tuple[Floats, float, Flags]:
+    """The highest point uphill from some moves, crossing kinks; what it is worth; and the prices that rest on theirs.
+
+    up           : (n,) the prices that are above their start, or about to rise from it; written to
+    below, above : (n,) moves just to either side of the start
+    """
+    count, value, stays = len(moves), -np.inf, np.zeros(len(moves), np.bool_)
+    beyond, crosses = np.empty(count), np.empty(count, np.bool_)
     for _ in range(_CROSSINGS):
-        box = [low[m] if not up[m] else above[m] for m in count], [high[m] if up[m] else below[m] for m in count]
-        moves, value = _polish(at, _within(box[0], moves, box[1]), *box, scale)
-        stays = [moves[m] <= above[m] if up[m] else moves[m] >= below[m] for m in count]
-        if not any(stays):
+        least, most = np.where(up, above, low), np.where(up, high, below)
+        moves, value = _polish(search, _within(least, moves, most), least, most, scale)
+        for m in range(count):
+            stays[m] = moves[m] <= above[m] if up[m] else moves[m] >= below[m]
+            beyond[m] = moves[m] if not stays[m] else (below[m] if up[m] else above[m])
+        if not stays.any():
             break
-        slope = at([moves[m] if not stays[m] else below[m] if up[m] else above[m] for m in count])[1]  # beyond
-        crosses = [stays[m] and (-slope[m] if up[m] else slope[m]) > _NO_SLOPE * scale for m in count]
-        if not any(crosses):
+        _, slope = _at(search, beyond)
+        for m in range(count):
+            crosses[m] = stays[m] and (-slope[m] if up[m] else slope[m]) > _NO_SLOPE * scale
+        if not crosses.any():
             break
-        up = [up[m] != crosses[m] for m in count]
-    best = [0.0 if stays[m] and low[m] <= 0 <= high[m] else moves[m] for m in count]
-    return np.asarray(start * np.exp(best if value >= highest else first).reshape(start.shape))
+        for m in range(count):
+            up[m] = up[m] != crosses[m]
+    return moves, value, stays
 
 
-def _within(low: Vector, moves: Vector, high: Vector) -> Vector:
-    return [min(max(move, least), most) for least, move, most in zip(low, moves, high, strict=True)]
+@compiled
+def _at(search: _Search, moves: Floats) -> tuple[float, Floats]:
+    """Value and slope at some moves, unless they are known."""
+    seen = search.seen[0]
+    for i in range(min(seen, _KEPT)):
+        same = True
+        for m in range(len(moves)):
+            same = same and search.points[i, m] == moves[m]
+        if same:
+            return search.values[i], search.slopes[i].copy()
+    value, slope = value_at(search.objective, _prices(search.start, moves))
+    i = seen % _KEPT
+    search.points[i], search.values[i], search.slopes[i] = moves, value, slope.ravel()
+    search.seen[0] += 1
+    return value, slope.ravel()
 
 
-def _dot(one: Vector, other: Vector) -> float:
-    return sum(a * b for a, b in zip(one, other, strict=True))
+@compiled
+def _moves(prices: Floats, start: Floats) -> Floats:
+    """(n,) log points from the start."""
+    moves = np.empty(start.size)
+    for m in range(start.size):
+        moves[m] = log(prices.flat[m] / start.flat[m])
+    return moves
 
 
-def _polish(at: _At, moves: Vector, low: Vector, high: Vector, scale: float) -> tuple[Vector, float]:
+@compiled
+def _prices(start: Floats, moves: Floats) -> Floats:
+    """(R, M) prices after some moves."""
+    prices = np.empty_like(start)
+    for m in range(len(moves)):
+        prices.flat[m] = start.flat[m] * exp(moves[m])
+    return prices
+
+
+@compiled
+def _within(low: Floats, moves: Floats, high: Floats) -> Floats:
+    return np.minimum(np.maximum(moves, low), high)
+
+
+@compiled
+def _polish(search: _Search, moves: Floats, low: Floats, high: Floats, scale: float) -> tuple[Floats, float]:
     """Highest point found uphill from `moves` within a box, and its height; `scale` is the size of the objective."""
-    count = range(len(moves))
-    value, slope = at(moves)
-    curvature: list[Vector] | None = None
+    count = len(moves)
+    free, curvature = np.empty(count, np.bool_), np.empty((0, count))
+    value, slope = _at(search, moves)
     for _ in range(_STEPS):
-        free = [moves[m] < high[m] if slope[m] > 0 else moves[m] > low[m] for m in count]
-        if max(abs(slope[m]) if free[m] else 0.0 for m in count) <= _NO_SLOPE * scale:
+        steepest = 0.0
+        for m in range(count):
+            free[m] = moves[m] < high[m] if slope[m] > 0 else moves[m] > low[m]
+            steepest = max(steepest, abs(slope[m]) if free[m] else 0.0)
+        if steepest <= _NO_SLOPE * scale:
             return moves, value
-        if curvature is None:
-            curvature = _curvature(at, moves, slope, free, high)
-        step = _step(_ascent(curvature, slope, free), moves, low, high)
-        if _dot(slope, step) <= 0:  # the box has cut off what led upwards
-            uphill = [slope[m] / max(abs(curvature[m][m]), _TINY) if free[m] else 0.0 for m in count]
-            step = _step(uphill, moves, low, high)
-        if _dot(slope, step) <= _NO_GAIN * scale:
-            return [moves[m] + step[m] for m in count], value
-        for _ in range(_HALVINGS):
-            trial = [moves[m] + step[m] for m in count]
-            reached, new_slope = at(trial)
-            if reached - value >= _LEAST_GAIN * _dot(slope, step) - _ROUNDING * scale:
-                break
-            step = [part / 2 for part in step]
-        else:
+        if not len(curvature):
+            curvature = _curvature(search, moves, slope, free, high)
+        step = _within(low - moves, ascent(curvature, slope, free), high - moves)
+        if dot(slope, step) <= 0:  # the box has cut off what led upwards
+            for m in range(count):
+                step[m] = slope[m] / max(abs(curvature[m, m]), _TINY) if free[m] else 0.0
+            step = _within(low - moves, step, high - moves)
+        if dot(slope, step) <= _NO_GAIN * scale:
+            return moves + step, value
+        trial, reached, new_slope = _climb(search, moves, value, slope, step, scale)
+        if reached == -np.inf:
             break
-        _learn(curvature, step, [new_slope[m] - slope[m] for m in count])
+        learn(curvature, step, new_slope - slope)
         moves, value, slope = trial, reached, new_slope
-    return _corner(at, moves, value, low, high)
+    return _corner(search, moves, value, low, high)
 
 
-def _step(step: Vector, moves: Vector, low: Vector, high: Vector) -> Vector:
-    """As much of a step as the box leaves room for."""
-    return [min(max(s, a - x), b - x) for s, x, a, b in zip(step, moves, low, high, strict=True)]
+@compiled
+def _climb(
+    search: _Search, moves: Floats, value: float, slope: Floats, step: Floats, scale: float
+) -> tuple[Floats, float, Floats]:
+    """Where a step leads, value and slope there; it is halved, in place, until it leads upwards, or else -inf."""
+    for _ in range(_HALVINGS):
+        trial = moves + step
+        reached, new_slope = _at(search, trial)
+        if reached - value >= _LEAST_GAIN * dot(slope, step) - _ROUNDING * scale:
+            return trial, reached, new_slope
+        step /= 2
+    return moves, -np.inf, slope
 
 
-def _curvature(at: _At, moves: Vector, slope: Vector, free: list[bool], high: Vector) -> list[Vector]:
-    """(M, M) second derivatives among the free prices, by differences of slopes; of the others, which way is up."""
-    count = range(len(moves))
-    rows = [[-max(map(abs, slope)) * (m == n) for n in count] for m in count]
-    for m in count:
+@compiled
+def _curvature(search: _Search, moves: Floats, slope: Floats, free: Flags, high: Floats) -> Floats:
+    """(n, n) second derivatives among the free prices, by differences of slopes; of the others, which way is up."""
+    count, rows = len(moves), np.zeros((len(moves), len(moves)))
+    for m in range(count):
+        rows[m, m] = -np.abs(slope).max()
         if free[m]:
-            nudge = _NUDGE if moves[m] + _NUDGE <= high[m] else -_NUDGE
-            beside = at([moves[n] + nudge * (m == n) for n in count])[1]
-            rows[m] = [(beside[n] - slope[n]) / nudge if free[n] else 0.0 for n in count]
-    return [[(rows[m][n] + rows[n][m]) / 2 for n in count] for m in count]
+            nudge, trial = _NUDGE if moves[m] + _NUDGE <= high[m] else -_NUDGE, moves.copy()
+            trial[m] += nudge
+            _, beside = _at(search, trial)
+            for n in range(count):
+                rows[m, n] = (beside[n] - slope[n]) / nudge if free[n] else 0.0
+    return (rows + rows.T) / 2
 
 
-def _ascent(curvature: list[Vector], slope: Vector, free: list[bool]) -> Vector:
-    """Newton's step in the free prices; where the objective curves upwards, as if it did so downwards."""
-    which = [m for m, is_free in enumerate(free) if is_free]
-    hill, step = [[-curvature[m][n] for n in which] for m in which], [slope[m] for m in which]
-    least = max(1e-12 * max(abs(hill[i][i]) for i in range(len(which))), _TINY)
-    for i in range(len(which)):  # Gauss, without exchange of rows: pivots are made positive instead
-        hill[i][i] = max(abs(hill[i][i]), least)
-        for j in range(i + 1, len(which)):
-            ratio = hill[j][i] / hill[i][i]
-            hill[j] = [a - ratio * b for a, b in zip(hill[j], hill[i], strict=True)]
-            step[j] -= ratio * step[i]
-    for i in reversed(range(len(which))):
-        step[i] = (step[i] - _dot(hill[i][i + 1 :], step[i + 1 :])) / hill[i][i]
-    found = dict(zip(which, step, strict=True))
-    return [found.get(m, 0.0) for m in range(len(slope))]
-
-
-def _learn(curvature: list[Vector], step: Vector, change: Vector) -> None:
-    """Curvature learns from a step how the slope changed along it (symmetric rank one)."""
-    missed = [part - _dot(row, step) for part, row in zip(change, curvature, strict=True)]
-    size = _dot(missed, step)
-    if abs(size) > 1e-8 * (_dot(missed, missed) * _dot(step, step)) ** 0.5:
-        for m, row in enumerate(curvature):
-            row[:] = [known + missed[m] * part / size for known, part in zip(row, missed, strict=True)]
-
-
-def _corner(at: _At, moves: Vector, value: float, low: Vector, high: Vector) -> tuple[Vector, float]:
+@compiled
+def _corner(search: _Search, moves: Floats, value: float, low: Floats, high: Floats) -> tuple[Floats, float]:
     """The best point near by, looked for price by price where the slope changes its sign."""
     for m in range(len(moves)):
         least, most = max(low[m], moves[m] - _NEAR), min(high[m], moves[m] + _NEAR)
         for _ in range(_SECTIONS):
-            trial = [*moves[:m], (least + most) / 2, *moves[m + 1 :]]
-            reached, slope = at(trial)
-            least, most = (trial[m], most) if slope[m] > 0 else (least, trial[m])
+            trial = moves.copy()
+            trial[m] = (least + most) / 2
+            reached, slope = _at(search, trial)
+            if slope[m] > 0:
+                least = trial[m]
+            else:
+                most = trial[m]
             if reached > value:
                 moves, value = trial, reached
     return moves, value

@@ -1,16 +1,31 @@
 """How much of a loyal user's worth rivals take back by their prices, from the conditions posted prices must meet."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from aimarket.kernels.elementary import exp
+from aimarket.kernels.linear import solve
+from aimarket.kernels.rival_choices import (
+    BASE,
+    LEAVING,
+    OF_RESPONSE,
+    OF_SALES,
+    RESPONSE,
+    SALES,
+    STEEPER,
+    Choices,
+    add_slopes,
+    choices,
+    moved,
+    won_by,
+)
 from aimarket.kernels.rivalry import Rivalry
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 _NEARBY = 1e-3  # of the firm's base: how far to either side the value of a user is looked at
 _NOTHING = 1e-9  # USD a USD of spend: as good as no retention
 _FURTHEST = 1.0  # log points: the expansion about the prices posted says nothing of moves beyond
@@ -19,187 +34,97 @@ _CONCAVE = 0.5  # least part of a firm's second-order condition that the curvatu
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 
-@dataclass(frozen=True)
-class Sums:
-    """What users do after firms have moved their prices, summed over users of some weights, which may be negative.
+@compiled
+def margins(totals: Floats) -> Floats:
+    """(F,) margins of price at which sales + margin · response = 0, the condition that a posted price meets.
 
-    One number a firm, (F,):
-    base, sales, response : users held at the end of the step; their spend; and its change per log point of the firm's
-                            price, at a given margin
-    steeper               : the part of the response that comes from users who are lost
-    of_sales, of_response : sales and response by users, each times 1 + his elasticity
+    They are net of what a user is worth later, over price: one over the elasticity a firm faces. That is how Nevo
+    (2001), Econometrica 69(2), infers costs from prices.
 
-    (F, F), change of the first firm's sum per log point of the second's prices, through choices only:
-    base_slope, won_slope, bent_slope : of its base, of its sales to users who choose, and of how these respond
+    totals : (7, F) see `rival_choices.BASE`
     """
-
-    base: Floats
-    sales: Floats
-    response: Floats
-    of_sales: Floats
-    of_response: Floats
-    steeper: Floats
-    base_slope: Floats
-    won_slope: Floats
-    bent_slope: Floats
-
-    @classmethod
-    def over(cls, users: Rivalry, held: Integers, weight: Floats, moves: Floats, slopes: bool = True) -> "Sums":
-        """held : (K,) int, firm; weight : (K,) float; moves : (F,) float, log points of all prices of a firm.
-
-        slopes : whether those are asked for; 0 if not
-        """
-        totals, changing, drawn = _choices(held, weight, users.of_users, users.of_firms, moves, users.dollars)
-        if not slopes:
-            return cls(*totals, *np.zeros((3, len(moves), len(moves))))
-        return cls(*totals, *_slopes(changing, drawn, users.of_firms, moves, users.dollars))
-
-    def plus(self, other: "Sums", times: float) -> "Sums":
-        """Of both, the others' weights multiplied."""
-        return Sums(*(mine + times * vars(other)[name] for name, mine in vars(self).items()))
+    found = np.empty(totals.shape[1])
+    for f in range(len(found)):
+        found[f] = -_over(totals[SALES, f], totals[RESPONSE, f])
+    return found
 
 
 @compiled
-def _choices(
-    held: Integers, weight: Floats, of_users: Floats, of_firms: Floats, moves: Floats, dollars: bool
-) -> tuple[Floats, Floats, Floats]:
-    """What users do, of `Rivalry.of_users` and `Rivalry.of_firms`; loops of a few arrays each, to be vectorised.
-
-    returns : (6, F) the first six fields of `Sums`; (3, F, K) users who choose a firm, their spend there, and how that
-              responds to its price; (F, K) share of a choice that a log point of the firm's price draws to it
-    """
-    review, remains, outside = of_users
-    firms, count = of_firms.shape[1:]
-    totals, changing, drawn, bill = (
-        np.zeros((6, firms)),
-        np.empty((3, firms, count)),
-        np.empty((firms, count)),
-        np.empty(count),
-    )
-    total, chooses = outside * np.where(held >= 0, remains, 1.0), weight * review
-    for f in range(firms):
-        attraction, slope, pull = of_firms[0, f], of_firms[1, f], drawn[f]
-        felt = exp(moves[f]) - 1 if dollars else moves[f]
-        for k in range(count):
-            pull[k] = attraction[k] * exp(slope[k] * felt)
-        for k in range(count):
-            pull[k] *= 1.0 if held[k] < 0 or held[k] == f else remains[k]
-        for k in range(count):
-            total[k] += pull[k]
-    for f in range(firms):
-        slope, spend, elasticity, share = of_firms[1, f], of_firms[2, f], of_firms[3, f], drawn[f]
-        comes, wins, bends = changing[0, f], changing[1, f], changing[2, f]
-        factor = exp(moves[f]) if dollars else 1.0
-        for k in range(count):
-            share[k] /= total[k]
-        for k in range(count):
-            bill[k] = spend[k] * exp((1 + elasticity[k]) * moves[f])
-        for k in range(count):
-            comes[k] = chooses[k] * share[k]
-        for k in range(count):
-            wins[k] = bill[k] * comes[k]
-        for k in range(count):  # d share_k / d ln p_l = share_k (1[k = l] - share_l) slope_l
-            share[k] *= slope[k] * factor
-        for k in range(count):
-            bends[k] = wins[k] * (slope[k] * factor - 2 * share[k] + elasticity[k])
-        base = sales = response = of_sales = of_response = steeper = 0.0
-        for k in range(count):
-            kept = comes[k] + (weight[k] - chooses[k] if held[k] == f else 0.0)
-            sale, lost = bill[k] * kept, wins[k] * (slope[k] * factor - share[k])
-            answer, more = lost + sale * elasticity[k], 1 + elasticity[k]
-            base, sales, response = base + kept, sales + sale, response + answer
-            of_sales, of_response, steeper = of_sales + more * sale, of_response + more * answer, steeper + lost
-        totals[:, f] = base, sales, response, of_sales, of_response, steeper
-    return totals, changing, drawn
+def weights_of_slopes(totals: Floats, bend: Floats) -> Floats:
+    """(3, F) `mix` for `add_slopes` by which the slopes of the conditions come of those of sums, prices' own apart."""
+    mix, margin = np.empty((3, len(bend))), margins(totals)
+    for f in range(len(bend)):
+        of_sales = _over(1.0, totals[RESPONSE, f])
+        mix[0, f], mix[1, f], mix[2, f] = bend[f], of_sales, margin[f] * of_sales
+    return mix
 
 
 @compiled
-def _slopes(changing: Floats, drawn: Floats, of_firms: Floats, moves: Floats, dollars: bool) -> Floats:
-    """(3, F, F) the last three fields of `Sums`, of what `_choices` returns."""
-    firms = len(drawn)
-    slopes = np.empty((3, firms, firms))
-    for f in range(firms):
-        comes, wins, bends = changing[0, f], changing[1, f], changing[2, f]
-        for g in range(firms):
-            for i, product in enumerate(_dots(comes, wins, bends, drawn[g])):
-                slopes[i, f, g] = -product
-        for i, product in enumerate(_dots(comes, wins, bends, of_firms[1, f])):
-            slopes[i, f, f] += product * exp(moves[f]) if dollars else product
-    return slopes
+def add_own(condition: Floats, totals: Floats, dollars: bool) -> None:
+    """Add, to the slopes of the conditions, (F, F), what a firm's own price does at given choices."""
+    margin = margins(totals)
+    for f in range(len(margin)):
+        response = totals[OF_RESPONSE, f] + (totals[STEEPER, f] if dollars else 0.0)
+        condition[f, f] += 1 - margin[f] + _over(totals[OF_SALES, f] + margin[f] * response, totals[RESPONSE, f])
 
 
 @compiled
-def _dots(one: Floats, two: Floats, three: Floats, other: Floats) -> tuple[float, float, float]:
-    """Sums of products of three arrays with a fourth, in four interleaved parts, which any machine adds up alike."""
-    a = b = c = d = 0.0
-    e = f = g = h = 0.0
-    p = q = r = s = 0.0
-    whole = len(other) // 4 * 4
-    for k in range(0, whole, 4):
-        w, x, y, z = other[k], other[k + 1], other[k + 2], other[k + 3]
-        a, b, c, d = a + one[k] * w, b + one[k + 1] * x, c + one[k + 2] * y, d + one[k + 3] * z
-        e, f, g, h = e + two[k] * w, f + two[k + 1] * x, g + two[k + 2] * y, h + two[k + 3] * z
-        p, q, r, s = p + three[k] * w, q + three[k + 1] * x, r + three[k + 2] * y, s + three[k + 3] * z
-    for k in range(whole, len(other)):
-        a, e, p = a + one[k] * other[k], e + two[k] * other[k], p + three[k] * other[k]
-    return (a + b) + (c + d), (e + f) + (g + h), (p + q) + (r + s)
+def _over(part: float, whole: float) -> float:
+    """A ratio, 0 over nothing."""
+    return part / whole if whole != 0 else 0.0
 
 
-@dataclass(frozen=True)
-class Conditions:
-    """The first-order conditions sales + margin · response = 0 of F firms, and how they change with prices.
-
-    The margin they imply is net of what a user is worth later, over price: one over the elasticity a firm faces. That
-    is how Nevo (2001), Econometrica 69(2), infers costs from prices.
-    """
-
-    base: Floats  # (F,) users held at the end of the step
-    margin: Floats  # (F,) of price
-    response: Floats  # (F,) USD per log point of the firm's price: sales lost at a given margin
-    base_slope: Floats  # (F, F) of the first firm's base per log point of the second's prices
-    won_slope: Floats  # (F, F) of its sales, by users who come and go
-    condition: Floats  # (F, F) of its p (1 - margin), over p
-
-    @classmethod
-    def of(cls, sums: Sums, dollars: bool) -> "Conditions":
-        """From sums over users; `dollars` as in `Rivalry`."""
-        margin = -_over(sums.sales, sums.response)
-        more = sums.of_sales + margin * (sums.of_response + (sums.steeper if dollars else 0.0))
-        change = sums.won_slope + margin[:, None] * sums.bent_slope + np.diag(more)
-        condition = np.diag(1 - margin) + _over(change, sums.response[:, None])
-        return cls(sums.base, margin, sums.response, sums.base_slope, sums.won_slope, condition)
-
-
-def price_answers(
-    market: Conditions, shift: tuple[Floats, Floats, Floats], bend: Floats, stays: NDArray[np.bool_]
-) -> Floats:
-    """Log points by which firms move their prices per unit of a shift of users, each answering the others.
+@compiled
+def _answers(condition: Floats, totals: Floats, shift: Floats, bend: Floats, stays: Flags) -> Floats:
+    """(F,) log points by which firms move their prices per unit of a shift of users, each answering the others.
 
     Prices meet p (1 - margin) = net cost before and after. Net cost falls by what a user becomes worth: `bend`, (F,)
     USD a USD of spend, for each user more. Firms that rest on a kink, whose price is at no maximum, or whose buyers
     mind no price, stay.
 
-    shift   : (F,) each; base, sales and response gained
-    returns : (F,) float, log points
+    condition : (F, F) log points of p (1 - margin) of the first firm per log point of the second's price, and `bend`
+                times the change of its base; written over
+    shift     : (7, F) what sums by firm gain
+    stays     : (F,) firms that rest on a kink
     """
-    base, sales, response = shift
-    condition = market.condition + bend[:, None] * market.base_slope
-    moved = -_over(sales + market.margin * response, market.response) - bend * base
-    stays = stays | (market.condition.diagonal() <= 0) | (market.response == 0)
-    condition[stays], moved[stays] = np.eye(len(stays))[stays], 0.0
-    return np.asarray(np.linalg.solve(condition, moved))
+    margin, answer = margins(totals), np.zeros(len(bend))
+    for f in range(len(bend)):
+        at_maximum = condition[f, f] - bend[f] * totals[LEAVING, f] > 0
+        if stays[f] or not at_maximum or totals[RESPONSE, f] == 0:
+            condition[f], condition[f, f] = 0.0, 1.0
+        else:
+            gain = shift[SALES, f] + margin[f] * shift[RESPONSE, f]
+            answer[f] = -gain / totals[RESPONSE, f] - bend[f] * shift[BASE, f]
+    return solve(condition, answer)
 
 
-def _bend(market: Conditions, curvature: float) -> Floats:
-    """(F,) see `price_answers`; bounded, so that every condition keeps part of its slope."""
-    leaving = -_over(market.base_slope.diagonal(), market.base)
-    most = _over((1 - _CONCAVE) * np.maximum(market.condition.diagonal(), 0.0), leaving)
-    return _over(np.minimum(curvature, most), market.base)
+@compiled
+def _bends(condition: Floats, totals: Floats, curvature: float) -> Floats:
+    """(F,) see `_answers`; bounded, so that every condition keeps part of its slope.
+
+    condition : (F, F) see `_answers`, without any bend
+    """
+    bend = np.empty(len(condition))
+    for f in range(len(bend)):
+        leaving = -_over(totals[LEAVING, f], totals[BASE, f])
+        most = _over((1 - _CONCAVE) * max(condition[f, f], 0.0), leaving)
+        bend[f] = _over(min(curvature, most), totals[BASE, f])
+    return bend
 
 
-def _over(part: Floats, whole: Floats) -> Floats:
-    """A ratio, 0 over nothing."""
-    return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole != 0)
+class _Game(NamedTuple):
+    """Two `Rivalry`s of the same users, who are looked at by one firm; K users, F firms."""
+
+    users: Floats  # (3, K) `Rivalry.of_users`
+    later: Floats  # (3, K) likewise, at the review to be expected
+    firms: Floats  # (4, F, K) `Rivalry.of_firms`
+    held: Integers  # (K,) firm, -1 for none
+    ours: Integers  # (K,) the firm that looks
+    best: Integers  # (K,) the rival that each user likes best
+    weight: Floats  # (K,)
+    one: Floats  # (K,) weights of one user spread over all
+    stays: Flags  # (F,)
+    dollars: bool
 
 
 def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> tuple[float, float]:
@@ -209,29 +134,71 @@ def concession(users: Rivalry, later: Rivalry, firm: int, curvature: float) -> t
     move costs it nothing to first order, so a user is worth margin · (spend retained + Σ spend won by a rise of a
     rival's price · that price's move). `curvature`, discounted, is thought to be every firm's.
 
-    later     : the same users at the review to be expected; `provider` does not matter
+    later     : the same users at the review to be expected, who differ in `review` and `remains` alone
     returns   : 1, 0 if nothing is retained; USD a USD of spend per log point of the base, undiscounted
+    raises    : LinAlgError    if no prices, or many, meet the conditions
     reference : Maskin and Tirole (2001), J. Economic Theory 100(2), for the equilibrium; the expansion about the
                 present state, to second order, is ours
     """
-    count, firms = users.attraction.shape
-    best = np.where(np.arange(firms) == firm, -1.0, later.attraction).argmax(axis=1)
-    ours, one = np.full(count, firm), users.weight / users.weight.sum()
+    firms = users.attraction.shape[1]
+    game = _Game(
+        users=users.of_users,
+        later=later.of_users,
+        firms=users.of_firms,
+        held=users.provider,
+        ours=np.full(len(users.weight), firm),
+        best=np.where(np.arange(firms) == firm, -1.0, users.attraction).argmax(axis=1),
+        weight=users.weight,
+        one=users.weight / users.weight.sum(),
+        stays=users.stays,
+        dollars=users.dollars,
+    )
+    return _concession(game, firm, curvature)
 
-    def look(by: float, moves: Floats, bend: Floats | None = None) -> tuple[Conditions, Floats, Floats, float, float]:
-        moves = np.clip(by * moves, -_FURTHEST, _FURTHEST)
-        gained, lost = (Sums.over(later, held, one, moves, slopes=by != 0) for held in (ours, best))
-        shift = gained.plus(lost, -1)
-        market = Conditions.of(Sums.over(users, users.provider, users.weight, moves).plus(shift, by), users.dollars)
-        bend = _bend(market, curvature) if bend is None else bend
-        moves = price_answers(market, (shift.base, shift.sales, shift.response), bend, users.stays)
-        margin, won = market.margin[firm], np.delete(market.won_slope[firm] * moves, firm).sum()
-        return market, moves, bend, float(margin * shift.sales[firm]), float(margin * won)
 
-    market, moves, bend, retained, won = look(0.0, np.zeros(firms))
-    spend = float(one @ users.spend[:, firm])
+@compiled
+def _concession(game: _Game, firm: int, curvature: float) -> tuple[float, float]:
+    """See `concession`."""
+    firms = game.firms
+    now = choices(game.users, firms, game.held, game.weight)
+    gained, lost = _shift(game, firms)
+    totals, shift, nowhere = now.totals, gained.totals - lost.totals, np.zeros(len(game.stays))
+    condition = np.zeros((len(nowhere), len(nowhere)))
+    add_slopes(condition, now, firms, weights_of_slopes(totals, nowhere), 1.0)
+    add_own(condition, totals, game.dollars)
+    bend = _bends(condition, totals, curvature)
+    of_base = np.zeros((3, len(bend)))
+    of_base[0] = bend
+    add_slopes(condition, now, firms, of_base, 1.0)
+    moves = _answers(condition, totals, shift, bend, game.stays)
+    margin, spend = margins(totals)[firm], (game.one * firms[2, firm]).sum()
+    retained = margin * shift[SALES, firm]
     if retained <= _NOTHING * spend:
         return 0.0, 0.0
-    step = _NEARBY * market.base[firm]
-    above, below = (sum(look(by, moves, bend)[3:]) for by in (step, -step))
-    return -won / retained, (above - below) / (2 * _NEARBY) / spend
+    step = _NEARBY * totals[BASE, firm]
+    rise = _worth(game, firm, step, moves, bend) - _worth(game, firm, -step, moves, bend)
+    return -margin * won_by(now, firm, moves) / retained, rise / (2 * _NEARBY) / spend
+
+
+@compiled
+def _shift(game: _Game, firms: Floats) -> tuple[Choices, Choices]:
+    """What the user more does whom the firm has, and the one fewer whom the rivals have."""
+    return choices(game.later, firms, game.ours, game.one), choices(game.later, firms, game.best, game.one)
+
+
+@compiled
+def _worth(game: _Game, firm: int, by: float, moves: Floats, bend: Floats) -> float:
+    """USD that a user is worth to the firm once so many have come over, and prices have moved by `moves` for each."""
+    firms = moved(game.firms, np.minimum(np.maximum(by * moves, -_FURTHEST), _FURTHEST), game.dollars)
+    now = choices(game.users, firms, game.held, game.weight)
+    gained, lost = _shift(game, firms)
+    shift = gained.totals - lost.totals
+    totals = now.totals + by * shift
+    condition, mix = np.zeros((len(bend), len(bend))), weights_of_slopes(totals, bend)
+    add_slopes(condition, now, firms, mix, 1.0)
+    add_slopes(condition, gained, firms, mix, by)
+    add_slopes(condition, lost, firms, mix, -by)
+    add_own(condition, totals, game.dollars)
+    answers = _answers(condition, totals, shift, bend, game.stays)
+    won = won_by(now, firm, answers) + by * (won_by(gained, firm, answers) - won_by(lost, firm, answers))
+    return margins(totals)[firm] * (shift[SALES, firm] + won)
