@@ -70,7 +70,7 @@ def imports(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("shelf", SHELVES + MARKET_SHELVES)
 def test_a_rule_is_a_python_file_and_a_yaml_file_of_one_name(shelf: str) -> None:
-    assert options(shelf) == rule_kinds(shelf)
+    assert tuple(options(shelf)) == rule_kinds(shelf)
 
 
 @pytest.mark.parametrize(("shelf", "kind"), RULES)
