@@ -18,7 +18,7 @@ from aimarket.kernels.sums import ordered_sum
 Floats = NDArray[np.float64]
 
 _SHARPNESS = 8.0  # log odds of renting, or of letting, per log point of price beside the corner at which it pays
-_REACH = 40.0  # log points around the last price within which the market clears
+_REACH = 40.0  # log points around the last price within which the market clears, unless it has to move further
 _LEAST_OUTSIDE = 0.1  # of the merchants' supply: the rest of the world rents at least that much at first
 
 
@@ -124,7 +124,10 @@ def clear(
         return float(np.log(others(log_price) + ordered_sum(rented)) - np.log(merchants + ordered_sum(let)))
 
     before = float(np.log(market.price / market.first_price))
-    move = float(brentq(excess, before - _REACH, before + _REACH, xtol=1e-14, rtol=1e-14))
+    reach = _REACH
+    while excess(before - reach) < 0 or excess(before + reach) > 0:  # demand that hardly answers to the price
+        reach *= 2
+    move = float(brentq(excess, before - reach, before + reach, xtol=1e-14, rtol=1e-14))
     market.price = market.first_price * float(np.exp(move))
     rented, let = of_firms(market.price)
     return Clearing(market.price, rented, let, merchants, others(move))
