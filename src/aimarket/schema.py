@@ -3,9 +3,10 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa  # not needed to know what is recorded
 
 Kind = Literal["int32", "float64", "string", "bool"]
 
@@ -310,7 +311,6 @@ _TABLE_MEANINGS = {
     "ledger": "one row a provider, account, counterparty and step: every movement of money",
     "events": "one row an event: what happened, to whom, when",
 }
-_ARROW = {"int32": pa.int32(), "float64": pa.float64(), "string": pa.string(), "bool": pa.bool_()}
 
 
 def table_meaning(table: str) -> str:
@@ -329,13 +329,15 @@ def schema_version() -> str:
 
 
 @cache
-def arrow_schema(table: str) -> pa.Schema:
+def arrow_schema(table: str) -> "pa.Schema":
     """The one Arrow schema of a table, for writing and for reading.
 
     Units and meanings travel in the field metadata. No column is nullable: a number that does not exist is NaN.
     """
+    import pyarrow as pa
+
     fields = [
-        pa.field(c.name, _ARROW[c.kind], nullable=False, metadata={"unit": c.unit, "meaning": c.meaning})
+        pa.field(c.name, pa.type_for_alias(c.kind), nullable=False, metadata={"unit": c.unit, "meaning": c.meaning})
         for c in TABLES[table]
     ]
     return pa.schema(fields, metadata={"table": table, "meaning": table_meaning(table), "schema": schema_version()})

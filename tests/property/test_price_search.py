@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import profit_oracle
@@ -10,12 +9,11 @@ import pytest
 from demands import make_demand
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numba import njit
-from numba.extending import overload
+from numba import cfunc
 from scipy.optimize import minimize
 
 from aimarket.kernels.effort import Response
-from aimarket.kernels.price_search import best_prices, value_at
+from aimarket.kernels.price_search import POINTED, Pointed, best_prices, value_at
 from aimarket.kernels.profit import Demand, ExpectedValue
 from aimarket.theory.best_reply import best_reply
 from aimarket.theory.logit_closed_forms import monopoly_lambert
@@ -98,47 +96,26 @@ def test_prices_stay_within_their_bounds():
     assert 0.5 < bound[1] < 9
 
 
-class TwoPeaks(NamedTuple):
+@cfunc(POINTED)
+def two_peaks(prices: np.ndarray, width: np.ndarray, found: np.ndarray) -> None:
     """The lower at a log price of -1, the higher at 1."""
-
-    width: float
-
-
-class Queue(NamedTuple):
-    """Buyers of one unit each, of every worth from 0 to 1, of whom rivals have served the keenest."""
-
-    capacity: float
-    served: float
-
-
-@njit
-def two_peaks(hill: TwoPeaks, prices: np.ndarray) -> tuple[float, np.ndarray]:
     x = math.log(prices[0, 0])
-    low, high = math.exp(-((x + 1) ** 2) / hill.width), 2 * math.exp(-((x - 1) ** 2) / hill.width)
-    return low + high, np.array([[-2 / hill.width * ((x + 1) * low + (x - 1) * high)]])
+    low, high = math.exp(-((x + 1) ** 2) / width[0]), 2 * math.exp(-((x - 1) ** 2) / width[0])
+    found[0], found[1] = low + high, -2 / width[0] * ((x + 1) * low + (x - 1) * high)
 
 
-@njit
-def profit_of(queue: Queue, prices: np.ndarray) -> tuple[float, np.ndarray]:
+@cfunc(POINTED)
+def queue(prices: np.ndarray, known: np.ndarray, found: np.ndarray) -> None:
+    """Buyers of one unit each, worth 0 to 1 to them, of whom rivals have served the keenest; known: room, served."""
     price = prices[0, 0]
-    wanted = max(0.0, 1 - queue.served - price)
-    lost = price * price if 0 < wanted < queue.capacity else 0.0
-    sold = price * min(wanted, queue.capacity)
-    return sold, np.array([[sold - lost]])
-
-
-@overload(value_at)
-def of_toys(objective, prices):
-    kernel = {TwoPeaks: two_peaks, Queue: profit_of}.get(getattr(objective, "instance_class", None))
-    return kernel and (lambda objective, prices: kernel(objective, prices))  # noqa: PLW0108  Numba wants a function
+    wanted = max(0.0, 1 - known[1] - price)
+    lost = price * price if 0 < wanted < known[0] else 0.0
+    found[0] = price * min(wanted, known[0])
+    found[1] = found[0] - lost
 
 
 def test_the_grid_finds_the_higher_of_two_peaks():
-    hill = TwoPeaks(0.1)
-    value, slope = two_peaks(hill, np.array([[math.exp(0.7)]]))
-    assert (two_peaks(hill, np.array([[math.exp(0.7 + 1e-7)]]))[0] - value) / 1e-7 == pytest.approx(
-        slope.item(), rel=1e-4
-    )
+    hill = Pointed(two_peaks, np.array([0.1]))
     start = np.array([math.exp(-1.0)])  # on top of the lower peak
     found = best_prices(hill, start, np.array([0.01]), np.array([100.0]), np.linspace(-3, 3, 13))
     assert found[0] == pytest.approx(math.e, rel=1e-5)
@@ -154,7 +131,9 @@ def test_what_nobody_has_given_a_value_is_not_searched():
 def test_the_corner_of_capacity_is_found_from_anywhere(capacity, served, start):
     """Demand left by rivals is 1 - served - p: all is sold at the price that clears capacity, or the monopoly price."""
     ends = start * np.exp([-3.0, 3.0])
-    found = best_prices(Queue(capacity, served), np.array([start]), ends[:1], ends[1:], np.linspace(-3, 3, 7))
+    found = best_prices(
+        Pointed(queue, np.array([capacity, served])), np.array([start]), ends[:1], ends[1:], np.linspace(-3, 3, 7)
+    )
     assert found[0] == pytest.approx(max(1 - served - capacity, (1 - served) / 2), rel=1e-6)
 
 

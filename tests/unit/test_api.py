@@ -29,7 +29,7 @@ def test_load_and_simulate_give_frames_in_memory(tmp_path, monkeypatch):
 
 def test_what_is_written_part_by_part_is_what_is_kept_in_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(recording, "STEPS_IN_PART", 3)
-    settings = aimarket.load([*SMALL, "run.steps=7", "run.replications=2", f"outputs={tmp_path}"])
+    settings = aimarket.load([*SMALL, "run.steps=7", "run.replications=2", "run.processes=1", f"outputs={tmp_path}"])
     kept = aimarket.simulate(settings)
     path = run(settings)
     for table, whole in kept.tables.items():

@@ -9,7 +9,8 @@ Source: Nocedal and Wright (2006), Numerical Optimization, 2nd ed., sections 3.4
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import overload
 from numpy.typing import NDArray
 
 from aimarket.kernels.curvature import ascent, dot, learn
@@ -37,10 +38,38 @@ _KEPT = 32  # points looked at last, which are not looked at again
 def value_at(objective: Any, prices: Floats) -> tuple[float, Floats]:
     """What an objective is worth at some prices, USD, and its gradient in their logs; prices as in `best_prices`.
 
-    Each type of objective has an `overload` of this, by which Numba compiles the search for it: a function handed over
-    would have to be compiled anew by every process.
+    Each type of objective has an `overload` of this, by which Numba compiles the search for it and keeps what it
+    compiled for the processes to come. Whoever has a function rather than a type hands over a `Pointed`: a type from
+    outside this package would be written into that store, and no process that lacks it could read the store again.
     """
     raise TypeError(f"nobody has said what a {type(objective).__name__} is worth")
+
+
+class Pointed(NamedTuple):
+    """An objective known by where its code lies: slower to call than a type of its own, and compiled once for all.
+
+    function   : `numba.cfunc(POINTED)`; given prices and parameters it writes value, then gradient, in place
+    parameters : (P,) float
+    """
+
+    function: Any
+    parameters: Floats
+
+
+POINTED = types.void(types.float64[:, ::1], types.float64[::1], types.float64[::1])
+
+
+@overload(value_at)
+def _value_of_pointed(objective: Any, prices: Any) -> Any:
+    if getattr(objective, "instance_class", None) is not Pointed:
+        return None
+
+    def value(objective: Any, prices: Any) -> Any:
+        found = np.empty(1 + prices.size)
+        objective.function(prices, objective.parameters, found)
+        return found[0], found[1:].reshape(prices.shape)
+
+    return value
 
 
 class _Search(NamedTuple):

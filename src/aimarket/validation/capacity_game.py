@@ -14,6 +14,7 @@ from scipy.optimize import brentq
 
 from aimarket.kernels.price_search import best_prices
 from aimarket.kernels.rationing import merit_order, place_load
+from aimarket.validation.objectives import profit_at_price, profit_at_quantity
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -45,9 +46,10 @@ class Game:
 
     @cached_property
     def plants(self) -> list[tuple[Floats, Floats]]:
-        """Capacity, units, and cost, USD a unit, of the plants of each firm."""
-        room = np.minimum(self.capacity, self.intercept / self.slope)
-        return [(room[self.owner == firm], self.cost[self.owner == firm]) for firm in range(self.firms)]
+        """Capacity, units, and cost, USD a unit, of the plants of each firm, the cheapest first."""
+        room, order = np.minimum(self.capacity, self.intercept / self.slope), np.argsort(self.cost, kind="stable")
+        owned = [order[self.owner[order] == firm] for firm in range(self.firms)]
+        return [(room[plants], self.cost[plants]) for plants in owned]
 
     def outlay(self, firm: int, quantity: float) -> tuple[float, float]:
         """Cost of a quantity within capacity, USD, and of a unit of it at the dearest plant at work, USD a unit."""
@@ -105,11 +107,12 @@ def best_reply(of: Game, firm: int, price: Floats, tick: float) -> float:
     for low, high in zip(edges[:-1] * (1 + tick), edges[1:] * (1 - tick), strict=True):
         if low >= high:
             continue
-        profit = _ProfitAbove(of, firm, float(_served(of, rivals, built, low)))
+        profit = profit_at_price(of.intercept, of.slope, _served(of, rivals, built, low), *of.plants[firm])
         width = np.log(high / low) / 2
         floor, ceiling = np.array([low]), np.array([high])
         own = float(best_prices(profit, np.sqrt(floor * ceiling), floor, ceiling, np.linspace(-width, width, 201))[0])
-        found[own] = profit(np.array([own]))[0]
+        trial[firm] = own
+        found[own] = profit_of(of, firm, trial)
     return max(found, key=lambda own: found[own])
 
 
@@ -119,21 +122,6 @@ def _served(of: Game, price: Floats, built: Floats, below: float) -> float:
     for level in np.unique(price[price < below]):
         sold += min(float(built[price == level].sum()), max(0.0, of.wanted(float(level)) - sold))
     return sold
-
-
-class _ProfitAbove:
-    """Profit of a firm at a price above that of firms that have served some demand already, and its slope in logs."""
-
-    def __init__(self, of: Game, firm: int, served: float) -> None:
-        self.of, self.firm, self.served, self.capacity = of, firm, served, float(of.built[firm])
-
-    def __call__(self, own: Floats) -> tuple[float, Floats]:
-        price = float(own[0])
-        wanted = max(0.0, self.of.wanted(price) - self.served)
-        sold = float(place_load(np.array([[[wanted]]]), np.array([[self.capacity]])).busy[0, 0, 0])
-        outlay, marginal = self.of.outlay(self.firm, sold)
-        lost = price * (price - marginal) / self.of.slope if 0 < wanted < self.capacity else 0.0
-        return price * sold - outlay, np.array([price * sold - lost])
 
 
 def price_path(of: Game, rounds: int, tick: float, start: float | Floats) -> Floats:
@@ -207,11 +195,7 @@ def cournot_quantities(of: Game, rounds: int = 200) -> Floats:
         before = quantity.copy()
         for firm in range(of.firms):
             others = float(quantity.sum() - quantity[firm])
-
-            def profit(own: Floats, others: float = others, firm: int = firm) -> tuple[float, Floats]:
-                price, (outlay, marginal) = of.intercept - of.slope * (others + own[0]), of.outlay(firm, float(own[0]))
-                return float(price * own[0] - outlay), np.array([(price - of.slope * own[0] - marginal) * own[0]])
-
+            profit = profit_at_quantity(of.intercept, of.slope, others, *of.plants[firm])
             floor, ceiling = np.array([1e-9 * most[firm]]), most[[firm]]
             grid = np.linspace(-2.0, 2.0, 41)
             quantity[firm] = best_prices(profit, quantity[[firm]], floor, ceiling, grid)[0]

@@ -11,6 +11,7 @@ from aimarket.theory.entry import endogenous_sunk_cost_limit, free_entry_firms
 from aimarket.units import MONTHS_PER_YEAR
 from aimarket.validation.check import FIXED_POINT, Check
 from aimarket.validation.limits import Changes, limit_settings, run
+from aimarket.validation.objectives import profit_at_worth
 
 
 def profit_share(firms: int, substitution: float, usage_elasticity: float) -> float:
@@ -84,14 +85,7 @@ def stage_profit(qualities: np.ndarray, cost: float = 1.0, spend: float = 1.0) -
         before = sold.copy()
         for firm, quality in enumerate(qualities):
             others = float(qualities @ sold - quality * sold[firm])
-
-            def profit(
-                own: np.ndarray, others: float = others, quality: float = float(quality)
-            ) -> tuple[float, np.ndarray]:
-                total = others + quality * own[0]
-                slope = quality * spend * others / total**2 - cost
-                return float(quality * own[0] * spend / total - cost * own[0]), np.array([slope * own[0]])
-
+            profit = profit_at_worth(float(quality), spend, cost, others)
             floor, ceiling = np.array([1e-9 * spend / cost]), np.array([spend / cost])
             sold[firm] = best_prices(profit, sold[[firm]], floor, ceiling, np.linspace(-1, 1, 21))[0]
         if np.abs(sold - before).max() < 1e-12 * spend:
