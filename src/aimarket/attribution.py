@@ -11,7 +11,7 @@ from aimarket.kernels.cost import attribute_log_change, attribute_mean_change, s
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import Accounts
 from aimarket.population import Floats, Integers
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, TRACE
 
 if TYPE_CHECKING:
     from aimarket.market import Market
@@ -21,7 +21,6 @@ PARTS = {"capital": ("depreciation", "hosting"), "rental": ("rental",), "energy"
 DIVISORS = ("hardware", *DRIVERS, "learning", "quality", "utilisation")
 COLUMNS = tuple(f"cost_{name}" for name in (*PARTS, *DIVISORS))
 MARKET_COLUMNS = (*COLUMNS, "cost_mix")
-_TRACE = 1e-200  # of anything: who serves less serves nobody, and ratios to it overflow
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ def factors(market: "Market", accounts: Accounts, gpus: Floats) -> Factors:
     capacity = market.capacity_used.sum(axis=1) * hours  # not of what it has bought since it served
     costs = np.stack([accounts.spent(*names) for names in PARTS.values()], axis=1)
     cost = costs.sum(axis=1)
-    rows = np.flatnonzero(np.min([gpu_hours, capacity, tokens, worked, cost], axis=0) > _TRACE)
+    rows = np.flatnonzero(np.min([gpu_hours, capacity, tokens, worked, cost], axis=0) > TRACE)
     gpu_hours, capacity, tokens, worked = gpu_hours[rows], capacity[rows], tokens[rows], worked[rows]
     private = np.array([p.private_technology for p in market.providers])[rows]
     levels = np.exp(np.column_stack([market.technology.common + private, market.learning_levels()[rows]]))

@@ -15,7 +15,7 @@ from aimarket.population import Floats
 from aimarket.statements import statements
 from aimarket.surplus import consumer_surplus, divide_surplus
 from aimarket.tallies import Sums, sums_by_offer, sums_by_segment
-from aimarket.units import HOURS_PER_MONTH
+from aimarket.units import HOURS_PER_MONTH, TRACE
 
 if TYPE_CHECKING:
     from aimarket.market import Market
@@ -49,8 +49,8 @@ class History:
 def ratio(numerator: Any, denominator: Any) -> Any:
     """Quotient, nan where there is nothing to divide by."""
     if isinstance(denominator, float):
-        return numerator / denominator if denominator != 0 else np.nan * numerator
-    some = denominator != 0
+        return numerator / denominator if abs(denominator) > TRACE else np.nan * numerator
+    some = np.abs(denominator) > TRACE
     return np.where(some, numerator / np.where(some, denominator, 1.0), np.nan)[()]
 
 

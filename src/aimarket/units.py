@@ -8,6 +8,7 @@ MONTHS_PER_YEAR = 12
 TOKENS_PER_MTOK = 1e6
 SECONDS_PER_HOUR = 3600.0
 EARTH_RADIUS_KM = 6371.0
+TRACE = 1e-200  # of anything, in any unit: less is nothing, and a ratio to it would overflow
 # An Arena rating is an Elo rating: 400 points are odds of 10 to 1 (Elo, 1978; Chiang et al., 2024, Chatbot Arena).
 LOGITS_PER_RATING_POINT = math.log(10) / 400
 

@@ -123,7 +123,7 @@ def test_an_interrupt_leaves_nothing_that_looks_complete(tmp_path):
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "outputs").rglob("*.parquet"))
