@@ -13,14 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aimarket.aside import put_aside, take_aside
 from aimarket.configuration import run_id, settings_dict
 from aimarket.demand import Populate
 from aimarket.market import Market
 from aimarket.pool import cores, outcomes
-from aimarket.recorder import RunWriter, put_aside, take_aside, workspace
+from aimarket.recorder import RunWriter
 from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
 from aimarket.sharding import workers
+from aimarket.workspaces import workspace
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")

@@ -17,9 +17,10 @@ from tasks import sleep, square
 
 from aimarket import open_results, pool
 from aimarket.complaints import SettingsError
+from aimarket.conditions import manifest_path
 from aimarket.plans import read_plans, standings
-from aimarket.recorder import manifest_path, workspace
 from aimarket.sweep import Outcome, plan, run_points
+from aimarket.workspaces import workspace
 
 TINY = ["roster=duopoly", "users.size=300", "run.panel=50", "run.steps=2"]
 

@@ -62,8 +62,8 @@ def _run_alone(overrides: Sequence[str]) -> None:
 
 def _run_one(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """One run by itself, which is summed up."""
+    from aimarket.conditions import finished
     from aimarket.configuration import run_id, validate
-    from aimarket.recorder import finished
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
 
@@ -170,7 +170,7 @@ def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
 @contextmanager
 def _watched(points: "Sequence[Point]", advance: Callable[[bool], None]) -> Iterator[None]:
     """Tell of points as their manifests appear, whoever writes them."""
-    from aimarket.recorder import condition, manifest_path
+    from aimarket.conditions import condition, manifest_path
 
     def written(point: "Point") -> int | None:
         with suppress(OSError):
