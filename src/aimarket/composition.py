@@ -4,7 +4,7 @@ import difflib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ def _from_cache(overrides: Sequence[str], tree: bytes) -> dict[str, Any] | None:
     than what they say: then Hydra has to see it all.
     """
     parsed = [_parse(override) for override in overrides]
-    choices = [str(item.input_line) for item in parsed if _is_group(item)]
-    values = [item for item in parsed if not _is_group(item)]
+    groups = [item for item in parsed if _is_group(item)]
+    choices = [str(item.input_line) for item in groups]
+    values = [item for item in parsed if item not in groups]
     if not all(_is_plain_value(item) and _is_settled(item.input_line) for item in values):
         return None
     config = composition_cache.kept(tree, choices, lambda: _settled(choices))
@@ -141,6 +142,7 @@ def _parser() -> OverridesParser:
     return OverridesParser.create()
 
 
+@lru_cache(maxsize=1024)  # points of a sweep share most of what they say
 def _parse(text: str) -> Override:
     try:
         if (item := _parser().parse_override(text)).key_or_group:
@@ -158,7 +160,7 @@ def _is_group(item: Override) -> bool:
 def _is_plain_value(item: Override) -> bool:
     """Whether an override changes one value and nothing else."""
     changes = item.type is OverrideType.CHANGE and not item.is_sweep_override()
-    return changes and not _is_group(item) and not isinstance(item.value(), dict)
+    return changes and not isinstance(item.value(), dict)
 
 
 def _name(item: Override) -> str:

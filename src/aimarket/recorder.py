@@ -6,14 +6,15 @@ A study is a folder: `<study>/<table>/<run_id>.parquet` and `<study>/runs/<run_i
 
 import hashlib
 import traceback
-from collections.abc import Iterable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 
 from aimarket.conditions import RUNS, manifest_path
 from aimarket.recording import Recorder, RecordError, Recording, checked_run_id
@@ -22,6 +23,7 @@ from aimarket.workspaces import as_json, publish, sync, workspace
 
 __all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "write"]
 
+_BUFFER = 2**16  # bytes; each page of each column is handed over by itself, and few are larger
 MANIFEST_KEYS = ("settings", "overrides", "seed", "replications", "versions", "seconds")
 
 
@@ -40,7 +42,7 @@ class RunWriter:
 
     def __init__(self, folder: Path, run_id: str, configuration: str) -> None:
         self.folder, self.run_id, self.configuration = Path(folder), checked_run_id(run_id), configuration
-        self._stack = ExitStack()
+        self._stack, self._files = ExitStack(), ExitStack()
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = dict.fromkeys(TABLES, 0)
         self._written: list[tuple[int, int]] = []  # replication and part
@@ -49,8 +51,10 @@ class RunWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # unwinds what was opened if a later opening fails
             self._partial = stack.enter_context(workspace(self.folder, self.run_id))
+            self._files = stack.enter_context(ExitStack())
             for table in TABLES:
-                self._writers[table] = stack.enter_context(parquet_writer(self._partial / table, arrow_schema(table)))
+                writer = parquet_writer(self._partial / table, arrow_schema(table))
+                self._writers[table] = self._files.enter_context(writer)
             self._stack = stack.pop_all()
         return self
 
@@ -81,11 +85,13 @@ class RunWriter:
         if missing or manifest["replications"] != written:
             what = f"lacks {missing}" if missing else f"says {manifest['replications']} replications"
             raise RecordError(f"run {self.run_id}: the manifest {what}; {written} replications were written")
-        files = {}
-        for table, writer in self._writers.items():
+        for writer in self._writers.values():
             writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
-            writer.close()
-            files[table] = _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+        self._files.close()
+        files = {
+            table: _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+            for table in TABLES
+        }
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
         self._retract()
         for table in TABLES:
@@ -143,13 +149,18 @@ def write(
         return writer.complete(manifest)
 
 
-def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+@contextmanager
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """The one way this package writes Parquet: quick to write and to read, and every reader of Parquet knows it.
 
     Measured numbers hardly ever repeat, so that a dictionary of them costs time and space; names do.
     """
     names = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=names)
+    with (
+        LocalFileSystem().open_output_stream(str(path), buffer_size=_BUFFER) as file,
+        pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=names) as writer,
+    ):
+        yield writer
 
 
 def _described(partial: Path, path: str, rows: int) -> dict[str, Any]:
