@@ -18,9 +18,10 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from aimarket.manifests import Manifest, size_and_time, verified
-from aimarket.recorder import parquet_writer, publish, workspace
+from aimarket.recorder import parquet_writer
 from aimarket.recording import KEYS
 from aimarket.schema import arrow_schema, schema_version
+from aimarket.workspaces import publish, workspace
 
 COLLECTED = "collected"
 _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open

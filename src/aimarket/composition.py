@@ -2,9 +2,9 @@
 
 import difflib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,9 @@ def _from_cache(overrides: Sequence[str], tree: bytes) -> dict[str, Any] | None:
     than what they say: then Hydra has to see it all.
     """
     parsed = [_parse(override) for override in overrides]
-    choices = [str(item.input_line) for item in parsed if _is_group(item)]
-    values = [item for item in parsed if not _is_group(item)]
+    groups = [item for item in parsed if _is_group(item)]
+    choices = [str(item.input_line) for item in groups]
+    values = [item for item in parsed if item not in groups]
     if not all(_is_plain_value(item) and _is_settled(item.input_line) for item in values):
         return None
     config = composition_cache.kept(tree, choices, lambda: _settled(choices))
@@ -68,60 +69,6 @@ def _settled(choices: Sequence[str]) -> dict[str, Any]:
 def _is_settled(item: object) -> bool:
     """Whether an override, or a configuration, holds neither interpolations nor missing values."""
     return not any(mark in str(item) for mark in ("${", "???"))
-
-
-def expand(overrides: Sequence[str]) -> list[list[str]]:
-    """The points of a multirun as lists of plain overrides, every combination of what is swept.
-
-    raises : SettingsError if an override cannot be parsed or swept
-    """
-    choices: dict[str, list[str]] = {}  # the last word on a key counts
-    with _hydra():
-        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-        for text in overrides:
-            try:
-                (override,) = parser.parse_overrides([text])
-                key = override.get_key_element()
-                if override.is_discrete_sweep():
-                    choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
-                elif override.is_sweep_override():
-                    raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
-                elif not override.is_hydra_override():
-                    choices[key] = [text]
-            except HydraException as error:
-                raise SettingsError(explain([text]) or one_line(str(error))) from None
-    return [list(point) for point in itertools.product(*choices.values())]
-
-
-def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
-    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
-    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
-    for choice in sorted(chosen):
-        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
-        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
-            return choice
-    return None
-
-
-def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
-    """Give every point to a launcher of Hydra's; returns when it has done with them, and what they raise is lost.
-
-    job       : is called with the composed configuration of each point, maybe on another machine
-    points    : overrides, nothing swept
-    overrides : of the command line, among which are those that choose and set up the launcher
-    """
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext, RunMode
-
-    with _hydra():
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        chosen = [*overrides, "hydra.mode=MULTIRUN"]
-        config = hydra.compose_config("config", chosen, RunMode.MULTIRUN, with_log_configuration=True)
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-        launcher = Plugins.instance().instantiate_launcher(context, job, config)
-        launcher.launch(points, initial_job_idx=0)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -174,7 +121,7 @@ def _refused(overrides: Sequence[Override]) -> str | None:
 
 
 @contextmanager
-def _hydra() -> Iterator[None]:
+def hydra_at_work() -> Iterator[None]:
     """Hydra at work on `conf/`; one that is at work around this call is left as it was."""
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
@@ -186,7 +133,7 @@ def _hydra() -> Iterator[None]:
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
-    with _hydra():
+    with hydra_at_work():
         return compose("config", overrides=list(overrides))
 
 
@@ -195,6 +142,7 @@ def _parser() -> OverridesParser:
     return OverridesParser.create()
 
 
+@lru_cache(maxsize=1024)  # points of a sweep share most of what they say
 def _parse(text: str) -> Override:
     try:
         if (item := _parser().parse_override(text)).key_or_group:
@@ -212,7 +160,7 @@ def _is_group(item: Override) -> bool:
 def _is_plain_value(item: Override) -> bool:
     """Whether an override changes one value and nothing else."""
     changes = item.type is OverrideType.CHANGE and not item.is_sweep_override()
-    return changes and not _is_group(item) and not isinstance(item.value(), dict)
+    return changes and not isinstance(item.value(), dict)
 
 
 def _name(item: Override) -> str:
@@ -236,7 +184,7 @@ def _options(group: str) -> list[str]:
 
 def _elsewhere(item: Override, before: Sequence[Override]) -> str:
     """Where the group of an override stands in the defaults, if not where it is said to."""
-    with _hydra():
+    with hydra_at_work():
         composed = compose("config", [str(other.input_line) for other in before], return_hydra_config=True)
     places = [str(place) for place in composed.hydra.runtime.choices if not str(place).startswith("hydra/")]
     of_group = [place for place in places if place.split("@")[0] == item.key_or_group]

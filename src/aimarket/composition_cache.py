@@ -12,9 +12,10 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from aimarket.versions import version
 
 _COMPOSERS = ("aimarket", "hydra-core", "omegaconf", "PyYAML")
 _MOST = 100  # compositions on disk, about 100 kB each
@@ -23,6 +24,7 @@ _KNOWN: dict[str, str] = {}  # what this process has read or made: {name: JSON}
 Composition = dict[str, Any]
 
 
+@cache
 def conf_dir() -> Path:
     """Return the folder of the configuration tree.
 
@@ -76,7 +78,10 @@ def folder() -> Path:
 
 def fingerprint(tree: Path) -> bytes:
     """Digest of every file in the folder of a configuration, and of what composes it."""
-    made_from = [Path(__file__).with_name("composition.py").read_bytes(), *(text.encode() for text in _versions())]
+    made_from = [
+        Path(__file__).with_name("composition.py").read_bytes(),
+        *(version(package).encode() for package in _COMPOSERS),
+    ]
     for path in sorted(path for path in tree.rglob("*") if path.is_file()):
         made_from += [str(path.relative_to(tree)).encode(), path.read_bytes()]
     return _digest(made_from)
@@ -91,11 +96,6 @@ def _digest(parts: Iterable[bytes]) -> bytes:
     for part in parts:
         digest.update(len(part).to_bytes(8) + part)
     return digest.digest()
-
-
-@cache
-def _versions() -> tuple[str, ...]:
-    return tuple(map(version, _COMPOSERS))
 
 
 def _read(name: str) -> str | None:

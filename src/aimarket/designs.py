@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from aimarket.complaints import ResultsError, SettingsError, near, shown
-from aimarket.composition import compose_plain, expand
+from aimarket.composition import compose_plain
 from aimarket.configuration import checked, documented, settings_dict, validate
+from aimarket.multirun import expand
 from aimarket.overrides import is_of_design, key_of
 from aimarket.plans import Planned, read_plans
 from aimarket.settings import node

@@ -5,11 +5,12 @@ A documented node is a mapping such as `{value: 25000, unit: USD/GPU, range: [15
 replaces the whole node by a plain value.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 NODE_KEYS = ("value", "unit", "range", "source")
+_NODE_KEYS = frozenset(NODE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def _plain(item: Any, key: str, documented: dict[str, Documented]) -> Any:
     """`item` without documentation; what documents it goes into `documented`."""
     if not isinstance(item, Mapping):
         return item
-    if any(name in item for name in NODE_KEYS):
+    if not _NODE_KEYS.isdisjoint(item):
         documented[key] = node = parse(item, key)
         return list(node.value) if isinstance(node.value, tuple) else node.value
     return {str(name): _plain(value, f"{key}.{name}", documented) for name, value in item.items()}
@@ -64,9 +65,10 @@ def parse(node: Mapping[Any, Any], key: str) -> Documented:
 
 def _faults(node: Mapping[Any, Any]) -> Iterator[str]:
     """What is wrong with a node, worst first."""
-    if missing := [name for name in NODE_KEYS if name not in node]:
-        yield f"a documented number needs {', '.join(NODE_KEYS)}; {', '.join(missing)} missing"
-    if unknown := [str(name) for name in node if name not in NODE_KEYS]:
+    if node.keys() != _NODE_KEYS:
+        if missing := [name for name in NODE_KEYS if name not in node]:
+            yield f"a documented number needs {', '.join(NODE_KEYS)}; {', '.join(missing)} missing"
+        unknown = [str(name) for name in node if name not in NODE_KEYS]
         yield f"a documented number has only {', '.join(NODE_KEYS)}; got {', '.join(unknown)}"
     value, bounds = node["value"], node["range"]
     if not (_is_number(value) or (_is_list(value) and value and all(map(_is_number, value)))):
@@ -79,8 +81,8 @@ def _faults(node: Mapping[Any, Any]) -> Iterator[str]:
 
 
 def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool)
+    return isinstance(item, (int, float)) and not isinstance(item, bool)
 
 
 def _is_list(item: Any) -> bool:
-    return isinstance(item, Sequence) and not isinstance(item, str)
+    return isinstance(item, (list, tuple))

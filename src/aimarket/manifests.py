@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aimarket.complaints import ResultsError
-from aimarket.recorder import MANIFEST_KEYS, RUNS
+from aimarket.conditions import RUNS
+from aimarket.recorder import MANIFEST_KEYS
 from aimarket.schema import TABLES, arrow_schema, schema_version
 
 if TYPE_CHECKING:

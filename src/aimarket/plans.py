@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from aimarket.complaints import ResultsError, one_line
-from aimarket.recorder import RUNS, condition, workspaces, write_json
+from aimarket.conditions import RUNS, condition
+from aimarket.workspaces import workspaces, write_json
 
 PLANS = "plans"
 STATES = ("done", "running", "failed", "stale", "to do")

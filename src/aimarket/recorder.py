@@ -4,30 +4,26 @@ A study is a folder: `<study>/<table>/<run_id>.parquet` and `<study>/runs/<run_i
 `<study>/.partial/<run_id>.<pid>/`, synced, then renamed, so that a crash leaves either a whole file or none.
 """
 
-import fcntl
 import hashlib
-import json
-import os
-import shutil
-import threading
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.fs import LocalFileSystem
 
+from aimarket.conditions import RUNS, manifest_path
 from aimarket.recording import Recorder, RecordError, Recording, checked_run_id
 from aimarket.schema import TABLES, arrow_schema, schema_version
+from aimarket.workspaces import as_json, publish, sync, workspace
 
-__all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "finished", "write"]
+__all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "write"]
 
-RUNS = "runs"
-PARTIAL = ".partial"
+_BUFFER = 2**16  # bytes; each page of each column is handed over by itself, and few are larger
 MANIFEST_KEYS = ("settings", "overrides", "seed", "replications", "versions", "seconds")
 
 
@@ -46,7 +42,7 @@ class RunWriter:
 
     def __init__(self, folder: Path, run_id: str, configuration: str) -> None:
         self.folder, self.run_id, self.configuration = Path(folder), checked_run_id(run_id), configuration
-        self._stack = ExitStack()
+        self._stack, self._files = ExitStack(), ExitStack()
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = dict.fromkeys(TABLES, 0)
         self._written: list[tuple[int, int]] = []  # replication and part
@@ -55,8 +51,10 @@ class RunWriter:
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # unwinds what was opened if a later opening fails
             self._partial = stack.enter_context(workspace(self.folder, self.run_id))
+            self._files = stack.enter_context(ExitStack())
             for table in TABLES:
-                self._writers[table] = stack.enter_context(parquet_writer(self._partial / table, arrow_schema(table)))
+                writer = parquet_writer(self._partial / table, arrow_schema(table))
+                self._writers[table] = self._files.enter_context(writer)
             self._stack = stack.pop_all()
         return self
 
@@ -87,11 +85,13 @@ class RunWriter:
         if missing or manifest["replications"] != written:
             what = f"lacks {missing}" if missing else f"says {manifest['replications']} replications"
             raise RecordError(f"run {self.run_id}: the manifest {what}; {written} replications were written")
-        files = {}
-        for table, writer in self._writers.items():
+        for writer in self._writers.values():
             writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
-            writer.close()
-            files[table] = _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+        self._files.close()
+        files = {
+            table: _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+            for table in TABLES
+        }
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
         self._retract()
         for table in TABLES:
@@ -120,7 +120,7 @@ class RunWriter:
     def _manifest(self, status: str, body: Mapping[str, Any]) -> str:
         head = {"run_id": self.run_id, "status": status, "schema": schema_version()}
         made = {**head, **body, **head, "created": datetime.now(UTC).isoformat(timespec="seconds")}
-        return json.dumps(made, indent=1, allow_nan=False, default=_plain) + "\n"
+        return as_json(made)
 
     def _publish_manifest(self, partial: Path, text: str) -> Path:
         (partial / "manifest").write_text(text, encoding="utf-8")
@@ -131,7 +131,7 @@ class RunWriter:
         for path in (self._path(RUNS, "json"), *(self._path(table, "parquet") for table in TABLES)):
             with suppress(FileNotFoundError):
                 path.unlink()
-                _sync(path.parent)
+                sync(path.parent)
 
     def _path(self, kind: str, suffix: str) -> Path:
         return self.folder / kind / f"{self.run_id}.{suffix}"
@@ -149,179 +149,21 @@ def write(
         return writer.complete(manifest)
 
 
-def put_aside(recording: Recording, folder: Path, part: int) -> None:
-    """Leave a part of a replication in a folder of its own, in full and uncompressed, for `take_aside`."""
-    folder.mkdir(exist_ok=True)
-    for table, rows in recording.tables.items():
-        with pa.ipc.new_file(folder / f"{part:06}-{table}", rows.schema) as writer:
-            writer.write_table(rows)
-
-
-def take_aside(run_id: str, folder: Path) -> Iterator[Recording]:
-    """The parts that were put into a folder, in their order, one at a time in memory; they are gone afterwards."""
-    for part in sorted({path.name.partition("-")[0] for path in folder.iterdir()}):
-        yield Recording(run_id, {table: pa.ipc.open_file(folder / f"{part}-{table}").read_all() for table in TABLES})
-    shutil.rmtree(folder)
-
-
-def manifest_path(folder: Path, run_id: str) -> Path:
-    """Where a study keeps the manifest of a run."""
-    return Path(folder) / RUNS / f"{run_id}.json"
-
-
-class Condition(NamedTuple):
-    """What a study holds of a run; `reason` says why it is not done."""
-
-    state: Literal["done", "failed", "stale", "absent"]
-    reason: str = ""
-
-
-def condition(folder: Path, run_id: str) -> Condition:
-    """What became of a run: done is complete, in today's schema, with every file of the size its manifest says."""
-    try:
-        manifest = json.loads(manifest_path(folder, run_id).read_text(encoding="utf-8"))
-        if manifest["status"] == "failed":
-            return Condition("failed", str(manifest.get("error", "")))
-        if manifest["schema"] != schema_version():
-            return Condition("stale", f"of schema {manifest['schema']}, not {schema_version()}")
-        for file in manifest["files"].values():
-            path = Path(folder) / file["path"]
-            if not path.is_file():
-                return Condition("stale", f"{file['path']} is missing")
-            if path.stat().st_size != file["bytes"]:
-                return Condition("stale", f"{file['path']} is torn")
-        return Condition("done") if manifest["status"] == "complete" else Condition("stale", "of unknown status")
-    except FileNotFoundError:
-        return Condition("absent")
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        return Condition("stale", "its manifest cannot be read")
-
-
-def finished(folder: Path, run_id: str) -> bool:
-    """Whether the study holds this run done."""
-    return condition(folder, run_id).state == "done"
-
-
-def write_json(folder: Path, path: str, value: Mapping[str, Any]) -> Path:
-    """Put a JSON file of some name into a study: it is there whole or not at all."""
-    with workspace(folder, Path(path).stem) as partial:
-        text = json.dumps(value, indent=1, allow_nan=False, default=_plain) + "\n"
-        (partial / "json").write_text(text, encoding="utf-8")
-        return publish(partial / "json", Path(folder) / path)
-
-
-def workspaces(folder: Path) -> dict[str, bool]:
-    """The names under which something is, or was, at work in a study, and whether it still is."""
-    found: dict[str, bool] = {}
-    with suppress(FileNotFoundError):
-        for partial in (Path(folder) / PARTIAL).iterdir():
-            name = partial.name.rpartition(".")[0]
-            found[name] = found.get(name, False) or _is_owned(partial)
-    return found
-
-
-def _is_owned(partial: Path) -> bool:
-    """Whether somebody holds the lock of a workspace; on a disk without locks, whether its process is alive here."""
-    pid = partial.name.rpartition(".")[2]
-    try:
-        with (partial / "lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except BlockingIOError:
-        return True
-    except OSError:
-        return pid.isdigit() and _alive(int(pid))
-
-
-_CLAIMING = threading.Lock()
-
-
 @contextmanager
-def workspace(folder: Path, name: str) -> Iterator[Path]:
-    """A private folder `<folder>/.partial/<name>.<pid>`, removed afterwards; those of dead processes are cleared first.
-
-    Its owner holds a file lock: on a shared disk a process of another machine looks dead by its number but is not.
-    """
-    home = Path(folder) / PARTIAL
-    partial = home / f"{name}.{os.getpid()}"
-    with _CLAIMING:
-        _make(home)
-        for other in home.iterdir():
-            _clear_if_dead(other)
-        partial.mkdir()
-        lock = (partial / "lock").open("w")
-        with suppress(OSError):  # a disk without locks: others cannot lock either, and so never clear
-            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever asks after its owner holds it for a moment
-    with lock:
-        try:
-            yield partial
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _clear_if_dead(partial: Path) -> None:
-    pid = partial.name.rpartition(".")[2]
-    if not pid.isdigit() or (int(pid) != os.getpid() and _alive(int(pid))):
-        return
-    with suppress(OSError), (partial / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # alive, and someone else's
-    return True
-
-
-def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
     """The one way this package writes Parquet: quick to write and to read, and every reader of Parquet knows it.
 
     Measured numbers hardly ever repeat, so that a dictionary of them costs time and space; names do.
     """
     names = [field.name for field in schema if not pa.types.is_floating(field.type)]
-    return pq.ParquetWriter(path, schema, compression="snappy", use_dictionary=names)
-
-
-def publish(partial: Path, target: Path) -> Path:
-    """Move a finished file to its place so that it is there whole or not at all, even if the power fails."""
-    _sync(partial)
-    _make(target.parent)
-    partial.replace(target)
-    _sync(target.parent)
-    return target
-
-
-def _make(folder: Path) -> None:
-    if not folder.is_dir():
-        _make(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync(folder.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with (
+        LocalFileSystem().open_output_stream(str(path), buffer_size=_BUFFER) as file,
+        pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=names) as writer,
+    ):
+        yield writer
 
 
 def _described(partial: Path, path: str, rows: int) -> dict[str, Any]:
     with partial.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {"path": path, "rows": rows, "bytes": partial.stat().st_size, "sha256": digest}
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Path):
-        return str(value)
-    raise TypeError(f"a manifest holds plain values only, got {value!r}")

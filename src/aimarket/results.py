@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aimarket.complaints import ResultsError, near, shown
+from aimarket.conditions import RUNS
 from aimarket.manifests import Manifest, checked, read_manifests, summary, swept_settings, verified
-from aimarket.recorder import RUNS
 from aimarket.recording import KEYS, Frames, arrays
 from aimarket.schema import TABLES
 

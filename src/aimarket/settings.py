@@ -439,6 +439,7 @@ def rule_kinds(shelf: str) -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
+@cache
 def rule_class(shelf: str, kind: str) -> type:
     """The rule of that kind: the one class that `<shelf>/<kind>.py` defines."""
     module = importlib.import_module(f"aimarket.{shelf}.{kind}")
@@ -446,6 +447,7 @@ def rule_class(shelf: str, kind: str) -> type:
     return rule
 
 
-def nested_rules(rule: type) -> list[str]:
+@cache
+def nested_rules(rule: type) -> tuple[str, ...]:
     """Parameters of a rule that are rules of its own shelf: those declared `Any`."""
-    return [field.name for field in dataclasses.fields(rule) if field.type is Any]
+    return tuple(field.name for field in dataclasses.fields(rule) if field.type is Any)

@@ -1,6 +1,5 @@
 """Running settings: steps times replications, in memory or into a study folder."""
 
-import importlib.metadata
 import json
 import platform
 import tempfile
@@ -13,14 +12,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from aimarket.aside import put_aside, take_aside
 from aimarket.configuration import run_id, settings_dict
 from aimarket.demand import Populate
 from aimarket.market import Market
 from aimarket.pool import cores, outcomes
-from aimarket.recorder import RunWriter, put_aside, take_aside, workspace
+from aimarket.recorder import RunWriter
 from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
 from aimarket.sharding import workers
+from aimarket.versions import version
+from aimarket.workspaces import workspace
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
@@ -38,7 +40,7 @@ def simulate(settings: Settings, advance: Advance | None = None) -> Recording:
     raises   : IdentityBreach if the books do not balance
     """
     with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
-        return Recording.join(_parts(settings, hands, Stopwatch(), advance))
+        return Recording.join(_parts(settings, run_id(settings), hands, Stopwatch(), advance))
 
 
 def run(
@@ -56,16 +58,16 @@ def run(
     folder, name = Path(settings.outputs) / settings.study, run_id(settings)
     watch = Stopwatch()
     beside = min(processes_for([settings], processes), settings.run.replications)
-    with _writer(settings) as writer:
+    with _writer(settings, name) as writer:
         try:
             with ExitStack() as stack:
                 if beside > 1 and not settings.run.shards:
                     scratch = stack.enter_context(workspace(folder, f"{name}-replications"))
-                    parts = _parts_from_processes(settings, beside, scratch, watch, advance)
+                    parts = _parts_from_processes(settings, name, beside, scratch, watch, advance)
                 else:
                     scratch_of_shards = partial(workspace, folder, f"{name}-shards")
                     hands = stack.enter_context(_hands(settings.run, scratch_of_shards))
-                    parts = _parts(settings, hands, watch, advance)
+                    parts = _parts(settings, name, hands, watch, advance)
                 with closing(parts):
                     for part in parts:
                         with watch.on("record"):
@@ -78,7 +80,7 @@ def run(
 
 def record_failure(settings: Settings, overrides: Sequence[str], error: Exception) -> Path:
     """Leave the manifest of a run that could not do so itself: its process is gone."""
-    return _writer(settings).fail(_manifest(settings, overrides, {}), error)
+    return _writer(settings, run_id(settings)).fail(_manifest(settings, overrides, {}), error)
 
 
 def processes_for(points: Sequence[Settings], processes: int | None = None) -> int:
@@ -87,9 +89,9 @@ def processes_for(points: Sequence[Settings], processes: int | None = None) -> i
     return asked or max(1, cores() // max((point.run.threads for point in points), default=1))
 
 
-def _writer(settings: Settings) -> RunWriter:
+def _writer(settings: Settings, name: str) -> RunWriter:
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
-    return RunWriter(Path(settings.outputs) / settings.study, run_id(settings), configuration)
+    return RunWriter(Path(settings.outputs) / settings.study, name, configuration)
 
 
 def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.process_time) -> dict[str, float]:
@@ -99,7 +101,7 @@ def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.proce
     """
     watch = Stopwatch(clock)
     with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
-        for _ in _parts(settings, hands, watch, None):
+        for _ in _parts(settings, run_id(settings), hands, watch, None):
             pass
     return dict(watch.seconds)
 
@@ -125,10 +127,12 @@ class Stopwatch:
 
 
 def _parts_from_processes(
-    settings: Settings, processes: int, scratch: Path, watch: Stopwatch, advance: Advance | None
+    settings: Settings, name: str, processes: int, scratch: Path, watch: Stopwatch, advance: Advance | None
 ) -> Generator[Recording]:
     """`_parts` of replications that run beside each other; what is not yet due waits on disk."""
-    tasks = [(settings, replication, scratch / str(replication)) for replication in range(settings.run.replications)]
+    tasks = [
+        (settings, name, replication, scratch / str(replication)) for replication in range(settings.run.replications)
+    ]
     ended: set[int] = set()
     due = 0
     with closing(outcomes(_run_aside, tasks, processes)) as results:
@@ -141,16 +145,16 @@ def _parts_from_processes(
                 for step in range(1, settings.run.steps + 1):
                     advance(step, replication)
             while due in ended:
-                yield from take_aside(run_id(settings), scratch / str(due))
+                yield from take_aside(name, scratch / str(due))
                 due += 1
 
 
-def _run_aside(task: tuple[Settings, int, Path]) -> dict[str, float]:
+def _run_aside(task: tuple[Settings, str, int, Path]) -> dict[str, float]:
     """One replication, its parts left in a folder; returns the seconds it took by phase."""
-    settings, replication, folder = task
+    settings, name, replication, folder = task
     watch = Stopwatch()
     with _hands(settings.run, tempfile.TemporaryDirectory) as hands:
-        for number, part in enumerate(_parts(settings, hands, watch, None, [replication])):
+        for number, part in enumerate(_parts(settings, name, hands, watch, None, [replication])):
             with watch.on("record"):
                 put_aside(part, folder, number)
     return dict(watch.seconds)
@@ -158,6 +162,7 @@ def _run_aside(task: tuple[Settings, int, Path]) -> dict[str, float]:
 
 def _parts(
     settings: Settings,
+    name: str,
     hands: Hands,
     watch: Stopwatch,
     advance: Advance | None,
@@ -166,7 +171,7 @@ def _parts(
     """Every replication, or some, from the first step to the last, as it is recorded part by part."""
     for replication in range(settings.run.replications) if replications is None else replications:
         with watch.on("build"):
-            recorder, market = Recorder(run_id(settings)), Market(settings, replication, *hands)
+            recorder, market = Recorder(name), Market(settings, replication, *hands)
         _time_phases(market, watch)
         for step in range(1, settings.run.steps + 1):
             market.step()
@@ -217,6 +222,6 @@ def _manifest(settings: Settings, overrides: Sequence[str], seconds: Mapping[str
         "overrides": list(overrides),
         "seed": settings.run.seed,
         "replications": settings.run.replications,
-        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in _PACKAGES},
+        "versions": {"python": platform.python_version()} | {package: version(package) for package in _PACKAGES},
         "seconds": {name: round(value, 4) for name, value in seconds.items()},
     }

@@ -15,10 +15,10 @@ from typing import Any
 
 from aimarket.complaints import one_line
 from aimarket.composition import compose_each
+from aimarket.conditions import condition, finished
 from aimarket.configuration import run_id, validate
 from aimarket.plans import Planned, distinguishing, write_plan
 from aimarket.pool import outcomes
-from aimarket.recorder import condition, finished
 from aimarket.settings import Settings
 from aimarket.simulation import processes_for, record_failure, run
 

@@ -32,8 +32,9 @@ from pydantic import TypeAdapter
 
 from aimarket import SettingsError, load, simulate
 from aimarket.complaints import words
-from aimarket.composition import compose_plain, expand
+from aimarket.composition import compose_plain
 from aimarket.configuration import documented, validate
+from aimarket.multirun import expand
 from aimarket.settings import SHELVES, rule_kinds
 
 ROSTERS = {"real": 120, "oligopoly": 200, "duopoly": 240, "monopoly": 220, "textbook": 220}  # and how many examples

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from aimarket.composition import expand
 from aimarket.configuration import load
+from aimarket.multirun import expand
 from aimarket.recorder import Recorder, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from aimarket import recorder, recording
+from aimarket.conditions import finished
 from aimarket.dictionary import markdown
-from aimarket.recorder import Recorder, RecordError, Recording, RunWriter, finished, write
+from aimarket.recorder import Recorder, RecordError, Recording, RunWriter, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES, arrow_schema
 

@@ -12,8 +12,8 @@ import pytest
 from studies import study as made
 
 from aimarket.complaints import ResultsError
-from aimarket.composition import expand
 from aimarket.configuration import load, run_id
+from aimarket.multirun import expand
 from aimarket.report import provenance
 from aimarket.report.page import render, write_report
 from aimarket.report.style import COLOURS

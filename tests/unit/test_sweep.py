@@ -17,9 +17,10 @@ from tasks import sleep, square
 
 from aimarket import open_results, pool
 from aimarket.complaints import SettingsError
+from aimarket.conditions import manifest_path
 from aimarket.plans import read_plans, standings
-from aimarket.recorder import manifest_path, workspace
 from aimarket.sweep import Outcome, plan, run_points
+from aimarket.workspaces import workspace
 
 TINY = ["roster=duopoly", "users.size=300", "run.panel=50", "run.steps=2"]
 
@@ -253,13 +254,13 @@ def test_retrying_is_for_sweeps_and_a_launcher_in_an_experiment_is_not_seen(tmp_
     alone = call(tmp_path, "run", "--retry-failed", *TINY)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
     assert "--retry-failed" in alone.stderr
-    from aimarket import composition
+    from aimarket import multirun
 
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "far.yaml").write_text("defaults: [{override /hydra/launcher: on_ray}]\n")
-    monkeypatch.setattr(composition, "conf_dir", lambda: tmp_path)
-    assert composition.launcher_within([["run.seed=1", "experiment=far"]]) == "experiment=far"
-    assert composition.launcher_within([["run.seed=1"]]) is None
+    monkeypatch.setattr(multirun, "conf_dir", lambda: tmp_path)
+    assert multirun.launcher_within([["run.seed=1", "experiment=far"]]) == "experiment=far"
+    assert multirun.launcher_within([["run.seed=1"]]) is None
 
 
 def test_status_of_nothing_is_one_line(tmp_path):

@@ -62,8 +62,8 @@ def _run_alone(overrides: Sequence[str]) -> None:
 
 def _run_one(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
     """One run by itself, which is summed up."""
+    from aimarket.conditions import finished
     from aimarket.configuration import run_id, validate
-    from aimarket.recorder import finished
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
 
@@ -87,8 +87,8 @@ def _run_one(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
 
 def _planned(overrides: Sequence[str]) -> "tuple[list[Point], dict[str, Any] | None]":
     """The points of a sweep, all of them checked, and the design they follow."""
-    from aimarket.composition import launcher_within
     from aimarket.designs import points_of
+    from aimarket.multirun import launcher_within
     from aimarket.sweep import plan
 
     points, design = points_of(overrides)
@@ -159,7 +159,7 @@ def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
 
     Hydra's own sweeper is passed over: it knows no designs, and composes every point once more to check it.
     """
-    from aimarket.composition import launch
+    from aimarket.multirun import launch
     from aimarket.report.progress import sweep_progress
 
     with sweep_progress(len(points), points[0].settings.study) as advance, _watched(points, advance):
@@ -170,7 +170,7 @@ def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
 @contextmanager
 def _watched(points: "Sequence[Point]", advance: Callable[[bool], None]) -> Iterator[None]:
     """Tell of points as their manifests appear, whoever writes them."""
-    from aimarket.recorder import condition, manifest_path
+    from aimarket.conditions import condition, manifest_path
 
     def written(point: "Point") -> int | None:
         with suppress(OSError):

@@ -41,8 +41,9 @@ def main(arguments: list[str]) -> None:
 
 
 def _folder(study: str) -> Path:
+    from aimarket.conditions import RUNS
     from aimarket.plans import PLANS
-    from aimarket.recorder import PARTIAL, RUNS
+    from aimarket.workspaces import PARTIAL
 
     for place in (Path("outputs") / study, Path(study)):
         if any((place / kind).is_dir() for kind in (PLANS, RUNS, PARTIAL)):

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aimarket.complaints import SettingsError
-from aimarket.composition import expand
 from aimarket.configuration import load, run_id, settings_dict
+from aimarket.multirun import expand
 from aimarket.report.study import NO_POINTS, order, short_names, written
 
 Manifest = Mapping[str, Any]

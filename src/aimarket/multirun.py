@@ -1,0 +1,67 @@
+"""A multirun of Hydra's: the points that overrides stand for, and the launchers that others keep."""
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from aimarket.complaints import SettingsError, one_line
+from aimarket.composition import explain, hydra_at_work
+from aimarket.composition_cache import conf_dir
+
+
+def expand(overrides: Sequence[str]) -> list[list[str]]:
+    """The points of a multirun as lists of plain overrides, every combination of what is swept.
+
+    raises : SettingsError if an override cannot be parsed or swept
+    """
+    choices: dict[str, list[str]] = {}  # the last word on a key counts
+    with hydra_at_work():
+        parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+        for text in overrides:
+            try:
+                (override,) = parser.parse_overrides([text])
+                key = override.get_key_element()
+                if override.is_discrete_sweep():
+                    choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+                elif override.is_sweep_override():
+                    raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
+                elif not override.is_hydra_override():
+                    choices[key] = [text]
+            except HydraException as error:
+                raise SettingsError(explain([text]) or one_line(str(error))) from None
+    return [list(point) for point in itertools.product(*choices.values())]
+
+
+def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
+    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
+    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
+    for choice in sorted(chosen):
+        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
+        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
+            return choice
+    return None
+
+
+def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
+    """Give every point to a launcher of Hydra's; returns when it has done with them, and what they raise is lost.
+
+    job       : is called with the composed configuration of each point, maybe on another machine
+    points    : overrides, nothing swept
+    overrides : of the command line, among which are those that choose and set up the launcher
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    with hydra_at_work():
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        chosen = [*overrides, "hydra.mode=MULTIRUN"]
+        config = hydra.compose_config("config", chosen, RunMode.MULTIRUN, with_log_configuration=True)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
+        launcher = Plugins.instance().instantiate_launcher(context, job, config)
+        launcher.launch(points, initial_job_idx=0)
