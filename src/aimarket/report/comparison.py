@@ -1,4 +1,4 @@
-"""Figures across the points of a study: paired differences, the phase diagram, sensitivity."""
+"""Figures across the points of a study: paired differences and the phase diagram."""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +12,12 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import stats
 
 from aimarket.report import charts, style
-from aimarket.report.format import decimals, significant
+from aimarket.report.format import significant
 from aimarket.report.labels import EndLabel
 from aimarket.report.plates import Chart, Plate
 from aimarket.report.study import NotShownError, Study, order, short_names, written
 
 _MOST_POINTS = 16
-_MOST_SETTINGS = 15
-_FEWEST_POINTS = 8
 _VALUES, _BINS = 8, 5  # settings of more values than that are put into bins
 
 
@@ -162,55 +160,3 @@ def _explained(cells: pd.Series, outcome: pd.Series) -> float:
     """Share of the variance of the outcome that lies between cells (eta squared)."""
     means = outcome.groupby(cells, observed=True).transform("mean")
     return float(means.var() / outcome.var()) if outcome.var() > 0 else 0.0
-
-
-def sensitivity(study: Study) -> Plate:
-    """Rank correlation of each swept number with the outcome, over points, with 95 % intervals."""
-    rows = study.design.loc[study.outcomes.index, study.swept]
-    numbers = [name for name in study.swept if pd.api.types.is_numeric_dtype(rows[name]) and rows[name].notna().all()]
-    if not numbers:
-        raise NotShownError("sensitivity needs swept settings that are numbers")
-    run_ids = rows.index.get_level_values("run_id")
-    point = pd.Series({run: place for place, ids in enumerate(study.points.values()) for run in ids})
-    means = rows[numbers].astype(float).assign(outcome=study.outcomes).groupby(point.loc[run_ids].to_numpy()).mean()
-    if len(means) < _FEWEST_POINTS:
-        raise NotShownError(f"sensitivity needs {_FEWEST_POINTS} points or more")
-    ranks = means.rank()
-    if ranks["outcome"].nunique() < 2:
-        raise NotShownError(f"the {study.outcome.name} is the same at every point")
-    found = pd.DataFrame(
-        [_correlation(ranks[name], ranks["outcome"]) for name in numbers], columns=["rank", "low", "high"]
-    )
-    found.index = pd.Index([short_names(study.swept)[name] for name in numbers], name="setting")
-    found = found.sort_values("rank", key=lambda column: -column.abs(), kind="stable")
-    shown = found.head(_MOST_SETTINGS)
-
-    def paint(axes: Axes) -> list[EndLabel]:
-        heights = charts.name_rows(axes, [charts.shorten(str(name), 28) for name in shown.index])
-        axes.barh(heights, shown["rank"], height=0.5, color=style.COLOURS[0], alpha=0.35)
-        axes.hlines(heights, shown["low"], shown["high"], color=style.COLOURS[0], linewidth=1.6)
-        axes.plot(shown["rank"], heights, "o", color=style.COLOURS[0], markersize=4.5)
-        charts.nought(axes)
-        axes.set_xlim(-1.03, 1.03)
-        charts.write_x(axes, lambda value: decimals(value, 1), f"rank correlation with the {study.outcome.name}")
-        return []
-
-    first = shown.iloc[0]
-    says = f"The {study.outcome.name} follows {shown.index[0]} most: rank correlation {decimals(first['rank'])}"
-    certain = [str(name) for name, row in shown.iterrows() if row["low"] * row["high"] > 0]
-    title = f"{says}; beyond chance: {len(certain)} of {len(found)} settings"
-    note = (
-        f"Spearman's rank correlation of each swept number with the {study.outcome.name} of the last "
-        f"{study.periods.word}, over {len(means):,} points (means over seeds); lines: 95 % intervals (Fisher)."
-    )
-    if left := len(study.swept) - len(numbers):
-        note += f" Left out: {left} swept settings that are no numbers."
-    table = found.map(decimals).set_axis(["rank correlation", "95 % from", "to"], axis=1)
-    chart = Chart(paint, height=0.3 + 1.1 * charts.ROW * len(shown))
-    return Plate("sensitivity", title, note, ((chart,),), table)
-
-
-def _correlation(one: pd.Series, other: pd.Series) -> tuple[float, float, float]:
-    found = stats.pearsonr(one, other)
-    low, high = found.confidence_interval(0.95)
-    return float(found.statistic), float(low), float(high)

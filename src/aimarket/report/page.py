@@ -9,18 +9,19 @@ import pandas as pd
 from rich.table import Table
 
 from aimarket.complaints import ResultsError
-from aimarket.report import kinds, provenance
+from aimarket.designs import analyse, analysed
+from aimarket.report import kinds, provenance, reproduction
 from aimarket.report.format import unbroken
 from aimarket.report.measures import measure
 from aimarket.report.plates import draw
-from aimarket.report.study import Study, short_names, written
+from aimarket.report.study import Analysis, Study, short_names, written
 from aimarket.report.style import house_style
 from aimarket.report.summary import share_table, summary_table
 from aimarket.report.svg import inline_svg, shades
 from aimarket.results import Results
 
 _NARROW, _WIDE, _WIDEST = 4.2, 7.0, 9.0  # inches: on a telephone, on a desk, with panels side by side
-_MOST_ROWS = 100
+_MOST_ROWS, _MOST_FAILED = 100, 10
 _POINT_COLUMNS = ("price", "lerner", "effective_providers", "leader_share", "spend", "welfare")
 _EXPECTED = ("market", "providers")
 
@@ -34,19 +35,18 @@ class Grid:
     rows: Sequence[Sequence[str]]
 
 
-def write_report(results: Results, failed: int, target: Path) -> Path:
+def write_report(results: Results, target: Path) -> Path:
     """Write the report of a study; the same study gives the same bytes.
 
-    failed : runs of the study that failed, and are not in the results
     raises : ResultsError if jinja2 is missing, or market and providers were not recorded
     """
-    page = render(results, failed)
+    page = render(results)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
     return target
 
 
-def render(results: Results, failed: int = 0) -> str:
+def render(results: Results) -> str:
     """The report as text; see `write_report`."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -60,7 +60,7 @@ def render(results: Results, failed: int = 0) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
-    return environment.get_template("report.html.j2").render(_content(results, failed))
+    return environment.get_template("report.html.j2").render(_content(results))
 
 
 def study_of(results: Results) -> Study:
@@ -70,10 +70,19 @@ def study_of(results: Results) -> Study:
             raise ResultsError(f"{results.folder}: the tables market and providers were not recorded (record.tables)")
     outcomes = provenance.about(results.manifests, "outcome")
     outcome, labels = outcomes[0] if outcomes else "lerner", provenance.labels(results.manifests)
-    return Study(results.market, results.providers, results.frame, outcome, labels)
+    return Study(results.market, results.providers, results.frame, outcome, labels, _analysis(results))
 
 
-def _content(results: Results, failed: int) -> dict[str, Any]:
+def _analysis(results: Results) -> Analysis | None:
+    """The largest of the study's designs for sensitivity."""
+    made = list(enumerate(analysed(results.folder)))
+    if not made:
+        return None
+    place, (design, points) = max(made, key=lambda item: len(item[1][1]))
+    return Analysis(design["kind"], len(points), lambda statistic: analyse(results, statistic, place))
+
+
+def _content(results: Results) -> dict[str, Any]:
     study, manifests = study_of(results), results.manifests
     shown, absent = kinds.plates(study)
     figures = []
@@ -91,7 +100,8 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
                 }
             )
     swept = {name: list(results.runs[name]) for name in results.swept}
-    commands, exact = provenance.commands(manifests)
+    commands, exact = reproduction.commands(results.folder, manifests)
+    missing = provenance.missing(results.folder)
     return {
         "name": results.folder.resolve().name,
         "questions": provenance.about(manifests, "question"),
@@ -105,7 +115,9 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
         "configuration": "\n".join(f"{key}={value}" for key, value in provenance.leaves(manifests[0]["settings"])),
         "first_run": manifests[0]["run_id"],
         "runs": len(manifests),
-        "failed": failed,
+        "failed": missing.failed,
+        "most_failed": _MOST_FAILED,
+        "unfinished": missing.unfinished,
         "simulations": len(study.design),
         "seeds": provenance.seeds(manifests),
         "replications": provenance.replications(manifests),
