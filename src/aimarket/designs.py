@@ -179,7 +179,7 @@ def as_override(value: Any) -> str:
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{as_override(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(map(as_override, value)) + "]"
     if value is None or isinstance(value, bool):
         return shown(value)
     return str(value)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aimarket.complaints import one_line
-
 from aimarket.configuration import load, settings_dict
 from aimarket.manifests import Manifest, read_manifests
 from aimarket.plans import STATES, distinguishing, standings
@@ -134,7 +133,7 @@ def missing(folder: Path) -> Missing:
         for manifest, point in zip(manifests, points, strict=True)
         if manifest["status"] != "complete"
     ]
-    states = Counter(run.state for run in standings(folder))
+    states: Counter[str] = Counter(run.state for run in standings(folder))
     return Missing(failed, {state: states[state] for state in STATES[1:] if states[state] and state != "failed"})
 
 

@@ -63,9 +63,9 @@ def _morris(study: Study, made: Analysis, found: pd.DataFrame) -> Plate:
         f"(95 %: {write(first['low'])} to {write(first['high'])})"
     )
     note = (
-        f"Elementary effects (Morris) on the {outcome.name} of the last {study.periods.word}, {made.points:,} points of "
-        f"the design: mean size of the change as one parameter goes through its range (μ*, bars); {_BOOTSTRAP}; hollow: "
-        "its standard deviation σ, large where the effect bends or hangs on other parameters."
+        f"Elementary effects (Morris) on the {outcome.name} of the last {study.periods.word}, {made.points:,} points "
+        "of the design: mean size of the change as one parameter goes through its range (μ*, bars); "
+        f"{_BOOTSTRAP}; hollow: its standard deviation σ, large where the effect bends or hangs on other parameters."
     )
     table = pd.DataFrame(
         {
