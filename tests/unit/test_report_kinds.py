@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from scipy import stats
 from studies import study as made
 
-from aimarket.report import chance, comparison, firms, kinds, over_time
+from aimarket.report import chance, comparison, drivers, firms, kinds, over_time, sensitivity
 from aimarket.report.chance import TIPPED, tipping_times
 from aimarket.report.format import decimals, percent
 from aimarket.report.page import study_of
@@ -140,7 +140,7 @@ def test_welfare_is_the_sum_of_its_parts(real: Study) -> None:
 
 
 def test_cost_drivers_multiply_to_the_change_of_unit_cost(real: Study) -> None:
-    table = firms.cost_drivers(real).table
+    table = drivers.cost_drivers(real).table
     assert table is not None
     columns = [name for name in real.market if name.startswith("cost_") and name != "cost_per_task"]
     last = real.market.sort_values("step").groupby("replication")[columns].last().sum(axis=1)
@@ -206,7 +206,7 @@ def test_many_values_are_put_into_bins(grid: Study) -> None:
     market["lerner"] = market["x.a"] * 0.5
     scattered = Study(market, grid.providers)
     assert comparison.phase_diagram(scattered).table.shape == (5, 5)  # type: ignore[union-attr]
-    plate = comparison.sensitivity(scattered)
+    plate = sensitivity.sensitivity(scattered)
     assert plate.title.startswith("The Lerner index follows a most: rank correlation 1.00")
     assert plate.table is not None
     assert list(plate.table.index) == ["a", "b"]

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import stats
 
 from aimarket.report import charts, style
-from aimarket.report.format import significant
+from aimarket.report.format import MISSING, between, significant
 from aimarket.report.labels import EndLabel
 from aimarket.report.plates import Chart, Plate
 from aimarket.report.study import NotShownError, Study, order, short_names, written
@@ -40,9 +40,10 @@ def paired_difference(study: Study) -> Plate:
         raise NotShownError(f"the {study.outcome.name} is the same at every point")
     found = pd.DataFrame([_interval(gaps[point].dropna()) for point in gaps], gaps.columns, ["mean", "low", "high"])
     name, write = study.outcome.name, study.outcome.write
+    heading, words = charts.point_names(list(map(str, gaps)), 28)
 
     def paint(axes: Axes) -> list[EndLabel]:
-        rows = charts.name_rows(axes, [charts.shorten(str(point), 28) for point in gaps])
+        rows = charts.name_rows(axes, words)
         for row, point in zip(rows, gaps, strict=True):
             values = gaps[point].dropna()
             axes.plot(
@@ -51,6 +52,7 @@ def paired_difference(study: Study) -> Plate:
         axes.hlines(rows, found["low"], found["high"], color=style.COLOURS[0], linewidth=2.2)
         axes.plot(found["mean"], rows, "o", color=style.COLOURS[0], markersize=5)
         charts.nought(axes)
+        axes.set_title(heading, loc="left", fontsize=9.5, color=style.INK, pad=6)
         charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 4)
         return []
 
@@ -69,7 +71,7 @@ def paired_difference(study: Study) -> Plate:
         f"dots: means of {many} pairs; lines: 95 % intervals (t); ticks: single pairs."
     )
     table = found.map(write).set_axis(["mean", "95 % from", "to"], axis=1).rename_axis("point")
-    chart = Chart(paint, height=0.3 + 1.4 * charts.ROW * gaps.shape[1])
+    chart = Chart(paint, height=0.3 + 1.4 * charts.ROW * gaps.shape[1], heading=heading)
     return Plate("paired_difference", title, note, ((chart,),), table)
 
 
@@ -88,7 +90,8 @@ def phase_diagram(study: Study) -> Plate:
     cells = {name: _cells(rows[name]) for name in study.swept}
     explained = {name: _explained(cells[name], study.outcomes) for name in study.swept}
     across, along = sorted(study.swept, key=lambda name: -explained[name])[:2]
-    table = study.outcomes.groupby([cells[along], cells[across]], observed=True).median().unstack()
+    grouped = study.outcomes.groupby([cells[along], cells[across]], observed=True)
+    table = grouped.median().unstack()
     if min(table.shape) < 2 or table.notna().to_numpy().mean() <= 0.5:
         raise NotShownError("a phase diagram needs two settings that are swept independently of one another")
     names = short_names([across, along])
@@ -127,10 +130,16 @@ def phase_diagram(study: Study) -> Plate:
     note = (
         f"{name[0].upper()}{name[1:]} in the last {study.periods.word}, median of the simulations in each cell; "
         f"{study.simulations()}."
+        + " Empty: no simulation there." * bool(table.isna().to_numpy().any())
         + (f" Of {others + 2} swept settings the two that explain most of it; pooled over the rest." if others else "")
     )
     chart = Chart(paint, names[along], 0.4 + 0.38 * table.shape[0])
-    shown = table.iloc[::-1].map(write)
+    shown = table.map(write)
+    if grouped.size().max() > 1:
+        low, high = (grouped.quantile(part).map(write) for part in (0.05, 0.95))
+        ranges = pd.Series([f" ({between(*ends)})" for ends in zip(low, high, strict=True)], low.index)
+        shown = (shown + ranges.unstack()).where(table.notna(), MISSING)
+    shown = shown.iloc[::-1]
     shown.index.name, shown.columns.name = f"{names[along]} \\ {names[across]}", None
     return Plate("phase_diagram", title, note, ((chart,),), shown)
 
@@ -145,10 +154,16 @@ def _cells(values: pd.Series) -> pd.Series:
         names = [f"{significant(a)}–{significant(b)}" for a, b in pairwise(edges)]
         place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
         return _ordered(list(place), names, values.index)
-    words = [charts.shorten(written(value), 16) for value in distinct]
+    words = [charts.shorten(word, 16) for word in _told_apart(distinct)]
     words = words if len(set(words)) == len(words) else [f"{place + 1}: {word}" for place, word in enumerate(words)]
     places = {written(value): place for place, value in enumerate(distinct)}
     return _ordered([places[written(value)] for value in values], words, values.index)
+
+
+def _told_apart(values: Sequence[object]) -> list[str]:
+    """Values of a setting as they stand on an axis: numbers with three digits if these tell them apart."""
+    short = [f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else written(value) for value in values]
+    return short if len(set(short)) == len(short) else list(map(written, values))
 
 
 def _ordered(codes: Sequence[int], words: Sequence[str], index: pd.Index) -> pd.Series:

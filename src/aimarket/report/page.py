@@ -11,8 +11,9 @@ from rich.table import Table
 from aimarket.complaints import ResultsError
 from aimarket.designs import analyse, analysed
 from aimarket.report import kinds, provenance, reproduction
-from aimarket.report.format import unbroken
+from aimarket.report.format import between, unbroken
 from aimarket.report.measures import measure
+from aimarket.report.periods import KEYS
 from aimarket.report.plates import draw
 from aimarket.report.study import Analysis, Study, short_names, written
 from aimarket.report.style import house_style
@@ -78,8 +79,8 @@ def _analysis(results: Results) -> Analysis | None:
     made = list(enumerate(analysed(results.folder)))
     if not made:
         return None
-    place, (design, points) = max(made, key=lambda item: len(item[1][1]))
-    return Analysis(design["kind"], len(points), lambda statistic: analyse(results, statistic, place))
+    place, (design, _) = max(made, key=lambda item: len(item[1][1]))
+    return Analysis(design["kind"], max(design["rows"]) + 1, lambda statistic: analyse(results, statistic, place))
 
 
 def _content(results: Results) -> dict[str, Any]:
@@ -109,7 +110,7 @@ def _content(results: Results) -> dict[str, Any]:
         "outcome": study.outcome.name,
         "figures": figures,
         "absent": absent,
-        "tables": [_of_rich(table(study.market, study.providers)) for table in (summary_table, share_table)],
+        "tables": _summaries(study),
         "points": _points(study),
         "differences": provenance.differences(manifests, swept),
         "configuration": "\n".join(f"{key}={value}" for key, value in provenance.leaves(manifests[0]["settings"])),
@@ -128,6 +129,17 @@ def _content(results: Results) -> dict[str, Any]:
         "light": shades(dark=False),
         "dark": shades(dark=True),
     }
+
+
+def _summaries(study: Study) -> list[Grid]:
+    """The tables a run ends with, of all simulations: each counts as a replication, whatever run it is of."""
+    market, providers = (
+        frame.assign(replication=frame.groupby(KEYS).ngroup()) for frame in (study.market, study.providers)
+    )
+    return [
+        _of_rich(summary_table(market, providers, study.simulations())),
+        _of_rich(share_table(market, providers)),
+    ]
 
 
 def _of_rich(table: Table) -> Grid:
@@ -149,14 +161,16 @@ def _points(study: Study) -> Grid | None:
     if len(study.points) < 2 or not study.swept:
         return None
     columns = list(dict.fromkeys([study.outcome.column, *_POINT_COLUMNS]))
-    last = study.periods.last[columns]
+    last, write = study.periods.last[columns], study.outcome.write
     names = short_names(study.swept)
     rows = []
     for ids in list(study.points.values())[:_MOST_ROWS]:
         own = last[last.index.get_level_values("run_id").isin(ids)]
         settings = study.design.loc[ids[0], study.swept].iloc[0]
-        found = [measure(column).write(float(own[column].median())) for column in columns]
-        rows.append([*(written(settings[name]) for name in study.swept), str(len(own)), *found])
+        first, *found = [measure(column).write(float(own[column].median())) for column in columns]
+        span = between(*(write(float(own[study.outcome.column].quantile(part))) for part in (0.05, 0.95)))
+        rows.append([*(written(settings[name]) for name in study.swept), str(len(own)), first, span, *found])
     more = f"; the first {_MOST_ROWS} of {len(study.points):,}" if len(study.points) > _MOST_ROWS else ""
-    head = [*(names[name] for name in study.swept), "simulations", *(measure(column).name for column in columns)]
+    outcome, *others = [measure(column).name for column in columns]
+    head = [*(names[name] for name in study.swept), "simulations", outcome, "5–95 %", *others]
     return Grid(f"Points: medians of the last {study.periods.word}{more}", head, rows)

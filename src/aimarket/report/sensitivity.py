@@ -37,9 +37,12 @@ def _sobol(study: Study, made: Analysis, found: pd.DataFrame) -> Plate:
     whole, alone = _interval(found, "ST"), _interval(found, "S1")
     first = whole.iloc[0]
     name = study.outcome.name
+    says = f"Of the variance of the {name} {found.index[0]} makes"
+    if first["high"] - first["low"] > 1:
+        says = f"Too few points to share out the variance of the {name}: {found.index[0]} would make"
     title = (
-        f"{found.index[0]} makes {percent(first['middle'])} of the variance of the {name}, its interactions included "
-        f"(95 %: {percent(first['low'])} to {percent(first['high'])}); beyond chance: {_certain(whole)}"
+        f"{says} {percent(first['middle'])} with its interactions (95 %: {percent(first['low'])} to "
+        f"{percent(first['high'])}); beyond chance: {_certain(whole)}"
     )
     note = (
         f"Sobol indices of the {name} of the last {study.periods.word}, {made.points:,} points of the design: share of "
@@ -59,7 +62,7 @@ def _morris(study: Study, made: Analysis, found: pd.DataFrame) -> Plate:
     outcome, first = study.outcome, size.iloc[0]
     write = outcome.write
     title = (
-        f"{found.index[0]} moves the {outcome.name} most, by {write(first['middle'])} over its range on average "
+        f"The {outcome.name} hangs most on {found.index[0]}: {write(first['middle'])} over its range, on average "
         f"(95 %: {write(first['low'])} to {write(first['high'])})"
     )
     note = (

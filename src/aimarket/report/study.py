@@ -30,7 +30,7 @@ class Analysis(NamedTuple):
     """The design for sensitivity that a study follows.
 
     kind    : "morris" or "sobol"
-    points  : how many points it has
+    points  : how many rows it has
     effects : what each parameter does to a statistic by run id, see `designs.analyse`; raises ResultsError
     """
 
