@@ -14,6 +14,7 @@ from scipy import stats
 from aimarket.report import charts, style
 from aimarket.report.format import MISSING, between, significant
 from aimarket.report.labels import EndLabel
+from aimarket.report.measures import Write
 from aimarket.report.plates import Chart, Plate
 from aimarket.report.study import NotShownError, Study, order, short_names, written
 
@@ -90,8 +91,7 @@ def phase_diagram(study: Study) -> Plate:
     cells = {name: _cells(rows[name]) for name in study.swept}
     explained = {name: _explained(cells[name], study.outcomes) for name in study.swept}
     across, along = sorted(study.swept, key=lambda name: -explained[name])[:2]
-    grouped = study.outcomes.groupby([cells[along], cells[across]], observed=True)
-    table = grouped.median().unstack()
+    table = study.outcomes.groupby([cells[along], cells[across]], observed=True).median().unstack()
     if min(table.shape) < 2 or table.notna().to_numpy().mean() <= 0.5:
         raise NotShownError("a phase diagram needs two settings that are swept independently of one another")
     names = short_names([across, along])
@@ -134,14 +134,24 @@ def phase_diagram(study: Study) -> Plate:
         + (f" Of {others + 2} swept settings the two that explain most of it; pooled over the rest." if others else "")
     )
     chart = Chart(paint, names[along], 0.4 + 0.38 * table.shape[0])
-    shown = table.map(write)
-    if grouped.size().max() > 1:
-        low, high = (grouped.quantile(part).map(write) for part in (0.05, 0.95))
-        ranges = pd.Series([f" ({between(*ends)})" for ends in zip(low, high, strict=True)], low.index)
-        shown = (shown + ranges.unstack()).where(table.notna(), MISSING)
-    shown = shown.iloc[::-1]
+    shown = _with_ranges(study.outcomes, [cells[along], cells[across]], write).iloc[::-1]
     shown.index.name, shown.columns.name = f"{names[along]} \\ {names[across]}", None
     return Plate("phase_diagram", title, note, ((chart,),), shown)
+
+
+def _with_ranges(outcomes: pd.Series, cells: Sequence[pd.Series], write: Write) -> pd.DataFrame:
+    """Each cell in words: the median of its simulations, and their 5–95 % range where it has several."""
+    found = {}
+    for cell, values in outcomes.groupby(list(cells), observed=True):
+        low, middle, high = (write(float(values.quantile(part))) for part in (0.05, 0.5, 0.95))
+        found[cell] = f"{middle} ({between(low, high)})" if len(values) > 1 else middle
+    index = pd.MultiIndex.from_tuples(found, names=["along", "across"])
+    table = pd.Series(list(found.values()), index).unstack().fillna(MISSING)
+    along, across = (list(own.cat.categories) for own in cells)
+    return table.reindex(
+        index=[name for name in along if name in table.index],
+        columns=[name for name in across if name in table.columns],
+    )
 
 
 def _cells(values: pd.Series) -> pd.Series:
