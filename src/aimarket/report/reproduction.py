@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from aimarket.complaints import SettingsError
-from aimarket.composition import compose_plain
+from aimarket.composition import read_yaml
+from aimarket.composition_cache import conf_dir
 from aimarket.configuration import load, run_id
 from aimarket.designs import as_override, points_of
 from aimarket.manifests import Manifest
@@ -119,6 +120,6 @@ def _drawn(design: Mapping[str, Any], points: _Overrides) -> list[str] | None:
     keys = tuple(f"{key}=" for key in design["parameters"])
     first = [point for point, row in zip(points, design["rows"], strict=True) if row == 0]
     base = _product([tuple(override for override in point if not override.startswith(keys)) for point in first])
-    usual = compose_plain([f"design={design['kind']}"])["design"]
+    usual = read_yaml(conf_dir() / "design" / f"{design['kind']}.yaml")
     asked = [f"design.{key}={as_override(design[key])}" for key in usual if design.get(key) != usual[key]]
     return None if base is None else [*base, f"design={design['kind']}", *asked]
