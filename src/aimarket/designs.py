@@ -8,6 +8,7 @@ same `run.seed` unless it is swept: the same users get the same draws, and what 
 import importlib
 from collections.abc import Mapping, Sequence
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
@@ -121,7 +122,10 @@ def analyse(results: "Results", statistic: "pd.Series", plan: int | None = None)
     """
     import pandas as pd
 
-    design, points = _of_study(results, plan)
+    plans = analysed(results.folder)
+    if not plans or (plan is None and len(plans) > 1) or (plan or 0) >= len(plans):
+        raise ResultsError(f"{results.folder} holds {len(plans)} designs of the kinds {' and '.join(_ANALYSED)}")
+    design, points = plans[plan or 0]
     statistic = statistic.astype(float)
     runs = [run.run_id for run in points]
     if missing := sorted({run for run in runs if not np.isfinite(statistic.get(run, np.nan))}):
@@ -141,12 +145,10 @@ def analyse(results: "Results", statistic: "pd.Series", plan: int | None = None)
     return pd.DataFrame({column: np.asarray(found[column], float) for column in columns}, index=names)
 
 
-def _of_study(results: "Results", plan: int | None) -> tuple[dict[str, Any], list[Planned]]:
-    plans = [made for made in read_plans(results.folder) if (made["design"] or {}).get("kind") in _ANALYSED]
-    if not plans or (plan is None and len(plans) > 1) or (plan or 0) >= len(plans):
-        raise ResultsError(f"{results.folder} holds {len(plans)} designs of the kinds {' and '.join(_ANALYSED)}")
-    chosen = plans[plan or 0]
-    return chosen["design"], chosen["points"]
+def analysed(folder: Path) -> list[tuple[dict[str, Any], list[Planned]]]:
+    """The Morris and Sobol designs of a study, in the order in which `analyse` counts them, and their points."""
+    plans = read_plans(folder)
+    return [(plan["design"], plan["points"]) for plan in plans if (plan["design"] or {}).get("kind") in _ANALYSED]
 
 
 def _checked(config: Mapping[str, Any]) -> Any:
@@ -169,16 +171,16 @@ def _paired(design: Paired) -> list[list[str]]:
     if len(set(lengths.values())) > 1:
         told = ", ".join(f"{key} has {length}" for key, length in lengths.items())
         raise SettingsError(f"design.parameters: paired lists should be equally long; {told}")
-    columns = [[f"{key}={_text(value)}" for value in values] for key, values in design.parameters.items()]
+    columns = [[f"{key}={as_override(value)}" for value in values] for key, values in design.parameters.items()]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _text(value: Any) -> str:
-    """A value as an override has it."""
+def as_override(value: Any) -> str:
+    """A value as an override has it: {a:[1,2],b:null}."""
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{key}:{_text(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{as_override(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_text, value)) + "]"
+        return "[" + ",".join(map(as_override, value)) + "]"
     if value is None or isinstance(value, bool):
         return shown(value)
     return str(value)

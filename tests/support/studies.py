@@ -1,17 +1,17 @@
 """Studies on disk for what reads them: of made-up numbers, cheap and known in advance, or small ones of the model."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from aimarket.configuration import load
-from aimarket.multirun import expand
+from aimarket.designs import points_of
 from aimarket.recorder import Recorder, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES
-from aimarket.simulation import run as run_settings
+from aimarket.simulation import record_failure
+from aimarket.sweep import plan, run_points
 
 SMALL = ("users.size=300", "run.panel=60", "run.steps=26")
 LABELS: dict[str, dict[str, list[str]]] = {  # what tells the rows of a step apart
@@ -72,8 +72,15 @@ def write_sweep(
     return folder
 
 
-def study(folder: Path, *overrides: str) -> Path:
-    """Run every point of a multirun as the command line would; returns the folder of the study."""
-    for point in expand([*SMALL, *overrides, f"outputs={folder}", "study=small"]):
-        run_settings(load(point), point)
+def study(folder: Path, *overrides: str, failing: Collection[str] = ()) -> Path:
+    """Run every point of a multirun in this process, as the command line would; returns the folder of the study.
+
+    failing : points with one of these overrides do not run, but fail
+    """
+    points, design = points_of([*SMALL, *overrides, f"outputs={folder}", "study=small"])
+    planned = plan(points)
+    for point in planned:
+        if set(failing) & set(point.overrides):
+            record_failure(point.settings, point.overrides, OSError(f"no room\nfor seed {point.settings.run.seed}"))
+    run_points(planned, processes=1, design=design, show=False)
     return folder / "small"

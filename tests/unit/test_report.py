@@ -111,6 +111,15 @@ def _drawn(market: pd.DataFrame, providers: pd.DataFrame) -> dict[str, Figure]:
         return {plate.name: draw(plate) for plate in plates}
 
 
+def _drawn_through(market: pd.DataFrame, providers: pd.DataFrame) -> dict[str, Figure]:
+    """All that saving a figure does short of its pixels."""
+    drawn = _drawn(market, providers)
+    assert len(drawn) == 3
+    for figure in drawn.values():
+        figure.draw_without_rendering()
+    return drawn
+
+
 def _words(figure: Figure) -> str:
     """Everything written on the figure outside its axes: title, second line, labels."""
     return "\n".join(text.get_text() for text in figure.texts).replace("\n", " ").replace("\u00a0", " ")
@@ -123,23 +132,20 @@ def _shown(table: Table, width: int = 160) -> str:
 
 
 def test_six_files_and_the_same_bytes_again(tmp_path: Path) -> None:
+    """And the notebook keeps its own style."""
     market, providers = synthetic(steps=24, replications=3, firms=3)
+    before, backend = dict(mpl.rcParams), mpl.get_backend()
     first = draw_figures(market, providers, tmp_path / "one" / "deep")
     names = [f"{name}.{kind}" for name in ("price_and_cost", "shares", "volumes") for kind in ("svg", "png")]
     assert [path.name for path in first] == names
+    assert dict(mpl.rcParams) == before
+    assert mpl.get_backend() == backend
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.hashsalt": None}):
         second = draw_figures(market, providers, tmp_path / "two")
     for one, two in zip(first, second, strict=True):
         assert one.stat().st_size > 5000
         assert one.read_bytes() == two.read_bytes(), one.name
     assert not any(word in first[0].read_text() for word in ("<dc:date>", "matplotlib.org", "Matplotlib v"))
-
-
-def test_the_notebook_keeps_its_own_style(tmp_path: Path) -> None:
-    before, backend = dict(mpl.rcParams), mpl.get_backend()
-    draw_figures(*synthetic(steps=2), tmp_path)
-    assert dict(mpl.rcParams) == before
-    assert mpl.get_backend() == backend
 
 
 def test_the_price_finding_is_that_of_the_data() -> None:
@@ -233,7 +239,7 @@ def test_labels_keep_apart_and_on_the_page() -> None:
 
 @pytest.mark.parametrize(
     ("runs", "panels", "words"),
-    [(1, 1, "medians of 2 replications"), (3, 3, "in each panel"), (5, 1, "all 10 replications of 5 different runs")],
+    [(1, 1, "medians of 2 replications"), (3, 3, "in each panel"), (5, 1, "all 10 simulations, of 5 different runs")],
 )
 def test_up_to_four_runs_side_by_side_and_more_pooled(runs: int, panels: int, words: str) -> None:
     market, providers = synthetic(steps=24, replications=2, runs=runs, firms=2)
@@ -284,14 +290,13 @@ def test_a_margin_far_below_nought_does_not_flatten_the_rest() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, np.nan])
-def test_a_market_that_never_serves(value: float, tmp_path: Path) -> None:
+def test_a_market_that_never_serves(value: float) -> None:
     market, providers = synthetic(steps=5, replications=2, firms=2)
     measures = ["price", "unit_cost", "marginal_cost", "lerner", "effective_providers", "leader_share"]
     market[measures] = value
     market[["tokens_served", "spend"]] = 0.0
     providers["share"] = value
-    assert len(draw_figures(market, providers, tmp_path)) == 6
-    words = {name: _words(figure) for name, figure in _drawn(market, providers).items()}
+    words = {name: _words(figure) for name, figure in _drawn_through(market, providers).items()}
     assert words["price_and_cost"].startswith("No tokens were sold at the end of the run")
     assert words["shares"].startswith("No tokens were served at the end of the run")
     assert words["volumes"].startswith("No tokens were served in the first or the last half")
@@ -300,10 +305,9 @@ def test_a_market_that_never_serves(value: float, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])
-def test_short_runs(steps: int, tmp_path: Path) -> None:
+def test_short_runs(steps: int) -> None:
     market, providers = synthetic(steps=steps, firms=2)
-    assert len(draw_figures(market, providers, tmp_path)) == 6
-    words = {name: _words(figure) for name, figure in _drawn(market, providers).items()}
+    words = {name: _words(figure) for name, figure in _drawn_through(market, providers).items()}
     when = {2: "in 1 month,", 3: "in 2 months,"}.get(steps, "At the end, price is $")
     assert when in words["price_and_cost"]
     assert " a year" not in words["price_and_cost"]

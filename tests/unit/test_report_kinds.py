@@ -11,12 +11,13 @@ from matplotlib.text import Text
 from scipy import stats
 from studies import study as made
 
-from aimarket.report import chance, comparison, firms, kinds, over_time
+from aimarket.designs import analyse
+from aimarket.report import chance, charts, comparison, drivers, firms, kinds, over_time, sensitivity
 from aimarket.report.chance import TIPPED, tipping_times
 from aimarket.report.format import decimals, percent
 from aimarket.report.page import study_of
 from aimarket.report.plates import Chart, Plate, draw
-from aimarket.report.study import NotShownError, Study, points, short_names
+from aimarket.report.study import Analysis, NotShownError, Study, points, short_names
 from aimarket.report.style import house_style
 from aimarket.results import open_results
 
@@ -24,17 +25,22 @@ SWITCHING = "users.segments.everyone.switching.base"
 LOYALTY = ("experiment=limit/loyalty", "providers.anna.offers.main.quality=2.5", "users.size=60", "run.steps=40")
 
 
-@pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """The default roster with three replications."""
-    return study_of(open_results(made(tmp_path_factory.mktemp("real"), "run.replications=3")))
+@pytest.fixture(scope="module")
+def real(replicated: Path) -> Study:
+    return study_of(open_results(replicated))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def morris(screened: Path) -> Study:
+    return study_of(open_results(screened))
+
+
+@pytest.fixture(scope="module")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Twelve points of two settings, two seeds each."""
     swept = (
         "roster=duopoly",
+        "run.steps=6",
         "users.usage_elasticity=0.5,0.8,1.2,1.6",
         "users.taste_spread=0.2,0.6,1.2",
         "run.seed=1,2",
@@ -42,7 +48,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return study_of(open_results(made(tmp_path_factory.mktemp("grid"), *swept)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def loyal(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A market of few users and three qualities, which tips at some seeds."""
     return study_of(
@@ -50,21 +56,19 @@ def loyal(tmp_path_factory: pytest.TempPathFactory) -> Study:
     )
 
 
-def test_every_kind_is_drawn_by_one_of_three_studies(real: Study, grid: Study, loyal: Study) -> None:
-    shown = {kind.name for study in (real, grid, loyal) for kind, _ in kinds.plates(study)[0]}
-    assert shown == {kind.name for kind in kinds.KINDS}
-    assert len(kinds.KINDS) >= 12
-
-
-def test_a_kind_is_drawn_or_says_what_it_would_take(real: Study, grid: Study, loyal: Study) -> None:
-    for study in (real, grid, loyal):
+def test_a_kind_is_drawn_or_says_what_it_would_take(real: Study, grid: Study, loyal: Study, morris: Study) -> None:
+    drawn = set()
+    for study in (real, grid, loyal, morris):
         shown, absent = kinds.plates(study)
+        drawn |= {kind.name for kind, _ in shown}
         assert len(shown) + len(absent) == len(kinds.KINDS)
         for _, plate in shown:
             assert re.match(r"[A-ZÀ-Þ0-9]", plate.title), plate.title
             assert "nan" not in f"{plate.title} {plate.note}".lower().split(), plate
             assert plate.alternative.startswith(plate.title)
         assert all(reason and reason[0].islower() and not reason.endswith(".") for _, reason in absent)
+    assert drawn == {kind.name for kind in kinds.KINDS}
+    assert len(kinds.KINDS) >= 12
 
 
 def test_the_documentation_lists_every_kind() -> None:
@@ -94,10 +98,10 @@ def _boxes(figure: Figure) -> list[tuple[str, np.ndarray]]:
 
 @pytest.mark.parametrize("width", [None, 4.2])
 def test_nothing_is_cut_off_and_no_label_meets_another(
-    real: Study, grid: Study, loyal: Study, width: float | None
+    real: Study, grid: Study, loyal: Study, morris: Study, width: float | None
 ) -> None:
     with house_style():
-        for study in (real, grid, loyal):
+        for study in (real, grid, loyal, morris):
             for _, plate in kinds.plates(study)[0]:
                 figure = draw(plate if width is None else plate.stacked(), width, headed=width is None)
                 wide, high = figure.get_size_inches() * figure.dpi
@@ -140,7 +144,7 @@ def test_welfare_is_the_sum_of_its_parts(real: Study) -> None:
 
 
 def test_cost_drivers_multiply_to_the_change_of_unit_cost(real: Study) -> None:
-    table = firms.cost_drivers(real).table
+    table = drivers.cost_drivers(real).table
     assert table is not None
     columns = [name for name in real.market if name.startswith("cost_") and name != "cost_per_task"]
     last = real.market.sort_values("step").groupby("replication")[columns].last().sum(axis=1)
@@ -192,7 +196,7 @@ def test_the_phase_diagram_has_a_cell_for_each_point(grid: Study) -> None:
     assert len(grid.points) == 12
     for (_, ids), words in zip(grid.points.items(), grid.points, strict=True):
         level = grid.outcomes[grid.outcomes.index.get_level_values("run_id").isin(ids)].median()
-        assert decimals(float(level)) in plate.table.to_numpy(), words
+        assert decimals(float(level)) in {cell.partition(" (")[0] for cell in plate.table.to_numpy().flat}, words
 
 
 def test_many_values_are_put_into_bins(grid: Study) -> None:
@@ -206,10 +210,62 @@ def test_many_values_are_put_into_bins(grid: Study) -> None:
     market["lerner"] = market["x.a"] * 0.5
     scattered = Study(market, grid.providers)
     assert comparison.phase_diagram(scattered).table.shape == (5, 5)  # type: ignore[union-attr]
-    plate = comparison.sensitivity(scattered)
+    plate = sensitivity.sensitivity(scattered)
     assert plate.title.startswith("The Lerner index follows a most: rank correlation 1.00")
     assert plate.table is not None
     assert list(plate.table.index) == ["a", "b"]
+
+
+def test_the_sensitivity_of_a_design_is_its_analysis(morris: Study, screened: Path) -> None:
+    plate = sensitivity.sensitivity(morris)
+    found = analyse(open_results(screened), morris.outcomes.groupby(level="run_id").mean())
+    found = found.sort_values("mu_star", ascending=False)
+    first = found.iloc[0]
+    low, high = first["mu_star"] - first["mu_star_conf"], first["mu_star"] + first["mu_star_conf"]
+    size = decimals(first["mu_star"])
+    interval = f"{decimals(max(low, 0.0))} to {decimals(high)}"
+    name = found.index[0].rpartition(".")[2]
+    assert plate.title == f"The Lerner index hangs most on {name}: {size} over its range, on average (95 %: {interval})"
+    assert "9 points of the design" in plate.note
+    assert plate.table is not None
+    assert list(plate.table.iloc[0]) == [f"{size} ({interval})", decimals(first["mu"]), decimals(first["sigma"])]
+
+
+def test_sobol_shares_are_given_with_their_intervals(morris: Study) -> None:
+    def indices(_: pd.Series) -> pd.DataFrame:
+        columns = {"S1": [0.1, 0.6], "S1_conf": [0.05, 0.1], "ST": [0.15, 0.8], "ST_conf": [0.2, width]}
+        return pd.DataFrame(columns, index=["users.a", "users.b"])
+
+    study = Study(morris.market, morris.providers, analysis=Analysis("sobol", 64, indices))
+    width = 0.1
+    plate = sensitivity.sensitivity(study)
+    assert plate.title == (
+        "Of the variance of the Lerner index b makes 80 % with its interactions (95 %: 70 % to 90 %); "
+        "beyond chance: 1 of 2 parameters"
+    )
+    assert plate.table is not None
+    assert list(plate.table.loc["b"]) == ["60 % (50 % to 70 %)", "80 % (70 % to 90 %)"]
+    with house_style():
+        draw(plate).draw_without_rendering()
+    width = 0.6
+    assert sensitivity.sensitivity(study).title.startswith("Too few points")
+
+
+def test_a_design_that_lacks_runs_is_ranked_and_says_so(screened: Path) -> None:
+    half = open_results(screened).where({"seed": 1})
+    plate = sensitivity.sensitivity(study_of(half))
+    assert "rank correlation" in plate.title
+    assert "No indices of the Morris design" in plate.note
+    assert "have no statistic" in plate.note
+
+
+def test_points_are_named_by_their_values_where_there_is_little_room() -> None:
+    long = ["usage_elasticity = 0.5, taste_spread = 0.2", "usage_elasticity = 1.0, taste_spread = 0.2"]
+    assert charts.point_names(long, 28) == ("usage_elasticity, taste_spread", ["0.5, 0.2", "1.0, 0.2"])
+    assert charts.point_names(["a = 1", "a = 2"], 28) == ("", ["a = 1", "a = 2"])
+    heading, names = charts.point_names([*long, "run 12345678"], 28)
+    assert heading == ""
+    assert all(len(name) <= 28 for name in names)
 
 
 def test_tipping_needs_a_year_and_censors_the_rest() -> None:
@@ -235,7 +291,7 @@ def test_the_tipping_finding_counts_markets(loyal: Study) -> None:
 def test_replicates_give_the_t_interval(real: Study) -> None:
     series = real.outcomes.to_numpy()
     low, high = stats.ttest_1samp(series, 0).confidence_interval()
-    assert chance.replicates(real).title.endswith(f"±{decimals((high - low) / 2)}; half of that takes about 12")
+    assert chance.replicates(real).title.endswith(f"±{decimals((high - low) / 2)} (95 %); half of that takes about 12")
 
 
 def test_points_are_named_by_the_command_line_and_by_settings_without_it(grid: Study) -> None:

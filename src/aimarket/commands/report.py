@@ -10,8 +10,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--to", type=Path, help="file to write; default: report.html in the study")
     options = parser.parse_args(arguments)
     from aimarket.report.page import write_report
-    from aimarket.results import list_runs, open_results
+    from aimarket.results import open_results
 
     results = open_results(options.study)
-    failed = int((list_runs(results.folder)["status"] != "complete").sum())
-    print(write_report(results, failed, options.to or results.folder / "report.html"))
+    print(write_report(results, options.to or results.folder / "report.html"))

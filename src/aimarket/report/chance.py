@@ -33,11 +33,12 @@ def tipping(study: Study) -> Plate:
         )
     groups = study.points if 1 < len(study.points) <= _MOST_GROUPS else {"": list(study.market["run_id"].unique())}
     run_ids = times.index.get_level_values("run_id")
+    heading, words = charts.point_names(list(groups), 26)
     end = float(study.market["year"].max())
 
     def paint(axes: Axes) -> list[EndLabel]:
         labels = []
-        for place, (name, ids) in enumerate(groups.items()):
+        for place, (name, ids) in enumerate(zip(words, groups.values(), strict=True)):
             own = times[run_ids.isin(ids)]
             colour, tipped = style.COLOURS[place], int(own["tipped"].sum())
             sample = stats.CensoredData(own.loc[own["tipped"], "year"], right=own.loc[~own["tipped"], "year"])
@@ -52,13 +53,14 @@ def tipping(study: Study) -> Plate:
                 low, high = (np.nan_to_num(side.probabilities) for side in (band.low, band.high))
                 below, above = (np.concatenate([[0.0], side, side[-1:]]) for side in (low, high))
                 axes.fill_between(x, below, above, step="post", color=colour, alpha=0.15, linewidth=0)
-            text = f"{charts.shorten(name, 26)}\n{tipped} of {len(own)}" if name else f"{tipped} of {len(own)}"
+            text = f"{name}\n{tipped} of {len(own)}" if name else f"{tipped} of {len(own)}"
             labels.append(EndLabel(text, colour, end, float(y[-1])))
+        axes.set_title(heading, loc="left", fontsize=9.5, color=style.INK, pad=6)
         axes.set_xlim(0.0, end)
         axes.set_ylim(0.0, 1.02)
         charts.write_y(axes, percent)
         axes.set_xlabel("years since the start")
-        axes.xaxis.set_major_locator(MaxNLocator(10, integer=end > 4))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=end > 2))
         return labels
 
     tipped = times.loc[times["tipped"], "year"]
@@ -69,7 +71,7 @@ def tipping(study: Study) -> Plate:
         f"Tipped: from that month on one provider serves {percent(TIPPED)} of tokens or more for a year. Kaplan–Meier "
         "distribution; simulations that end untipped are censored there; bands: 95 % (log-log)."
     )
-    return Plate("tipping", title, note, ((Chart(paint, "share of markets tipped", 3.0),),))
+    return Plate("tipping", title, note, ((Chart(paint, "share of markets tipped", 3.0, heading),),))
 
 
 def _dashes(place: int) -> str | tuple[int, tuple[float, ...]]:
@@ -121,7 +123,9 @@ def replicates(study: Study) -> Plate:
 
     error, needed = float(half[-1]), 4 * len(series)
     exact = write(error) if write(error).strip("0.,$ %") else decimals(error, 4)
-    title = f"After {len(series)} replications the {name} is known to ±{exact}; half of that takes about {needed}"
+    title = (
+        f"After {len(series)} replications the {name} is known to ±{exact} (95 %); half of that takes about {needed}"
+    )
     over = f", mean over {study.by_point.shape[1]} points" if study.by_point.shape[1] > 1 else ""
     note = (
         f"{name[0].upper()}{name[1:]} in the last {study.periods.word}{over}: single replications (dots), running mean "

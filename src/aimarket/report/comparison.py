@@ -1,4 +1,4 @@
-"""Figures across the points of a study: paired differences, the phase diagram, sensitivity."""
+"""Figures across the points of a study: paired differences and the phase diagram."""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +12,13 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy import stats
 
 from aimarket.report import charts, style
-from aimarket.report.format import decimals, significant
+from aimarket.report.format import MISSING, between, significant
 from aimarket.report.labels import EndLabel
+from aimarket.report.measures import Write
 from aimarket.report.plates import Chart, Plate
 from aimarket.report.study import NotShownError, Study, order, short_names, written
 
 _MOST_POINTS = 16
-_MOST_SETTINGS = 15
-_FEWEST_POINTS = 8
 _VALUES, _BINS = 8, 5  # settings of more values than that are put into bins
 
 
@@ -42,9 +41,10 @@ def paired_difference(study: Study) -> Plate:
         raise NotShownError(f"the {study.outcome.name} is the same at every point")
     found = pd.DataFrame([_interval(gaps[point].dropna()) for point in gaps], gaps.columns, ["mean", "low", "high"])
     name, write = study.outcome.name, study.outcome.write
+    heading, words = charts.point_names(list(map(str, gaps)), 28)
 
     def paint(axes: Axes) -> list[EndLabel]:
-        rows = charts.name_rows(axes, [charts.shorten(str(point), 28) for point in gaps])
+        rows = charts.name_rows(axes, words)
         for row, point in zip(rows, gaps, strict=True):
             values = gaps[point].dropna()
             axes.plot(
@@ -53,6 +53,7 @@ def paired_difference(study: Study) -> Plate:
         axes.hlines(rows, found["low"], found["high"], color=style.COLOURS[0], linewidth=2.2)
         axes.plot(found["mean"], rows, "o", color=style.COLOURS[0], markersize=5)
         charts.nought(axes)
+        axes.set_title(heading, loc="left", fontsize=9.5, color=style.INK, pad=6)
         charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 4)
         return []
 
@@ -71,7 +72,7 @@ def paired_difference(study: Study) -> Plate:
         f"dots: means of {many} pairs; lines: 95 % intervals (t); ticks: single pairs."
     )
     table = found.map(write).set_axis(["mean", "95 % from", "to"], axis=1).rename_axis("point")
-    chart = Chart(paint, height=0.3 + 1.4 * charts.ROW * gaps.shape[1])
+    chart = Chart(paint, height=0.3 + 1.4 * charts.ROW * gaps.shape[1], heading=heading)
     return Plate("paired_difference", title, note, ((chart,),), table)
 
 
@@ -129,12 +130,28 @@ def phase_diagram(study: Study) -> Plate:
     note = (
         f"{name[0].upper()}{name[1:]} in the last {study.periods.word}, median of the simulations in each cell; "
         f"{study.simulations()}."
+        + " Empty: no simulation there." * bool(table.isna().to_numpy().any())
         + (f" Of {others + 2} swept settings the two that explain most of it; pooled over the rest." if others else "")
     )
     chart = Chart(paint, names[along], 0.4 + 0.38 * table.shape[0])
-    shown = table.iloc[::-1].map(write)
+    shown = _with_ranges(study.outcomes, [cells[along], cells[across]], write).iloc[::-1]
     shown.index.name, shown.columns.name = f"{names[along]} \\ {names[across]}", None
     return Plate("phase_diagram", title, note, ((chart,),), shown)
+
+
+def _with_ranges(outcomes: pd.Series, cells: Sequence[pd.Series], write: Write) -> pd.DataFrame:
+    """Each cell in words: the median of its simulations, and their 5–95 % range where it has several."""
+    found = {}
+    for cell, values in outcomes.groupby(list(cells), observed=True):
+        low, middle, high = (write(float(values.quantile(part))) for part in (0.05, 0.5, 0.95))
+        found[cell] = f"{middle} ({between(low, high)})" if len(values) > 1 else middle
+    index = pd.MultiIndex.from_tuples(found, names=["along", "across"])
+    table = pd.Series(list(found.values()), index).unstack().fillna(MISSING)
+    along, across = (list(own.cat.categories) for own in cells)
+    return table.reindex(
+        index=[name for name in along if name in table.index],
+        columns=[name for name in across if name in table.columns],
+    )
 
 
 def _cells(values: pd.Series) -> pd.Series:
@@ -147,10 +164,16 @@ def _cells(values: pd.Series) -> pd.Series:
         names = [f"{significant(a)}–{significant(b)}" for a, b in pairwise(edges)]
         place = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, _BINS - 1)
         return _ordered(list(place), names, values.index)
-    words = [charts.shorten(written(value), 16) for value in distinct]
+    words = [charts.shorten(word, 16) for word in _told_apart(distinct)]
     words = words if len(set(words)) == len(words) else [f"{place + 1}: {word}" for place, word in enumerate(words)]
     places = {written(value): place for place, value in enumerate(distinct)}
     return _ordered([places[written(value)] for value in values], words, values.index)
+
+
+def _told_apart(values: Sequence[object]) -> list[str]:
+    """Values of a setting as they stand on an axis: numbers with three digits if these tell them apart."""
+    short = [f"{value:.3g}" if isinstance(value, float) and abs(value) < 1000 else written(value) for value in values]
+    return short if len(set(short)) == len(short) else list(map(written, values))
 
 
 def _ordered(codes: Sequence[int], words: Sequence[str], index: pd.Index) -> pd.Series:
@@ -162,55 +185,3 @@ def _explained(cells: pd.Series, outcome: pd.Series) -> float:
     """Share of the variance of the outcome that lies between cells (eta squared)."""
     means = outcome.groupby(cells, observed=True).transform("mean")
     return float(means.var() / outcome.var()) if outcome.var() > 0 else 0.0
-
-
-def sensitivity(study: Study) -> Plate:
-    """Rank correlation of each swept number with the outcome, over points, with 95 % intervals."""
-    rows = study.design.loc[study.outcomes.index, study.swept]
-    numbers = [name for name in study.swept if pd.api.types.is_numeric_dtype(rows[name]) and rows[name].notna().all()]
-    if not numbers:
-        raise NotShownError("sensitivity needs swept settings that are numbers")
-    run_ids = rows.index.get_level_values("run_id")
-    point = pd.Series({run: place for place, ids in enumerate(study.points.values()) for run in ids})
-    means = rows[numbers].astype(float).assign(outcome=study.outcomes).groupby(point.loc[run_ids].to_numpy()).mean()
-    if len(means) < _FEWEST_POINTS:
-        raise NotShownError(f"sensitivity needs {_FEWEST_POINTS} points or more")
-    ranks = means.rank()
-    if ranks["outcome"].nunique() < 2:
-        raise NotShownError(f"the {study.outcome.name} is the same at every point")
-    found = pd.DataFrame(
-        [_correlation(ranks[name], ranks["outcome"]) for name in numbers], columns=["rank", "low", "high"]
-    )
-    found.index = pd.Index([short_names(study.swept)[name] for name in numbers], name="setting")
-    found = found.sort_values("rank", key=lambda column: -column.abs(), kind="stable")
-    shown = found.head(_MOST_SETTINGS)
-
-    def paint(axes: Axes) -> list[EndLabel]:
-        heights = charts.name_rows(axes, [charts.shorten(str(name), 28) for name in shown.index])
-        axes.barh(heights, shown["rank"], height=0.5, color=style.COLOURS[0], alpha=0.35)
-        axes.hlines(heights, shown["low"], shown["high"], color=style.COLOURS[0], linewidth=1.6)
-        axes.plot(shown["rank"], heights, "o", color=style.COLOURS[0], markersize=4.5)
-        charts.nought(axes)
-        axes.set_xlim(-1.03, 1.03)
-        charts.write_x(axes, lambda value: decimals(value, 1), f"rank correlation with the {study.outcome.name}")
-        return []
-
-    first = shown.iloc[0]
-    says = f"The {study.outcome.name} follows {shown.index[0]} most: rank correlation {decimals(first['rank'])}"
-    certain = [str(name) for name, row in shown.iterrows() if row["low"] * row["high"] > 0]
-    title = f"{says}; beyond chance: {len(certain)} of {len(found)} settings"
-    note = (
-        f"Spearman's rank correlation of each swept number with the {study.outcome.name} of the last "
-        f"{study.periods.word}, over {len(means):,} points (means over seeds); lines: 95 % intervals (Fisher)."
-    )
-    if left := len(study.swept) - len(numbers):
-        note += f" Left out: {left} swept settings that are no numbers."
-    table = found.map(decimals).set_axis(["rank correlation", "95 % from", "to"], axis=1)
-    chart = Chart(paint, height=0.3 + 1.1 * charts.ROW * len(shown))
-    return Plate("sensitivity", title, note, ((chart,),), table)
-
-
-def _correlation(one: pd.Series, other: pd.Series) -> tuple[float, float, float]:
-    found = stats.pearsonr(one, other)
-    low, high = found.confidence_interval(0.95)
-    return float(found.statistic), float(low), float(high)

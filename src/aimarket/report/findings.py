@@ -210,7 +210,7 @@ def lines_and_bands(index: pd.Index, side_by_side: list[list[str]]) -> str:
         return "Lines: one replication of one run, so no bands."
     bands = "bands: the middle 50 % and 90 %."
     if not side_by_side:
-        which = f"all {count} replications of {runs} different runs" if runs > 1 else f"{count} replications"
+        which = f"all {count} simulations, of {runs} different runs" if runs > 1 else f"{count} replications"
         return f"Lines: medians of {which}; {bands}"
     each = [int(run_ids.isin(ids).sum()) for ids in side_by_side]
     if max(each) == 1:

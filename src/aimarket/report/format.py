@@ -6,6 +6,7 @@ from decimal import Decimal
 
 MISSING = "—"
 MINUS = "\u2212"
+_LARGEST = 1e16  # from there on a power of ten is easier to read than 10,000 T
 _SUFFIXES = ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k"))
 
 
@@ -31,6 +32,8 @@ def _scaled(value: float, digits: int, before: str = "") -> str:
     if not math.isfinite(value):
         return MISSING
     sign, size = (MINUS if value < 0 else ""), abs(value)
+    if size >= _LARGEST:
+        return sign + before + power_of_ten(size, digits)
     unit, suffix = next(((unit, suffix) for unit, suffix in _SUFFIXES if size >= unit), (1.0, ""))
     return sign + before + significant(size / unit, digits) + suffix
 
@@ -42,7 +45,7 @@ def count(value: float) -> str:
 
 def money(value: float) -> str:
     """Write an amount of USD: $1.23 B, $12.3, $0.0214 or $1.26×10⁻⁵."""
-    if 0 < abs(value) < 1e-3:
+    if 0 < abs(value) < 1e-4:
         return f"{MINUS if value < 0 else ''}${power_of_ten(abs(value), 3)}"
     return _scaled(value, 3, "$")
 
@@ -101,5 +104,5 @@ def listed(names: list[str]) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keep every number with its unit when lines break."""
-    return re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text)
+    """Keep every number with its unit, and a fraction in one piece, when lines break."""
+    return re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text).replace("1/", "1/\u2060")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from aimarket.report import chance, comparison, figures, firms, over_time
+from aimarket.report import chance, comparison, drivers, figures, firms, over_time, sensitivity
 from aimarket.report.plates import Plate, draw
 from aimarket.report.study import NotShownError, Study
 from aimarket.report.style import house_style, save
@@ -20,11 +20,11 @@ class Kind(NamedTuple):
 KINDS = (
     Kind("Paired difference", comparison.paired_difference),
     Kind("Phase diagram", comparison.phase_diagram),
-    Kind("Sensitivity", comparison.sensitivity),
+    Kind("Sensitivity", sensitivity.sensitivity),
     Kind("Price and cost", lambda study: figures.price_and_cost(study.market)),
     Kind("Price and cost by tier", over_time.price_by_tier),
     Kind("Price, use and spend", lambda study: figures.volumes(study.market)),
-    Kind("Cost decline by driver", firms.cost_drivers),
+    Kind("Cost decline by driver", drivers.cost_drivers),
     Kind("Shares by provider", lambda study: figures.shares(study.market, study.providers)),
     Kind("Shares by rank", over_time.shares_by_rank),
     Kind("Tipping time", chance.tipping),

@@ -73,8 +73,8 @@ def price_by_tier(study: Study) -> Plate:
         rows.append((Panel(lines, "USD per Mtok", "money", 1.25, tier, timed=tier == _TIERS[-1]),))
     title = f"Margins over marginal cost by tier, last {study.periods.word}: {', '.join(margins)}"
     what = (
-        "Posted price and long-run marginal cost, weighted by tokens, log axis; tiers: thirds of the offers sold in a "
-        "month by quality."
+        "Posted price and long-run marginal cost per million tokens (Mtok), weighted by tokens, log axis; tiers: "
+        "thirds of the offers sold in a month by quality."
     )
     return Plate("price_by_tier", title, f"{what} {_lines(study)}", tuple(rows))
 

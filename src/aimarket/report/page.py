@@ -9,18 +9,20 @@ import pandas as pd
 from rich.table import Table
 
 from aimarket.complaints import ResultsError
-from aimarket.report import kinds, provenance
-from aimarket.report.format import unbroken
+from aimarket.designs import analyse, analysed
+from aimarket.report import kinds, provenance, reproduction
+from aimarket.report.format import between, unbroken
 from aimarket.report.measures import measure
+from aimarket.report.periods import KEYS
 from aimarket.report.plates import draw
-from aimarket.report.study import Study, short_names, written
+from aimarket.report.study import Analysis, Study, short_names, written
 from aimarket.report.style import house_style
 from aimarket.report.summary import share_table, summary_table
 from aimarket.report.svg import inline_svg, shades
 from aimarket.results import Results
 
 _NARROW, _WIDE, _WIDEST = 4.2, 7.0, 9.0  # inches: on a telephone, on a desk, with panels side by side
-_MOST_ROWS = 100
+_MOST_ROWS, _MOST_FAILED = 100, 10
 _POINT_COLUMNS = ("price", "lerner", "effective_providers", "leader_share", "spend", "welfare")
 _EXPECTED = ("market", "providers")
 
@@ -34,19 +36,18 @@ class Grid:
     rows: Sequence[Sequence[str]]
 
 
-def write_report(results: Results, failed: int, target: Path) -> Path:
+def write_report(results: Results, target: Path) -> Path:
     """Write the report of a study; the same study gives the same bytes.
 
-    failed : runs of the study that failed, and are not in the results
     raises : ResultsError if jinja2 is missing, or market and providers were not recorded
     """
-    page = render(results, failed)
+    page = render(results)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(page, encoding="utf-8")
     return target
 
 
-def render(results: Results, failed: int = 0) -> str:
+def render(results: Results) -> str:
     """The report as text; see `write_report`."""
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -60,7 +61,7 @@ def render(results: Results, failed: int = 0) -> str:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
-    return environment.get_template("report.html.j2").render(_content(results, failed))
+    return environment.get_template("report.html.j2").render(_content(results))
 
 
 def study_of(results: Results) -> Study:
@@ -70,10 +71,19 @@ def study_of(results: Results) -> Study:
             raise ResultsError(f"{results.folder}: the tables market and providers were not recorded (record.tables)")
     outcomes = provenance.about(results.manifests, "outcome")
     outcome, labels = outcomes[0] if outcomes else "lerner", provenance.labels(results.manifests)
-    return Study(results.market, results.providers, results.frame, outcome, labels)
+    return Study(results.market, results.providers, results.frame, outcome, labels, _analysis(results))
 
 
-def _content(results: Results, failed: int) -> dict[str, Any]:
+def _analysis(results: Results) -> Analysis | None:
+    """The largest of the study's designs for sensitivity."""
+    made = list(enumerate(analysed(results.folder)))
+    if not made:
+        return None
+    place, (design, _) = max(made, key=lambda item: len(item[1][1]))
+    return Analysis(design["kind"], max(design["rows"]) + 1, lambda statistic: analyse(results, statistic, place))
+
+
+def _content(results: Results) -> dict[str, Any]:
     study, manifests = study_of(results), results.manifests
     shown, absent = kinds.plates(study)
     figures = []
@@ -91,7 +101,8 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
                 }
             )
     swept = {name: list(results.runs[name]) for name in results.swept}
-    commands, exact = provenance.commands(manifests)
+    commands, exact = reproduction.commands(results.folder, manifests)
+    missing = provenance.missing(results.folder)
     return {
         "name": results.folder.resolve().name,
         "questions": provenance.about(manifests, "question"),
@@ -99,13 +110,15 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
         "outcome": study.outcome.name,
         "figures": figures,
         "absent": absent,
-        "tables": [_of_rich(table(study.market, study.providers)) for table in (summary_table, share_table)],
+        "tables": _summaries(study),
         "points": _points(study),
         "differences": provenance.differences(manifests, swept),
         "configuration": "\n".join(f"{key}={value}" for key, value in provenance.leaves(manifests[0]["settings"])),
         "first_run": manifests[0]["run_id"],
         "runs": len(manifests),
-        "failed": failed,
+        "failed": missing.failed,
+        "most_failed": _MOST_FAILED,
+        "unfinished": missing.unfinished,
         "simulations": len(study.design),
         "seeds": provenance.seeds(manifests),
         "replications": provenance.replications(manifests),
@@ -116,6 +129,17 @@ def _content(results: Results, failed: int) -> dict[str, Any]:
         "light": shades(dark=False),
         "dark": shades(dark=True),
     }
+
+
+def _summaries(study: Study) -> list[Grid]:
+    """The tables a run ends with, of all simulations: each counts as a replication, whatever run it is of."""
+    market, providers = (
+        frame.assign(replication=frame.groupby(KEYS).ngroup()) for frame in (study.market, study.providers)
+    )
+    return [
+        _of_rich(summary_table(market, providers, study.simulations())),
+        _of_rich(share_table(market, providers)),
+    ]
 
 
 def _of_rich(table: Table) -> Grid:
@@ -137,14 +161,16 @@ def _points(study: Study) -> Grid | None:
     if len(study.points) < 2 or not study.swept:
         return None
     columns = list(dict.fromkeys([study.outcome.column, *_POINT_COLUMNS]))
-    last = study.periods.last[columns]
+    last, write = study.periods.last[columns], study.outcome.write
     names = short_names(study.swept)
     rows = []
     for ids in list(study.points.values())[:_MOST_ROWS]:
         own = last[last.index.get_level_values("run_id").isin(ids)]
         settings = study.design.loc[ids[0], study.swept].iloc[0]
-        found = [measure(column).write(float(own[column].median())) for column in columns]
-        rows.append([*(written(settings[name]) for name in study.swept), str(len(own)), *found])
+        first, *found = [measure(column).write(float(own[column].median())) for column in columns]
+        span = between(*(write(float(own[study.outcome.column].quantile(part))) for part in (0.05, 0.95)))
+        rows.append([*(written(settings[name]) for name in study.swept), str(len(own)), first, span, *found])
     more = f"; the first {_MOST_ROWS} of {len(study.points):,}" if len(study.points) > _MOST_ROWS else ""
-    head = [*(names[name] for name in study.swept), "simulations", *(measure(column).name for column in columns)]
+    outcome, *others = [measure(column).name for column in columns]
+    head = [*(names[name] for name in study.swept), "simulations", outcome, "5–95 %", *others]
     return Grid(f"Points: medians of the last {study.periods.word}{more}", head, rows)

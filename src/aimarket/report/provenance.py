@@ -1,21 +1,21 @@
-"""Where the numbers of a study come from: its question, settings, seeds, versions and the commands that made it."""
+"""Where the numbers of a study come from: its question, settings, seeds and versions."""
 
 import json
-import math
-import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from aimarket.complaints import SettingsError
-from aimarket.configuration import load, run_id, settings_dict
-from aimarket.multirun import expand
+from aimarket.complaints import one_line
+from aimarket.configuration import load, settings_dict
+from aimarket.manifests import Manifest, read_manifests
+from aimarket.plans import STATES, distinguishing, standings
 from aimarket.report.study import NO_POINTS, order, short_names, written
 
-Manifest = Mapping[str, Any]
 _NOT_COMPARED = ("study", "outputs", "about")
 _MOST_VALUES = 8
 _LONGEST = 60  # characters of a value in a table; all of it stands under all settings
-_SAMPLE = 3  # runs whose command is tried
+_LONGEST_REASON = 240
 ABSENT = "—"
 
 
@@ -58,7 +58,11 @@ def _shown(value: object, there: bool) -> str:
     if not there:
         return ABSENT
     text = "set" if isinstance(value, Mapping) else _text(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return _cut(text, _LONGEST)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _text(value: object) -> str:
@@ -109,54 +113,31 @@ def replications(manifests: Sequence[Manifest]) -> str:
     return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
 
 
+class Missing(NamedTuple):
+    """What a study was to hold and does not.
+
+    failed     : run id, what tells its point apart, and the reason of each run that failed
+    unfinished : how many others there are in each state: {"to do": 3}
+    """
+
+    failed: list[tuple[str, str, str]]
+    unfinished: dict[str, int]
+
+
+def missing(folder: Path) -> Missing:
+    """Look for runs that failed, and for those that are planned and not done."""
+    manifests = read_manifests(folder)
+    points = distinguishing([tuple(map(str, manifest.get("overrides", ()))) for manifest in manifests])
+    failed = [
+        (str(manifest["run_id"]), point or ABSENT, _cut(one_line(str(manifest.get("error", ""))), _LONGEST_REASON))
+        for manifest, point in zip(manifests, points, strict=True)
+        if manifest["status"] != "complete"
+    ]
+    states: Counter[str] = Counter(run.state for run in standings(folder))
+    return Missing(failed, {state: states[state] for state in STATES[1:] if states[state] and state != "failed"})
+
+
 def versions(manifests: Sequence[Manifest]) -> list[tuple[str, str]]:
     """Every package a run names and its version, or versions."""
     names = dict.fromkeys(name for manifest in manifests for name in manifest["versions"])
     return [(name, ", ".join(sorted({str(m["versions"].get(name, ABSENT)) for m in manifests}))) for name in names]
-
-
-def commands(manifests: Sequence[Manifest]) -> tuple[list[str], bool]:
-    """The commands that make the study again, one if it is a product of lists; and whether they make these very runs.
-
-    Not so for runs of another version, or started from Python with settings that no override names.
-    """
-    points = [tuple(map(str, manifest["overrides"])) for manifest in manifests]
-    middle = len(manifests) // 2
-    exact = all(_made_by(m) for m in (manifests[0], manifests[middle], manifests[-1])[:_SAMPLE])
-    if product := _product(points):
-        return [shlex.join(["aimarket", "run", *(["-m"] if len(points) > 1 else []), *product])], exact
-    return [shlex.join(["aimarket", "run", *point]) for point in points], exact
-
-
-def _made_by(manifest: Manifest) -> bool:
-    try:
-        return run_id(load([str(override) for override in manifest["overrides"]])) == manifest["run_id"]
-    except SettingsError:
-        return False
-
-
-def _product(points: Sequence[tuple[str, ...]]) -> list[str] | None:
-    """Overrides of a multirun that stand for exactly these points; None if none do."""
-    values: dict[str, list[str]] = {}
-    for point in points:
-        for override in point:
-            key, _, value = override.partition("=")
-            if value not in values.setdefault(key, []):
-                values[key].append(value)
-    listed = [f"{key}={','.join(sorted(some, key=_number))}" if some != [""] else key for key, some in values.items()]
-    if len(points) == 1:
-        return listed
-    if math.prod(map(len, values.values())) != len(points):
-        return None
-    try:
-        made = expand(listed)
-    except SettingsError:
-        return None
-    return listed if sorted(map(sorted, made)) == sorted(map(sorted, points)) else None
-
-
-def _number(text: str) -> tuple[float, str]:
-    try:
-        return order(float(text))
-    except ValueError:
-        return order(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import inf
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -26,6 +26,19 @@ class NotShownError(Exception):
     """A kind of figure that these recordings cannot fill; the message says what it would take."""
 
 
+class Analysis(NamedTuple):
+    """The design for sensitivity that a study follows.
+
+    kind    : "morris" or "sobol"
+    points  : how many rows it has
+    effects : what each parameter does to a statistic by run id, see `designs.analyse`; raises ResultsError
+    """
+
+    kind: str
+    points: int
+    effects: Callable[[pd.Series], pd.DataFrame]
+
+
 class Study:
     """The frames of a study as its figures want them.
 
@@ -33,6 +46,7 @@ class Study:
     read              : gives some columns of another table, an empty frame if it was not recorded
     outcome           : the column of `market` that answers the question, taken in the last year
     labels            : what to call the point of each run, by run id; None: by its swept settings
+    analysis          : the design that its points follow; None if they follow none, or none for sensitivity
     raises            : ValueError if nothing was recorded
     """
 
@@ -43,9 +57,10 @@ class Study:
         read: Read | None = None,
         outcome: str = "lerner",
         labels: Mapping[str, str] | None = None,
+        analysis: Analysis | None = None,
     ) -> None:
         self.market, self.providers = clean(market), clean(providers)
-        self._read = read
+        self._read, self.analysis = read, analysis
         self.outcome: Measure = measure(outcome)
         self.swept = [name for name in swept(self.market) if name not in NO_POINTS]
         if labels is not None and self.swept:

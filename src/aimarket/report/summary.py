@@ -14,14 +14,15 @@ from aimarket.report.years import Columns, Floats, Shares, Years
 COLUMNS = {"market": list(SUMMARISED), "providers": ["provider", "share", "active"]}
 
 
-def summary_table(market: Columns, providers: Columns) -> Table:
+def summary_table(market: Columns, providers: Columns, over: str = "") -> Table:
     """Sum a run up: means over the first and last twelve months, medians and 5–95 % ranges over replications.
 
     market, providers : the recorded tables; a run shorter than two years is halved instead
+    over              : what the replications are called, and how many there are; by default "8 replications"
     raises            : ValueError if nothing was recorded
     """
     years, shares = Years(market), Shares(providers)
-    table = _table(f"The market: {_simulations(years.replications)}", years)
+    table = _table(f"The market: {_simulations(years.replications, over)}", years)
     for row in map(measure, SUMMARISED):
         first, last = years.means(row.column)
         name = row.name[0].upper() + row.name[1:]
@@ -64,8 +65,10 @@ def _table(title: str, years: Years) -> Table:
     return table
 
 
-def _simulations(replications: int) -> str:
-    return "one replication" if replications == 1 else f"median and 5–95 % range of {replications} replications"
+def _simulations(replications: int, over: str) -> str:
+    if replications == 1:
+        return "one replication"
+    return f"median and 5–95 % range of {over or f'{replications} replications'}"
 
 
 def _cells(values: Floats, write: Callable[[float], str]) -> list[str]:

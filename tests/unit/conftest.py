@@ -1,0 +1,20 @@
+"""Studies that several files of tests look at and none changes."""
+
+from pathlib import Path
+
+import pytest
+from studies import study
+
+
+@pytest.fixture(scope="session")
+def replicated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of the default roster with three replications."""
+    return study(tmp_path_factory.mktemp("replicated"), "run.replications=3")
+
+
+@pytest.fixture(scope="session")
+def screened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Morris design of two parameters, three trajectories and two seeds."""
+    box = "{users.usage_elasticity: [0.5, 2], users.taste_spread: [0.1, 1.5]}"
+    design = ("design=morris", "design.size=3", f"design.parameters={box}")
+    return study(tmp_path_factory.mktemp("screened"), "roster=duopoly", "run.steps=4", "run.seed=1,2", *design)
