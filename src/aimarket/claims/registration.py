@@ -45,6 +45,7 @@ class Claim:
     """A claim, the paired experiment that tests it, and the box in which it is asked how general it is."""
 
     name: Name
+    called: Text  # as on the command line: its name, or its file
     title: Text
     question: Text
     prediction: Text
@@ -98,7 +99,7 @@ def load_claim(name_or_path: str) -> Claim:
         path = REGISTERED / f"{name_or_path}.yaml"
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
-        claim = TypeAdapter(Claim).validate_python({**written, "name": path.stem})
+        claim = TypeAdapter(Claim).validate_python({**written, "name": path.stem, "called": name_or_path})
     except ValidationError as error:
         raise SettingsError(describe(error, Claim, f"{path.name}: ")) from None
     except (OSError, yaml.YAMLError, TypeError) as error:
