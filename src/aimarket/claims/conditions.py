@@ -50,7 +50,7 @@ def divisions(result: Result) -> list[Division]:
 
 @dataclass(frozen=True)
 class CloseCalls:
-    """Points of the box so near to the smallest effect of interest that one pair does not tell whether it is reached."""
+    """Points of the box so near to the smallest effect of interest that one pair does not tell if it is reached."""
 
     count: int
     none_holds: float  # share of the box in which the claim holds if it does at none of them
