@@ -1,6 +1,7 @@
 """Results in words: numbers with their uncertainty, the verdicts on the screen, and what is said below them."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
@@ -8,7 +9,7 @@ from rich.table import Table
 
 from aimarket.claims.conditions import Division, close_calls, divisions
 from aimarket.claims.evaluation import Result
-from aimarket.claims.inference import Estimate, verdicts_within
+from aimarket.claims.inference import Estimate, Verdict, verdicts_within
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
 from aimarket.claims.trials import Measured
@@ -47,31 +48,30 @@ def p_value(value: float) -> str:
 def share_in_words(result: Result) -> str:
     """The share of the box, what else its interval allows, and how many of its points are too near to call."""
     box = result.box_share
-    words = [f"The claim holds in {percent(box)} of the box ({box.count} points, one pair of runs each)."]
-    _, *others = verdicts_within(result.p_holds_corrected, result.p_fails_corrected, box)
-    if others:
-        words.append(f"The interval of this share leaves room for another verdict: {' or '.join(others)}.")
+    words = f"The claim holds in {percent(box)} of the box ({box.count} points, one pair of runs each)"
+    others = verdicts_within(result.p_holds_corrected, result.p_fails_corrected, box)[1:]
+    words += f"; the interval leaves room for {_quoted(others)}." if others else "."
     close = close_calls(result)
-    if close.count:
-        words.append(
-            f"At {close.count} of the points the effect is too near to the smallest of interest for one pair to tell "
-            f"(standard deviation between seeds, at the default: {number(result.scatter)}): the share lies between "
-            f"{100 * close.none_holds:.0f} and {100 * close.all_hold:.0f} % as none or all of these hold."
-        )
-    return " ".join(words)
+    if not close.count:
+        return words
+    return (
+        f"{words} At {close.count} of the points the effect is too near to the smallest of interest for one pair to tell "
+        f"(standard deviation between seeds at the default: {number(result.scatter)}); the claim would hold in "
+        f"{100 * close.none_holds:.0f} to {100 * close.all_hold:.0f} % if it did at none or at all of these."
+    )
+
+
+def _quoted(verdicts: Sequence[Verdict]) -> str:
+    return " or ".join(f'"{verdict}"' for verdict in verdicts)
 
 
 def parted_by(result: Result) -> str:
     """On which setting of the box it depends most whether the claim holds, and whether others part it as well."""
-    found = divisions(result)
-    if not found:
-        return "The box is too small to be parted."
-    most = found[0]
-    told = [division for division in found if division.told]
+    told = [division for division in divisions(result) if division.told]
     if not told:
-        return f"No setting alone parts the box for sure; the nearest to it is {_halves(most)}."
+        return "No setting alone parts the box for sure."
     others = "; ".join(_halves(division) for division in told[1:])
-    return f"What parts the box most is {_halves(most)}." + (f" So does {others}." if others else "")
+    return f"What parts the box most is {_halves(told[0])}." + (f" So does {others}." if others else "")
 
 
 def _halves(division: Division) -> str:
@@ -92,7 +92,7 @@ def verdict_table(results: Sequence[Result], quick: bool) -> Table:
     title = "Claims (quick: this tests the machinery, not the claims)" if quick else "Claims"
     table = _table(title)
     for column in ("claim", "effect [95 %]", "needed", "Holm p", "box share", "verdict"):
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column not in ("effect [95 %]", "box share"))  # a narrow screen breaks these
     for result in results:
         table.add_row(
             result.name,
@@ -110,23 +110,28 @@ def needed(claim: Claim | Result) -> str:
     return f"{'≥' if claim.sign > 0 else '≤'} {number(claim.sign * claim.smallest)}"
 
 
-def details(result: Result) -> str:
-    """What is printed below the verdicts: what moves the effect, on what it depends, where the claim does worst."""
+def details(result: Result, width: int) -> str:
+    """What is printed below the verdicts: on what it depends, what moves the effect, where the claim does worst.
+
+    width : of the screen, in characters; commands are longer, for they are to be copied
+    """
     axes = [f"{i.axis} ({number(i.mu_star)} ± {number(i.half_width)})" for i in result.influences[:MOST]]
     found = result.counter_example
-    fresh = ", ".join(map(number, found.effects))
-    known = "counter-example" if found.confirmed else "no sure counter-example; worst place"
-    lines = [
-        f"{result.name}: {STATISTICS[result.statistic].meaning} ({STATISTICS[result.statistic].unit})",
-        f"  {share_in_words(result)}",
-        f"  {parted_by(result).replace('`', '')}",
-        f"  moved most by {', '.join(axes) or 'nothing that could be told'}",
-        f"  {known} ({found.where}): {number(found.effect)}; fresh seeds {fresh}",
-        f"    {found.commands[0]}",
+    known = "Counter-example" if found.confirmed else "No sure counter-example; worst place"
+    paragraphs = [
+        f"{STATISTICS[result.statistic].meaning} ({STATISTICS[result.statistic].unit}).",
+        share_in_words(result),
+        parted_by(result),
+        f"Moved most by {', '.join(axes) or 'nothing that could be told'}.",
+        f"{known} ({found.where}): {number(found.effect)}; with fresh seeds {', '.join(map(number, found.effects))}.",
     ]
     if result.failed:
-        lines.append(f"  {result.failed} of {result.runs} runs failed; `aimarket status` tells why")
-    return "\n".join(lines)
+        paragraphs.append(f"{result.failed} of {result.runs} runs failed; `aimarket status` tells why.")
+    lines = [
+        fill(words, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+        for words in paragraphs
+    ]
+    return "\n".join([result.name, *lines, f"    {found.commands[0]}"])
 
 
 def pair_table(claim: Claim, measured: Measured) -> Table:

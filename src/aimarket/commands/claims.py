@@ -40,9 +40,10 @@ def main(arguments: list[str]) -> None:
         Console().print(wording.pair_table(claim, pair))
         return
     results = testing.put_to_test(claims, options.quick, options.processes, options.outputs, overrides)
-    Console().print(wording.verdict_table(results, options.quick))
+    screen = Console()
+    screen.print(wording.verdict_table(results, options.quick))
     for result in results:
-        print(wording.details(result), end="\n\n")
+        print(wording.details(result, screen.width), end="\n\n")
     for path in testing.write(results, Path(options.outputs), options.quick):
         print(path)
     if options.readme:
