@@ -2,8 +2,8 @@
 
     python experiments/maturity/analyse.py [seeds]
 
-prints the table of the README: the mean Lerner index of the first and of the last year, its change, and the 95 % interval
-of the change over seeds. Beside itself it writes `result.json`, every seed and year, and `figure.svg`.
+prints the table of the README: the mean Lerner index of the first and of the last year, its change, and the 95 %
+interval of the change over seeds. Beside itself it writes `margins.json`, every seed and year, and `figure.svg`.
 """
 
 import json
@@ -78,21 +78,27 @@ def draw(found: Mapping[str, np.ndarray]) -> Figure:
     axes.set_xlabel("year")
     axes.set_ylabel("Lerner index (band: 95 % over seeds)")
     axes.set_ylim(bottom=0)
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside right center", frameon=False, labelcolor=GREY)
+    axes.legend(loc="center", bbox_to_anchor=(0.5, 0.7), labelcolor=GREY)  # where no line is
+    figure.tight_layout()
     return figure
 
 
 def stored() -> dict[str, np.ndarray]:
     """The result that lies beside this file."""
-    return {case: np.array(rows) for case, rows in json.loads((HERE / "result.json").read_text()).items()}
+    return {case: np.array(rows) for case, rows in json.loads((HERE / "margins.json").read_text()).items()}
+
+
+def write(found: Mapping[str, np.ndarray]) -> None:
+    """Put result and figure beside this file."""
+    rounded = {case: np.round(lerner, 6).tolist() for case, lerner in found.items()}
+    (HERE / "margins.json").write_text(json.dumps(rounded) + "\n", encoding="utf-8")
+    with house_style():
+        draw(found).savefig(HERE / "figure.svg", metadata={"Date": None, "Creator": None})
 
 
 def main(seeds: int) -> None:
     found = {case: lerner_by_seed(market, rule, seeds, *more) for case, (market, rule, more) in CASES.items()}
-    rounded = {case: np.round(lerner, 6).tolist() for case, lerner in found.items()}
-    (HERE / "result.json").write_text(json.dumps(rounded, indent=1) + "\n", encoding="utf-8")
-    with house_style():
-        draw(found).savefig(HERE / "figure.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
+    write(found)
     print(table(found), end="")
 
 

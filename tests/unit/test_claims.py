@@ -295,6 +295,7 @@ def test_there_are_six_and_each_says_what_is_put_in():
         assert claim.inputs
         assert claim.findings
         assert any(cell.kind == "condition" and cell.expect == "fails" for cell in claim.cells.values()), name
+        assert all(bool(cell.expect) == (cell.kind == "condition") for cell in claim.cells.values()), name
 
 
 def test_the_arms_have_the_last_word(tmp_path):
@@ -324,6 +325,12 @@ def test_a_wrong_registration_is_said_in_one_line(line, message, tmp_path):
     with pytest.raises(SettingsError, match=message) as error:
         load_claim(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_result_of_another_version_is_said_in_one_line(tmp_path):
+    (tmp_path / "result.json").write_text('{"name": "harvest"}')
+    with pytest.raises(ResultsError, match="this version"):
+        from_json(tmp_path / "result.json")
 
 
 def test_an_unknown_claim_is_named():
@@ -448,8 +455,8 @@ def test_points_near_the_smallest_effect_are_close_calls(tested):
 
 
 def test_numbers_read_as_numbers():
-    values = (-0.12345, 12345.6, float("nan"), float("-inf"))
-    assert [wording.number(value) for value in values] == ["−0.123", "12,346", "–", "−∞"]
+    values = (-0.12345, 12345.6, -0.0, float("nan"), float("-inf"))
+    assert [wording.number(value) for value in values] == ["−0.123", "12,346", "0", "–", "−∞"]
     assert STATISTICS["lerner_rise"].plain_unit == ""
     assert STATISTICS["leader_gain"].plain_unit == "of the market's revenue "
 

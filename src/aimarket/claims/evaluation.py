@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from aimarket.claims import box, inference
 from aimarket.claims.inference import Estimate, Verdict
 from aimarket.claims.registration import Claim
 from aimarket.claims.trials import BOX, CONFIRMATION, DEFAULT, MORRIS, Measured, Pair, Trials, pair_study
+from aimarket.complaints import ResultsError
 
 Observed = Literal["holds", "fails", "unclear"]
 
@@ -95,8 +96,14 @@ def to_json(result: Result) -> str:
 
 
 def from_json(path: Path) -> Result:
-    """A result as `to_json` wrote it."""
-    return TypeAdapter(Result).validate_json(path.read_bytes())
+    """A result as `to_json` wrote it.
+
+    raises : ResultsError if it cannot be read, such as one of another version
+    """
+    try:
+        return TypeAdapter(Result).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise ResultsError(f"{path} is no result of this version; put the claim to the test again") from None
 
 
 def worst(trials: Trials, measured: Measured) -> list[tuple[str, box.Place]]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aimarket.claims.conditions import divisions
-from aimarket.claims.evaluation import CellResult, Comparison, Result, from_json, to_json
-from aimarket.claims.registration import Claim
+from aimarket.claims.evaluation import CellResult, Comparison, Result, from_json, judged, to_json
+from aimarket.claims.registration import Claim, family, load_claim, registered
 from aimarket.claims.statistics import STATISTICS
 from aimarket.claims.wording import MOST, interval, needed, number, p_value, parted_by, percent, share_in_words
 from aimarket.complaints import ResultsError
@@ -16,17 +16,22 @@ BEGIN, END = "<!-- made by `aimarket claims`: begin -->", "<!-- made by `aimarke
 def bring_up_to_date(folder: Path, claims: Sequence[Claim], results: Sequence[Result]) -> list[Path]:
     """Put results into the studies of a folder: `NAME/result.json`, `NAME/figure.svg`, the marked part of each README.
 
+    Registered claims whose results lie there already are judged again with them, for Holm's correction is over all.
     The README of the folder itself gets the verdicts of all results that lie in it.
 
-    raises : ResultsError if a README has no marked part
+    raises : ResultsError if a README has no marked part, or a result that lies there is of another version
     """
     from aimarket.claims.figure import draw
 
+    by_name = {claim.name: claim for claim in claims}
+    before = [result for result in stored(folder) if result.name in set(registered()) - by_name.keys()]
+    by_name |= {result.name: load_claim(result.name) for result in before}
     paths = []
-    for claim, result in zip(claims, results, strict=True):
-        paths.append(_replace(folder / claim.name / "README.md", answer(claim, result)))
-        (folder / claim.name / "result.json").write_text(to_json(result), encoding="utf-8")
-        draw(claim, result, folder / claim.name / "figure.svg")
+    for result in judged([*results, *before], family([*by_name])):
+        claim, study = by_name[result.name], folder / result.name
+        paths.append(_replace(study / "README.md", answer(claim, result)))
+        (study / "result.json").write_text(to_json(result), encoding="utf-8")
+        draw(claim, result, study / "figure.svg")
     paths.append(_replace(folder / "README.md", verdicts(stored(folder))))
     return paths
 

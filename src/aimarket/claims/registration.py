@@ -3,7 +3,7 @@
 One YAML file a claim in `registered/`, or anywhere else: `aimarket claims my.yaml`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,8 +83,13 @@ QUICK_OVERRIDES = ("users.size=600", "run.panel=150", "run.steps=36")
 
 
 def registered() -> list[str]:
-    """Names of the claims that come with the package: the family over which p-values are corrected."""
+    """Names of the claims that come with the package."""
     return sorted(path.stem for path in REGISTERED.glob("*.yaml"))
+
+
+def family(names: Sequence[str]) -> list[str]:
+    """The claims over which p-values are corrected: all that come with the package, or those of one's own."""
+    return registered() if set(names) <= set(registered()) else list(names)
 
 
 def load_claim(name_or_path: str) -> Claim:

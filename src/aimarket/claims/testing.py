@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aimarket.claims.evaluation import Result, evaluate, judged, to_json, worst
 from aimarket.claims.libraries import library
-from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, registered, sizes_of
+from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, family, sizes_of
 from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure, pair_study
 from aimarket.complaints import ResultsError, SettingsError, near
 from aimarket.results import open_results
@@ -52,7 +52,7 @@ def put_to_test(
         planned.update(each.points(fresh))
     _run(points, processes, "counter-examples")
     results = [_result(*of_claim, quick) for of_claim in zip(trials, pairs, points, places, strict=True)]
-    return judged(results, registered() if {c.name for c in claims} <= set(registered()) else [c.name for c in claims])
+    return judged(results, family([claim.name for claim in claims]))
 
 
 def one_pair(

@@ -23,7 +23,7 @@ def number(value: float) -> str:
     """Three significant digits, with a proper minus; a dash for what does not exist."""
     if np.isnan(value):
         return "–"
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    text = f"{value + 0.0:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return text.replace("-", "−").replace("inf", "∞")
 
 
@@ -55,8 +55,8 @@ def share_in_words(result: Result) -> str:
     if not close.count:
         return words
     return (
-        f"{words} At {close.count} of the points the effect is too near to the smallest of interest for one pair to tell "
-        f"(standard deviation between seeds at the default: {number(result.scatter)}); the claim would hold in "
+        f"{words} At {close.count} of the points the effect is too near to the smallest of interest for one pair to "
+        f"tell (standard deviation between seeds at the default: {number(result.scatter)}); the claim would hold in "
         f"{100 * close.none_holds:.0f} to {100 * close.all_hold:.0f} % if it did at none or at all of these."
     )
 
