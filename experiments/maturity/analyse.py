@@ -50,19 +50,22 @@ def interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0), width
 
 
-def change(lerner: np.ndarray) -> tuple[float, float]:
-    """Mean change from the first to the last year, and half the width of its 95 % interval."""
-    mean, width = interval(lerner[:, -1] - lerner[:, 0])
+def change(lerner: np.ndarray, since: int = 1) -> tuple[float, float]:
+    """Mean change from a year, the first unless told, to the last, and half the width of its 95 % interval."""
+    mean, width = interval(lerner[:, -1] - lerner[:, since - 1])
     return float(mean), float(width)
 
 
 def table(found: Mapping[str, np.ndarray]) -> str:
     """The answer, one row a case, for Markdown."""
-    rows = ["| market and rule | first year | last year | change |", "| --- | --: | --: | --: |"]
+    rows = [
+        "| market and rule | first year | last year | change | of it since the second year |",
+        "| --- | --: | --: | --: | --: |",
+    ]
     for case, lerner in found.items():
-        mean, width = change(lerner)
         first, last = (f"{lerner[:, year].mean():.3f}" for year in (0, -1))
-        rows.append(f"| {case} | {first} | {last} | {mean:+.3f} ± {width:.3f} |".replace("-0.", "−0."))
+        changes = [f"{mean:+.3f} ± {width:.3f}" for mean, width in (change(lerner), change(lerner, since=2))]
+        rows.append(f"| {case} | {first} | {last} | {' | '.join(changes).replace('-', '−')} |")
     return "\n".join(rows) + "\n"
 
 
