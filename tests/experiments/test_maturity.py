@@ -32,6 +32,14 @@ def test_looking_ahead_is_what_keeps_young_locked_in_markets_cheap(study):
     assert (ahead[:, 0] < myopic[:, 0] - 0.3).all()
 
 
+def test_the_page_says_what_was_found(study):
+    """The table in the README is that of the margins beside it, eight seeds of ten years in each case."""
+    found = study.stored()
+    assert found.keys() == study.CASES.keys()
+    assert {lerner.shape for lerner in found.values()} == {(8, 10)}
+    assert study.table(found) in (STUDY.parent / "README.md").read_text(encoding="utf-8")
+
+
 def test_without_frictions_both_rules_post_the_same_prices(study):
     free = ("users.segments.everyone.switching.base=0", "run.steps=24", *SMALL)
     ahead, myopic = (study.lerner_by_seed("contestable", rule, 1, *free) for rule in study.RULES)

@@ -1,6 +1,7 @@
 """Claims: statistics by hand, inference on data of known effect, the box, registered files, and an end-to-end run."""
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import replace
@@ -12,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimarket import cli
-from aimarket.claims import box, inference, readme
-from aimarket.claims.evaluation import from_json, judged, to_json
+from aimarket.claims import box, inference, readme, wording
+from aimarket.claims.conditions import close_calls, divisions
+from aimarket.claims.evaluation import BoxPoint, from_json, judged, to_json
 from aimarket.claims.inference import Estimate
 from aimarket.claims.libraries import library
 from aimarket.claims.measuring import Run
@@ -192,6 +194,34 @@ def test_the_word(p_holds, p_fails, box_share, word):
     assert inference.verdict(p_holds, p_fails, Estimate(box_share, 0, 1, 64)) == word
 
 
+@pytest.mark.parametrize(
+    ("p_holds", "p_fails", "box_share", "words"),
+    [
+        (0.999, 0.001, Estimate(0.12, 0.06, 0.23, 64), ["depends", "refuted"]),
+        (0.999, 0.001, Estimate(0.05, 0.02, 0.13, 64), ["refuted", "depends"]),
+        (0.001, 0.999, Estimate(0.5, 0.38, 0.62, 64), ["depends"]),
+        (0.2, 0.8, Estimate(0.95, 0.88, 0.98, 64), ["not shown", "depends"]),
+    ],
+)
+def test_what_the_interval_of_the_share_leaves_open(p_holds, p_fails, box_share, words):
+    assert inference.verdicts_within(p_holds, p_fails, box_share) == words
+
+
+def test_a_difference_of_shares_by_hand():
+    """Fisher (1935): of four cups of either kind, three told right; 34 of 70 tables are no less extreme."""
+    difference, p = inference.share_difference([True, False, False, False], [True, True, True, False])
+    assert difference.mean == pytest.approx(0.5)
+    assert p == pytest.approx(34 / 70)
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=40), st.lists(st.booleans(), min_size=1, max_size=40))
+def test_a_difference_of_shares_turns_with_its_sides(first, second):
+    (there, p), (back, p_back) = inference.share_difference(first, second), inference.share_difference(second, first)
+    assert there.low - 1e-9 <= there.mean <= there.high + 1e-9
+    assert (there.mean, there.low, there.high) == pytest.approx((-back.mean, -back.high, -back.low))
+    assert p == pytest.approx(p_back)
+
+
 # ── the box ──
 
 
@@ -265,6 +295,7 @@ def test_there_are_six_and_each_says_what_is_put_in():
         assert claim.inputs
         assert claim.findings
         assert any(cell.kind == "condition" and cell.expect == "fails" for cell in claim.cells.values()), name
+        assert all(bool(cell.expect) == (cell.kind == "condition") for cell in claim.cells.values()), name
 
 
 def test_the_arms_have_the_last_word(tmp_path):
@@ -294,6 +325,12 @@ def test_a_wrong_registration_is_said_in_one_line(line, message, tmp_path):
     with pytest.raises(SettingsError, match=message) as error:
         load_claim(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_a_result_of_another_version_is_said_in_one_line(tmp_path):
+    (tmp_path / "result.json").write_text('{"name": "harvest"}')
+    with pytest.raises(ResultsError, match="this version"):
+        from_json(tmp_path / "result.json")
 
 
 def test_an_unknown_claim_is_named():
@@ -380,16 +417,46 @@ def test_readmes_say_what_the_result_says(tested):
     assert (tested / "studies" / "mine" / "figure.svg").read_text().startswith("<?xml")
 
 
-def test_halves_of_the_box_add_up(tested):
+def with_points(tested, effects, **places):
+    """The result, with a box of one's own making."""
     result = from_json(tested / "outputs" / "claims-mine-quick" / "result.json")
-    points = [replace(point, effect=-1.0 if index < 2 else 1.0) for index, point in enumerate(result.box_points)]
-    lower, upper = readme.halves(replace(result, box_points=points), "users.taste_spread")
-    assert lower.count + upper.count == 4
-    assert lower.mean * lower.count + upper.mean * upper.count == 2
+    rows = zip(*places.values(), strict=True)
+    points = [
+        BoxPoint(dict(zip(places, row, strict=True)), float(effect)) for row, effect in zip(rows, effects, strict=True)
+    ]
+    return replace(result, box_points=points, box_share=inference.share([bool(e <= -0.01) for e in effects]))
+
+
+def test_the_setting_that_parts_the_box_is_told_from_one_that_does_not(tested):
+    size = np.arange(40)
+    result = with_points(tested, np.where(size < 18, -1.0, 1.0), free=(7 * size) % 40, dear=size)
+    dear, free = divisions(result)
+    assert (dear.axis, free.axis) == ("dear", "free")
+    assert (dear.lower.mean, dear.upper.mean, dear.difference.mean) == pytest.approx((0.9, 0, -0.9))
+    assert dear.lower.count + dear.upper.count == 40
+    assert dear.told
+    assert not free.told
+    assert "parts the box most is `dear`: below its median of 19.5" in wording.parted_by(result)
+    assert "`free`" not in wording.parted_by(result)
+
+
+def test_where_nothing_parts_the_box_it_is_said(tested):
+    size = np.arange(40)
+    result = with_points(tested, np.where(size % 2, -1.0, 1.0), dear=size)
+    assert "No setting alone" in wording.parted_by(result)
+
+
+def test_points_near_the_smallest_effect_are_close_calls(tested):
+    result = with_points(tested, [-0.5, -0.02, 0.0, 0.5, float("nan")], dear=range(5))
+    sharp, blurred = (close_calls(replace(result, scatter=scatter)) for scatter in (0.0, 0.1))
+    assert (sharp.count, sharp.none_holds, sharp.all_hold) == pytest.approx((0, 0.4, 0.4))
+    assert (blurred.count, blurred.none_holds, blurred.all_hold) == pytest.approx((2, 0.2, 0.6))
+    assert "between 20 and 60 %" in wording.share_in_words(replace(result, scatter=0.1))
 
 
 def test_numbers_read_as_numbers():
-    assert [readme.number(x) for x in (-0.12345, 12345.6, float("nan"))] == ["−0.123", "12,346", "–"]
+    values = (-0.12345, 12345.6, -0.0, float("nan"), float("-inf"))
+    assert [wording.number(value) for value in values] == ["−0.123", "12,346", "0", "–", "−∞"]
     assert STATISTICS["lerner_rise"].plain_unit == ""
     assert STATISTICS["leader_gain"].plain_unit == "of the market's revenue "
 
@@ -402,13 +469,17 @@ def test_nothing_is_run_twice(tested, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in runs.iterdir()} == before
 
 
-def test_the_counter_example_can_be_run(tested, monkeypatch):
+def test_the_counter_example_can_be_run(tested, monkeypatch, capsys):
+    """The pair at once, with the effect that was found; its two runs alone are the same runs."""
     monkeypatch.chdir(tested)
-    result = from_json(tested / "outputs" / "claims-mine-quick" / "result.json")
-    for command in result.counter_example.commands:
+    found = from_json(tested / "outputs" / "claims-mine-quick" / "result.json").counter_example
+    for command in found.commands:
         program, *words = shlex.split(command)
         assert program == "aimarket"
-        cli.main(words)
+        cli.main([*words, *(["--processes", "1"] if words[0] == "claims" else [])])
+    assert re.search(
+        rf"Lerner index in the last year.* {wording.number(found.effects[0])} *$", capsys.readouterr().out, re.M
+    )
     assert len(list((tested / "outputs" / "counter-mine" / "runs").iterdir())) == 2
 
 
@@ -431,6 +502,10 @@ def test_bad_input_is_said_in_one_line(capsys):
         ["claims", "nothing"],
         ["claims", "harvest", "--processes", "-1"],
         ["claims", "harvest", "users.sise=3"],
+        ["claims", "harvest", "scale", "--pair", "1"],
+        ["claims", "harvest", "--pair", "1", "--quick"],
+        ["claims", "harvest", "--pair", "1", "--cell", "frige"],
+        ["claims", "harvest", "--cell", "fringe"],
     ):
         with pytest.raises(SystemExit) as end:
             cli.main(arguments)

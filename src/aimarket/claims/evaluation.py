@@ -8,13 +8,14 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked_dataclass
 
 from aimarket.claims import box, inference
 from aimarket.claims.inference import Estimate, Verdict
 from aimarket.claims.registration import Claim
-from aimarket.claims.trials import BOX, CONFIRMATION, DEFAULT, MORRIS, Measured, Pair, Trials
+from aimarket.claims.trials import BOX, CONFIRMATION, DEFAULT, MORRIS, Measured, Pair, Trials, pair_study
+from aimarket.complaints import ResultsError
 
 Observed = Literal["holds", "fails", "unclear"]
 
@@ -59,7 +60,7 @@ class CounterExample:
     effect: float  # as found; of a cell, the mean
     effects: list[float]  # with fresh seeds
     confirmed: bool  # whether the 95 % interval of their mean falls short of the smallest of interest
-    commands: list[str]  # treatment and control with the first of them
+    commands: list[str]  # that give the first of them: the pair at once, then treatment and control alone
 
 
 @checked_dataclass(frozen=True, config=ConfigDict(ser_json_inf_nan="strings"))
@@ -73,6 +74,7 @@ class Result:
     smallest: float
     quick: bool
     comparisons: dict[str, Comparison]  # at the default
+    scatter: float  # standard deviation of the effect between seeds at the default
     p_holds: float  # one-sided, not corrected
     p_fails: float
     p_holds_corrected: float
@@ -94,8 +96,14 @@ def to_json(result: Result) -> str:
 
 
 def from_json(path: Path) -> Result:
-    """A result as `to_json` wrote it."""
-    return TypeAdapter(Result).validate_json(path.read_bytes())
+    """A result as `to_json` wrote it.
+
+    raises : ResultsError if it cannot be read, such as one of another version
+    """
+    try:
+        return TypeAdapter(Result).validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise ResultsError(f"{path} is no result of this version; put the claim to the test again") from None
 
 
 def worst(trials: Trials, measured: Measured) -> list[tuple[str, box.Place]]:
@@ -130,6 +138,7 @@ def evaluate(
         smallest=claim.smallest,
         quick=quick,
         comparisons=_comparisons(default),
+        scatter=inference.scatter(gains),
         p_holds=inference.exceeds(gains, claim.smallest),
         p_fails=inference.exceeds(-gains, -claim.smallest),
         p_holds_corrected=1.0,
@@ -143,7 +152,7 @@ def evaluate(
         influences=box.influences(
             trials.axes, trials.morris_sample, measured.of(MORRIS).effects[claim.statistic].to_numpy()
         ),
-        counter_example=_counter_example(claim, measured, where),
+        counter_example=_counter_example(trials, measured, where),
         failed=failed,
         runs=runs,
         seconds=seconds,
@@ -200,8 +209,9 @@ def _cell(claim: Claim, measured: Measured, name: str) -> CellResult:
     return CellResult(cell.kind, cell.text, cell.expect, observed, _comparisons(found), change)
 
 
-def _counter_example(claim: Claim, measured: Measured, where: str) -> CounterExample:
+def _counter_example(trials: Trials, measured: Measured, where: str) -> CounterExample:
     """Of the places that were run again, the one where the claim does worst with fresh seeds."""
+    claim = trials.claim
     fresh, found = measured.of(CONFIRMATION), measured.of(where)
     gains = _gains(claim, fresh)
     rows = [[row for row, pair in enumerate(fresh.pairs) if pair.place == first.place] for first in fresh.pairs]
@@ -214,10 +224,14 @@ def _counter_example(claim: Claim, measured: Measured, where: str) -> CounterExa
         claim.sign * _mean(_gains(claim, found)[of_place]),
         effects,
         inference.estimate(gains[at]).high < claim.smallest,
-        commands(claim.name, pair),
+        commands(trials, where, pair),
     )
 
 
-def commands(name: str, pair: Pair) -> list[str]:
-    """Treatment and control as commands that anybody can run."""
-    return [shlex.join(["aimarket", "run", f"study=counter-{name}", *arm]) for arm in (pair.treatment, pair.control)]
+def commands(trials: Trials, where: str, pair: Pair) -> list[str]:
+    """A pair as a command that prints its effect, and its two runs as commands that need no claim."""
+    claim = trials.claim
+    cell = [] if where == BOX else ["--cell", where]
+    words = ["aimarket", "claims", claim.called, "--pair", str(pair.seed), *cell, *trials.placed(pair.place)]
+    arms = [["aimarket", "run", f"study={pair_study(claim)}", *arm] for arm in (pair.treatment, pair.control)]
+    return [shlex.join(command) for command in (words, *arms)]

@@ -1,4 +1,4 @@
-"""One figure a claim: its effect at the default, in every cell, and over the box along the axis that matters most."""
+"""One figure a claim: its effect at the default, in every cell, and over the box along what parts it most."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from aimarket.claims.box import directions
+from aimarket.claims.conditions import NEAR, divisions
 from aimarket.claims.evaluation import Result
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
@@ -33,26 +34,34 @@ def _draw_cells(axes: Axes, result: Result) -> None:
         if effect.count:
             bounds = [[effect.mean - effect.low], [effect.high - effect.mean]]
             axes.errorbar(effect.mean, height, xerr=bounds, fmt="o", markersize=4, color=_COLOUR[kind], linewidth=1.2)
-    axes.set_yticks(range(len(rows)), [name.replace("_", " ") for name in rows])
+    labels = [name.replace("_", " ") + (f" ({kind})" if name != kind else "") for name, (kind, _) in rows.items()]
+    axes.set_yticks(range(len(rows)), labels)
     axes.invert_yaxis()
     axes.axvline(0, color=GREY, linewidth=0.7)
     axes.axvline(result.sign * result.smallest, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
-    axes.set_xlabel(f"effect, {STATISTICS[result.statistic].plain_unit}(dashes: smallest of interest)")
+    unit = STATISTICS[result.statistic].plain_unit
+    axes.set_xlabel(f"effect{',' if unit else ''} {unit}(dashes: smallest of interest)")
     axes.grid(False, axis="y")
 
 
 def _draw_box(axes: Axes, claim: Claim, result: Result) -> None:
-    if not result.influences:
+    found = divisions(result)
+    if not found:
         axes.set_axis_off()
         return
-    most = result.influences[0].axis
+    most = found[0].axis
     places = np.array([point.place[most] for point in result.box_points])
     effects = np.array([point.effect for point in result.box_points])
     holds = result.sign * effects >= result.smallest
     for chosen, colour, marker in ((holds, COLOURS[0], "o"), (~holds, COLOURS[1], "x")):
         axes.scatter(places[chosen], effects[chosen], s=16, color=colour, marker=marker, linewidths=1.0)
-    axes.axhline(result.sign * result.smallest, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
+    threshold = result.sign * result.smallest
+    axes.axhline(threshold, color=GREY, linewidth=0.9, linestyle=(0, (4, 2)))
+    if np.isfinite(result.scatter):
+        near = NEAR * result.scatter
+        axes.axhspan(threshold - near, threshold + near, color=GREY, alpha=0.12, linewidth=0, zorder=0)
+    axes.axvline(found[0].median, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
     if next(axis.log for axis in directions(claim) if axis.pattern == most):
         axes.set_xscale("log")
     axes.set_xlabel(most)
-    axes.set_ylabel("effect in the box (×: fails)")
+    axes.set_ylabel("effect in the box (×: fails; grey: too near to tell)")

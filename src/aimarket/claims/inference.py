@@ -38,6 +38,13 @@ def estimate(values: ArrayLike) -> Estimate:
     return Estimate(mean, float(low), float(high), len(sample))
 
 
+def scatter(values: ArrayLike) -> float:
+    """Standard deviation of the values that exist; nan of fewer than two."""
+    sample = np.asarray(values, dtype=float)
+    sample = sample[np.isfinite(sample)]
+    return float(sample.std(ddof=1)) if len(sample) > 1 else float("nan")
+
+
 def exceeds(values: ArrayLike, bound: float) -> float:
     """One-sided p-value of the hypothesis that the mean is not above the bound (t-test); 1 without a sample."""
     sample = np.asarray(values, dtype=float)
@@ -57,6 +64,18 @@ def share(holds: Sequence[bool]) -> Estimate:
     bounds = library("statsmodels.stats.proportion").proportion_confint(sum(holds), len(holds), method="wilson")
     low, high = (min(1.0, max(0.0, float(bound))) for bound in bounds)
     return Estimate(sum(holds) / len(holds), low, high, len(holds))
+
+
+def share_difference(first: Sequence[bool], second: Sequence[bool]) -> tuple[Estimate, float]:
+    """Share of the second less that of the first, with Newcombe's 95 % interval, and Fisher's exact p-value."""
+    (hits, count), (hits_before, count_before) = ((sum(sample), len(sample)) for sample in (second, first))
+    low, high = library("statsmodels.stats.proportion").confint_proportions_2indep(
+        hits, count, hits_before, count_before, method="newcomb", compare="diff"
+    )
+    table = [[hits, count - hits], [hits_before, count_before - hits_before]]
+    difference = hits / count - hits_before / count_before
+    p = float(library("scipy.stats").fisher_exact(table).pvalue)
+    return Estimate(difference, float(low), float(high), count + count_before), p
 
 
 def holm(p_values: Mapping[str, float], family: Sequence[str]) -> dict[str, float]:
@@ -89,3 +108,9 @@ def verdict(p_holds: float, p_fails: float, box: Estimate) -> Verdict:
     if p_fails < LEVEL and box.mean < NARROW:
         return "refuted"
     return "not shown"
+
+
+def verdicts_within(p_holds: float, p_fails: float, box: Estimate) -> list[Verdict]:
+    """The verdict, and after it those that the ends of the interval of the share would give instead."""
+    ends = (Estimate(share, box.low, box.high, box.count) for share in (box.mean, box.low, box.high))
+    return list(dict.fromkeys(verdict(p_holds, p_fails, end) for end in ends))

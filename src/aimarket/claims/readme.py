@@ -1,88 +1,37 @@
-"""Results in words and tables: the verdicts on the screen, the answer in a README."""
+"""Results in READMEs: the answer in that of each study, the verdicts in that of the folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-
-from aimarket.claims.evaluation import Comparison, Result, from_json, to_json
-from aimarket.claims.inference import Estimate, share
-from aimarket.claims.registration import Claim
+from aimarket.claims.conditions import divisions
+from aimarket.claims.evaluation import CellResult, Comparison, Result, from_json, judged, to_json
+from aimarket.claims.registration import Claim, family, load_claim, registered
 from aimarket.claims.statistics import STATISTICS
+from aimarket.claims.wording import MOST, interval, needed, number, p_value, parted_by, percent, share_in_words
 from aimarket.complaints import ResultsError
 
 BEGIN, END = "<!-- made by `aimarket claims`: begin -->", "<!-- made by `aimarket claims`: end -->"
 
 
-def number(value: float) -> str:
-    """Three significant digits, with a proper minus; a dash for what does not exist."""
-    if np.isnan(value):
-        return "–"
-    text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return text.replace("-", "−")
-
-
-def interval(estimate: Estimate) -> str:
-    """A mean with its 95 % interval."""
-    return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
-
-
-def percent(estimate: Estimate) -> str:
-    """A share with its 95 % interval, per cent."""
-    return f"{100 * estimate.mean:.0f} % [{100 * estimate.low:.0f}, {100 * estimate.high:.0f}]"
-
-
-def verdict_table(results: Sequence[Result], quick: bool) -> Table:
-    """The verdicts as they are printed."""
-    title = "Claims (quick: this tests the machinery, not the claims)" if quick else "Claims"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in ("claim", "effect [95 %]", "needed", "Holm p", "box share", "verdict"):
-        table.add_column(column, no_wrap=True)
-    for result in results:
-        table.add_row(
-            result.name,
-            interval(result.comparisons[result.statistic].effect),
-            f"{'≥' if result.sign > 0 else '≤'} {number(result.sign * result.smallest)}",
-            _p(result.p_holds_corrected).removeprefix("= "),
-            percent(result.box_share),
-            result.verdict,
-        )
-    return table
-
-
-def details(result: Result) -> str:
-    """What is printed below the verdicts: what moves the effect, and where the claim does worst."""
-    axes = [f"{i.axis} ({number(i.mu_star)} ± {number(i.half_width)})" for i in result.influences[:3]]
-    found = result.counter_example
-    fresh = ", ".join(map(number, found.effects))
-    known = "counter-example" if found.confirmed else "no sure counter-example; worst place"
-    lines = [
-        f"{result.name}: {STATISTICS[result.statistic].meaning} ({STATISTICS[result.statistic].unit})",
-        f"  moved most by {', '.join(axes) or 'nothing that could be told'}",
-        f"  {known} ({found.where}): {number(found.effect)}; fresh seeds {fresh}",
-        *(f"    {command}" for command in found.commands),
-    ]
-    if result.failed:
-        lines.append(f"  {result.failed} of {result.runs} runs failed; `aimarket status` tells why")
-    return "\n".join(lines)
-
-
 def bring_up_to_date(folder: Path, claims: Sequence[Claim], results: Sequence[Result]) -> list[Path]:
     """Put results into the studies of a folder: `NAME/result.json`, `NAME/figure.svg`, the marked part of each README.
 
+    Registered claims whose results lie there already are judged again with them, for Holm's correction is over all.
     The README of the folder itself gets the verdicts of all results that lie in it.
 
-    raises : ResultsError if a README has no marked part
+    raises : ResultsError if a README has no marked part, or a result that lies there is of another version
     """
     from aimarket.claims.figure import draw
 
+    by_name = {claim.name: claim for claim in claims}
+    before = [result for result in stored(folder) if result.name in set(registered()) - by_name.keys()]
+    by_name |= {result.name: load_claim(result.name) for result in before}
     paths = []
-    for claim, result in zip(claims, results, strict=True):
-        paths.append(_replace(folder / claim.name / "README.md", answer(claim, result)))
-        (folder / claim.name / "result.json").write_text(to_json(result), encoding="utf-8")
-        draw(claim, result, folder / claim.name / "figure.svg")
+    for result in judged([*results, *before], family([*by_name])):
+        claim, study = by_name[result.name], folder / result.name
+        paths.append(_replace(study / "README.md", answer(claim, result)))
+        (study / "result.json").write_text(to_json(result), encoding="utf-8")
+        draw(claim, result, study / "figure.svg")
     paths.append(_replace(folder / "README.md", verdicts(stored(folder))))
     return paths
 
@@ -114,17 +63,26 @@ def _replace(path: Path, made: str) -> Path:
 def verdicts(results: Sequence[Result]) -> str:
     """The table of verdicts for a README."""
     head = (
-        "| claim | verdict | effect | needed | Holm p | holds in the box | moved most by |\n"
-        "| --- | --- | --- | --- | --- | --- | --- |"
+        "| claim | verdict | effect | needed | Holm p | holds in the box | parted most by | moved most by |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |"
     )
     rows = [
         f"| [{result.title}]({result.name}/README.md) | {result.verdict}{' (quick)' if result.quick else ''} | "
         f"{interval(result.comparisons[result.statistic].effect)} {STATISTICS[result.statistic].plain_unit}| "
-        f"{number(result.sign * result.smallest)} | {_p(result.p_holds_corrected).removeprefix('= ')} | "
-        f"{percent(result.box_share)} | {', '.join(f'`{i.axis}`' for i in result.influences[:1])} |"
+        f"{needed(result)} | {p_value(result.p_holds_corrected).removeprefix('= ')} | "
+        f"{percent(result.box_share)} | {_parts_most(result)} | "
+        f"{', '.join(f'`{influence.axis}`' for influence in result.influences[:MOST])} |"
         for result in results
     ]
     return "\n".join([head, *rows]) + "\n"
+
+
+def _parts_most(result: Result) -> str:
+    told = [division for division in divisions(result) if division.told]
+    if not told:
+        return "no setting alone"
+    most = told[0]
+    return f"`{most.axis}` ({100 * most.lower.mean:.0f} % below its median, {100 * most.upper.mean:.0f} % above)"
 
 
 def answer(claim: Claim, result: Result) -> str:
@@ -135,14 +93,17 @@ def answer(claim: Claim, result: Result) -> str:
         _verdict(result),
         _statistics(result),
         _cells(result),
+        _theory(result),
+        _null_models(claim, result),
         _others(result),
+        f"**On what it depends.** {parted_by(result)}",
         _box(result),
         _counter_example(result),
         _registered(claim),
     ]
     if result.quick:
         parts.insert(0, "**Quick run: this tests the machinery, not the claim.**")
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _verdict(result: Result) -> str:
@@ -152,15 +113,10 @@ def _verdict(result: Result) -> str:
         f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} "
         f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the "
         f"smallest effect of interest. One-sided tests, Holm-corrected: it is reached "
-        f"(p {_p(result.p_holds_corrected)}), it is missed (p {_p(result.p_fails_corrected)}). "
-        f"The claim holds in {percent(result.box_share)} of the box "
-        f"({result.box_share.count} points).\n\n"
+        f"(p {p_value(result.p_holds_corrected)}), it is missed (p {p_value(result.p_fails_corrected)}). "
+        f"{share_in_words(result)}\n\n"
         f"![Effects in all cells, and over the box](figure.svg)"
     )
-
-
-def _p(value: float) -> str:
-    return "< .001" if value < 0.001 else f"= {value:.3f}"
 
 
 def _statistics(result: Result) -> str:
@@ -189,6 +145,45 @@ def _cells(result: Result) -> str:
     return "\n".join([head, *rows])
 
 
+def _theory(result: Result) -> str:
+    """Where theory had a view on a cell, and whether it was right."""
+    seen = {name: cell for name, cell in result.cells.items() if cell.expect}
+    groups = {
+        "right": [name for name, cell in seen.items() if cell.observed == cell.expect],
+        "wrong": [name for name, cell in seen.items() if cell.observed not in (cell.expect, "unclear")],
+        "not to be told": [name for name, cell in seen.items() if cell.observed == "unclear"],
+    }
+    words = [f"{word} in {_listed(names)}" for word, names in groups.items() if names]
+    return f"**Theory** has a view on {len(seen)} of the cells: {'; '.join(words)}." if seen else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _null_models(claim: Claim, result: Result) -> str:
+    """Whether the claim's effect is more than that of its null models, and concentration more than luck gives."""
+    words = [_against(claim, name, cell) for name, cell in result.cells.items() if cell.kind == "null"]
+    if luck := result.comparisons.get("hhi_beyond_gibrat"):
+        beyond = "more" if luck.treatment.low > 0 else "no more"
+        words.append(
+            f"Luck alone (Gibrat): the market of the treatment is {beyond} concentrated than luck with its own "
+            f"volatility would make it (log Herfindahl index {interval(luck.treatment)} beyond, control "
+            f"{interval(luck.control)})."
+        )
+    return f"**Null models.** {' '.join(words)}" if words else ""
+
+
+def _against(claim: Claim, name: str, cell: CellResult) -> str:
+    """A null model is beaten if its effect is for sure less, in the direction of the claim, at the same seeds."""
+    beaten = (cell.change.high if claim.sign > 0 else -cell.change.low) < 0
+    effect = cell.comparisons[claim.statistic].effect
+    return (
+        f"`{name}` ({cell.text}): an effect of {interval(effect)}, {interval(cell.change)} against the claim's own; "
+        f"it is {'' if beaten else 'not '}beaten."
+    )
+
+
 def _others(result: Result) -> str:
     """Effects on the statistics that are not tested, cell by cell."""
     names = [name for name in result.comparisons if name != result.statistic]
@@ -202,26 +197,20 @@ def _others(result: Result) -> str:
 
 
 def _box(result: Result) -> str:
+    halves = {division.axis: division for division in divisions(result)}
     head = (
         "| moved most by | mean absolute effect (μ*) | mean effect (μ) | spread (σ) | "
-        "holds in its lower half | upper half |\n| --- | --- | --- | --- | --- | --- |"
+        "holds below the median | from it on | p |\n| --- | --- | --- | --- | --- | --- | --- |"
     )
     rows = []
     for influence in result.influences:
-        lower, upper = (percent(half) for half in halves(result, influence.axis))
+        half = halves.get(influence.axis)
+        words = (percent(half.lower), percent(half.upper), p_value(half.p).removeprefix("= ")) if half else ("–",) * 3
         rows.append(
             f"| `{influence.axis}` | {number(influence.mu_star)} ± {number(influence.half_width)} | "
-            f"{number(influence.mu)} | {number(influence.sigma)} | {lower} | {upper} |"
+            f"{number(influence.mu)} | {number(influence.sigma)} | {' | '.join(words)} |"
         )
     return "\n".join([head, *rows])
-
-
-def halves(result: Result, axis: str) -> tuple[Estimate, Estimate]:
-    """Share of the box in which the claim holds, where an axis is below its median and where it is not."""
-    places = np.array([point.place[axis] for point in result.box_points])
-    holds = np.array([result.sign * point.effect >= result.smallest for point in result.box_points])
-    low = places < np.median(places)
-    return share(list(holds[low])), share(list(holds[~low]))
 
 
 def _counter_example(result: Result) -> str:
@@ -231,7 +220,7 @@ def _counter_example(result: Result) -> str:
     label = "Counter-example" if found.confirmed else "No sure counter-example; the worst place"
     return (
         f"**{label}**, {where}: effect {number(found.effect)}; with fresh seeds {fresh}. "
-        f"Treatment and control with the first of these:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
+        f"The first of these, and its two runs without the claim:\n\n```sh\n" + "\n".join(found.commands) + "\n```"
     )
 
 

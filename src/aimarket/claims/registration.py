@@ -3,7 +3,7 @@
 One YAML file a claim in `registered/`, or anywhere else: `aimarket claims my.yaml`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -45,6 +45,7 @@ class Claim:
     """A claim, the paired experiment that tests it, and the box in which it is asked how general it is."""
 
     name: Name
+    called: Text  # as on the command line: its name, or its file
     title: Text
     question: Text
     prediction: Text
@@ -82,8 +83,13 @@ QUICK_OVERRIDES = ("users.size=600", "run.panel=150", "run.steps=36")
 
 
 def registered() -> list[str]:
-    """Names of the claims that come with the package: the family over which p-values are corrected."""
+    """Names of the claims that come with the package."""
     return sorted(path.stem for path in REGISTERED.glob("*.yaml"))
+
+
+def family(names: Sequence[str]) -> list[str]:
+    """The claims over which p-values are corrected: all that come with the package, or those of one's own."""
+    return registered() if set(names) <= set(registered()) else list(names)
 
 
 def load_claim(name_or_path: str) -> Claim:
@@ -98,7 +104,7 @@ def load_claim(name_or_path: str) -> Claim:
         path = REGISTERED / f"{name_or_path}.yaml"
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
-        claim = TypeAdapter(Claim).validate_python({**written, "name": path.stem})
+        claim = TypeAdapter(Claim).validate_python({**written, "name": path.stem, "called": name_or_path})
     except ValidationError as error:
         raise SettingsError(describe(error, Claim, f"{path.name}: ")) from None
     except (OSError, yaml.YAMLError, TypeError) as error:

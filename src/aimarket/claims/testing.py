@@ -7,8 +7,9 @@ from pathlib import Path
 
 from aimarket.claims.evaluation import Result, evaluate, judged, to_json, worst
 from aimarket.claims.libraries import library
-from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, registered, sizes_of
-from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure
+from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, family, sizes_of
+from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure, pair_study
+from aimarket.complaints import ResultsError, SettingsError, near
 from aimarket.results import open_results
 from aimarket.sweep import Point, run_points
 
@@ -51,7 +52,28 @@ def put_to_test(
         planned.update(each.points(fresh))
     _run(points, processes, "counter-examples")
     results = [_result(*of_claim, quick) for of_claim in zip(trials, pairs, points, places, strict=True)]
-    return judged(results, registered() if {c.name for c in claims} <= set(registered()) else [c.name for c in claims])
+    return judged(results, family([claim.name for claim in claims]))
+
+
+def one_pair(
+    claim: Claim, seed: int, cell: str, processes: int, outputs: str, overrides: Sequence[str] = ()
+) -> Measured:
+    """Treatment and control at one seed, as for a counter-example.
+
+    cell      : name of a cell, or empty for the claim as registered
+    overrides : of both arms, as they come before what the claim says of either
+
+    raises    : SettingsError if there is no such cell or a run is not possible, ResultsError if one fails
+    """
+    if cell and cell not in claim.cells:
+        raise SettingsError(f"--cell: {claim.name} has no cell {cell}{near(cell, list(claim.cells))}")
+    trials = Trials(claim, sizes_of(claim), pair_study(claim), outputs, overrides)
+    pairs = [trials.pair(seed, claim.cells.get(cell), {})]
+    points = trials.points(pairs)
+    failed = run_points(list(points.values()), processes, retry_failed=True, title=claim.name).failed
+    if failed:
+        raise ResultsError("; ".join(failed))
+    return measure(trials, pairs, points)
 
 
 def _run(points: Sequence[Points], processes: int, title: str) -> None:

@@ -32,6 +32,11 @@ class Pair:
     control: tuple[str, ...]
 
 
+def pair_study(claim: Claim) -> str:
+    """Name of the study for pairs that are run by hand, such as a counter-example."""
+    return f"counter-{claim.name}"
+
+
 class Trials:
     """The pairs of one claim.
 
@@ -65,15 +70,22 @@ class Trials:
         for index, place in enumerate(places):  # one seed a trajectory: its steps share their shocks
             yield self._pair(MORRIS, _FIRST_SEED[MORRIS] + index // (len(self.axes) + 1), _PLAIN, place)
 
+    def placed(self, place: box.Place) -> list[str]:
+        """Overrides that put both arms at a place of the box, and those of every run."""
+        return [*(box.placed(self.axes, place) if place else ()), *self._extra]
+
     def confirmations(self, cell: Cell | None, place: box.Place) -> list[Pair]:
         """Pairs with fresh seeds at a place of the box, or in a cell."""
         first = _FIRST_SEED[CONFIRMATION]
-        seeds = range(first, first + self.sizes.confirmations)
-        return [self._pair(CONFIRMATION, seed, cell or _PLAIN, place) for seed in seeds]
+        return [self.pair(first + index, cell, place) for index in range(self.sizes.confirmations)]
+
+    def pair(self, seed: int, cell: Cell | None, place: box.Place) -> Pair:
+        """One pair with a seed of one's own choice."""
+        return self._pair(CONFIRMATION, seed, cell or _PLAIN, place)
 
     def _pair(self, part: str, seed: int, cell: Cell, place: box.Place | None = None) -> Pair:
         claim = self.claim
-        before = [*claim.common, *cell.common, *(box.placed(self.axes, place) if place else ()), *self._extra]
+        before = [*claim.common, *cell.common, *self.placed(place or {})]
         treatment = _last_words(box.spelled_out([*before, *claim.treatment, *cell.treatment]))
         control = _last_words(box.spelled_out([*before, *claim.control, *cell.control]))
         seeded = f"run.seed={seed}"

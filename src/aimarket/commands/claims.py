@@ -15,10 +15,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--readme", type=Path, metavar="FOLDER", help="also bring the READMEs of studies in FOLDER up to date"
     )
+    parser.add_argument(
+        "--pair", type=int, metavar="SEED", help="one pair of runs of one claim, such as a counter-example"
+    )
+    parser.add_argument("--cell", default="", metavar="NAME", help="with --pair: in this cell of the claim")
     options = parser.parse_intermixed_args(arguments)
     from rich.console import Console
 
-    from aimarket.claims import readme, testing
+    from aimarket.claims import readme, testing, wording
     from aimarket.claims.registration import load_claim, registered
 
     overrides = [word for word in options.names if "=" in word]
@@ -26,10 +30,20 @@ def main(arguments: list[str]) -> None:
     if options.processes < 0:
         raise SettingsError(f"--processes: should be 0 or more (got {options.processes})")
     claims = [load_claim(name) for name in names]
+    if options.cell and options.pair is None:
+        raise SettingsError("--cell: should come with --pair")
+    if options.pair is not None:
+        if len(claims) != 1 or options.quick or options.readme:
+            raise SettingsError("--pair: should come with one claim, and without --quick and --readme")
+        (claim,) = claims
+        pair = testing.one_pair(claim, options.pair, options.cell, options.processes, options.outputs, overrides)
+        Console().print(wording.pair_table(claim, pair))
+        return
     results = testing.put_to_test(claims, options.quick, options.processes, options.outputs, overrides)
-    Console().print(readme.verdict_table(results, options.quick))
+    screen = Console()
+    screen.print(wording.verdict_table(results, options.quick))
     for result in results:
-        print(readme.details(result), end="\n\n")
+        print(wording.details(result, screen.width), end="\n\n")
     for path in testing.write(results, Path(options.outputs), options.quick):
         print(path)
     if options.readme:
