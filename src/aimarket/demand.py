@@ -26,7 +26,7 @@ Integers = NDArray[np.int64]
 State = dict[str, NDArray[Any]]  # columns of some users
 Read = Callable[[int, int], State]  # the state of users start..stop, as it was kept
 
-DRAWN_ONCE = ("segment", "region", "quality", "price", "latency", "tasks", "router", "tastes")  # columns that never change
+DRAWN_ONCE = ("segment", "region", "quality", "price", "latency", "tasks", "router", "tastes")  # never changes
 BLOCK = 4096  # users who go through all of a step together, while their rows are in cache; changes no number
 
 

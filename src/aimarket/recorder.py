@@ -73,7 +73,7 @@ class RunWriter:
         if len(found) != 1 or (self._written and found[0] <= self._written[-1]):
             raise RecordError(f"one (replication, part) after {self._written[-1:]} expected, got {found}")
         for table, writer in self._writers.items():
-            rows = recording.tables[table]
+            rows = recording.tables[table].combine_chunks()  # bytes do not depend on how it was put together either
             if rows.num_rows:
                 writer.write_table(rows, row_group_size=rows.num_rows)
                 self._rows[table] += rows.num_rows
@@ -91,7 +91,8 @@ class RunWriter:
         for table, writer in self._writers.items():
             writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
             writer.close()
-            files[table] = _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
+            written_file = described(self._partial / table, f"{table}/{self.run_id}.parquet")
+            files[table] = {"rows": self._rows[table], **written_file}
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
         self._retract()
         for table in TABLES:
@@ -149,18 +150,30 @@ def write(
         return writer.complete(manifest)
 
 
+def write_recording(recording: Recording, path: Path) -> None:
+    """Write a recording into one file, in full and uncompressed, for `read_recording`."""
+    with pa.OSFile(str(path), "wb") as file:
+        for rows in recording.tables.values():
+            with pa.ipc.new_stream(file, rows.schema) as writer:
+                writer.write_table(rows)
+
+
+def read_recording(path: Path, run_id: str) -> Recording:
+    """What `write_recording` wrote of a run."""
+    with pa.OSFile(str(path)) as file:
+        return Recording(run_id, {table: pa.ipc.open_stream(file).read_all() for table in TABLES})
+
+
 def put_aside(recording: Recording, folder: Path, part: int) -> None:
-    """Leave a part of a replication in a folder of its own, in full and uncompressed, for `take_aside`."""
+    """Leave a part of a replication in a folder of its own, for `take_aside`."""
     folder.mkdir(exist_ok=True)
-    for table, rows in recording.tables.items():
-        with pa.ipc.new_file(folder / f"{part:06}-{table}", rows.schema) as writer:
-            writer.write_table(rows)
+    write_recording(recording, folder / f"{part:06}")
 
 
 def take_aside(run_id: str, folder: Path) -> Iterator[Recording]:
     """The parts that were put into a folder, in their order, one at a time in memory; they are gone afterwards."""
-    for part in sorted({path.name.partition("-")[0] for path in folder.iterdir()}):
-        yield Recording(run_id, {table: pa.ipc.open_file(folder / f"{part}-{table}").read_all() for table in TABLES})
+    for part in sorted(folder.iterdir()):
+        yield read_recording(part, run_id)
     shutil.rmtree(folder)
 
 
@@ -245,7 +258,7 @@ def workspace(folder: Path, name: str) -> Iterator[Path]:
     home = Path(folder) / PARTIAL
     partial = home / f"{name}.{os.getpid()}"
     with _CLAIMING:
-        _make(home)
+        make_folder(home)
         for other in home.iterdir():
             _clear_if_dead(other)
         partial.mkdir()
@@ -290,15 +303,23 @@ def parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
 def publish(partial: Path, target: Path) -> Path:
     """Move a finished file to its place so that it is there whole or not at all, even if the power fails."""
     _sync(partial)
-    _make(target.parent)
+    make_folder(target.parent)
     partial.replace(target)
     _sync(target.parent)
     return target
 
 
-def _make(folder: Path) -> None:
+def described(file: Path, path: str) -> dict[str, Any]:
+    """What there is to know of a file: where it is to stand, its size and its hash."""
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"path": path, "bytes": file.stat().st_size, "sha256": digest}
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it is in, so that they are there even if the power fails."""
     if not folder.is_dir():
-        _make(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
 
@@ -309,12 +330,6 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _described(partial: Path, path: str, rows: int) -> dict[str, Any]:
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": path, "rows": rows, "bytes": partial.stat().st_size, "sha256": digest}
 
 
 def _plain(value: object) -> Any:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,6 @@ class Worker:
         """See `demand.Population.put`."""
         self._piece.put(start, stop, state)
 
-
     def _take(self, tables: StepTables) -> Tally:
         """What each chunk counted, chunks along a first axis."""
         return Tally(*map(np.stack, zip(*self._piece.take(tables, self._pool), strict=True)))
@@ -153,10 +153,10 @@ class Shards:
         return state
 
     def restore(self, read: Read) -> None:
-        """See `demand.Population.restore`. Workers write it down at once: those who replace them can begin there only."""
+        """See `demand.Population.restore`. Workers write it down at once: who replaces them can begin there only."""
         for shard, (_, low, high, *_) in enumerate(self._pieces):
             chunks = [(start, stop) for start, stop in self.strata.chunks if low <= start and stop <= high]
-            self._answer(shard, lambda worker, chunks=chunks: _filled(worker, read, chunks))
+            self._answer(shard, partial(_filled, read, chunks))
         self._known, self._restored = {}, len(self._orders)
 
     def dismiss(self) -> None:
@@ -224,7 +224,7 @@ class Shards:
         return ray.remote(Worker).options(num_cpus=self._threads, scheduling_strategy="SPREAD").remote(*piece)
 
 
-def _filled(worker: Any, read: Read, chunks: Sequence[tuple[int, int]]) -> Any:
+def _filled(read: Read, chunks: Sequence[tuple[int, int]], worker: Any) -> Any:
     """Give a worker the state of its users, a chunk at a time in memory, and have it written down."""
     import ray
 

@@ -114,7 +114,7 @@ class _Writer:
         self.objects: list[Any] = []
         self.data: list[bytes] = []
         self._bytes = 0
-        self._nodes = {id(thing): {"given": place} for place, thing in given.items()}
+        self._nodes: dict[int, Any] = {id(thing): {"given": place} for place, thing in given.items()}
         self._met: list[Any] = []  # kept, so that no other object gets the identity of one that was met
 
     def value(self, value: Any, place: str) -> Any:
@@ -147,7 +147,7 @@ class _Writer:
         if _KINDS.get(kind.__name__) is kind:
             parts = _attributes(value).items()
             return {kind.__name__: {name: self.value(part, f"{place}.{name}") for name, part in parts}}
-        raise TypeError(f"{place}: {kind.__qualname__} cannot be written down; a state may hold what snapshots.py lists")
+        raise TypeError(f"{place}: a {kind.__qualname__} cannot be written down; snapshots.py lists what can")
 
     def _array(self, array: NDArray[Any], place: str) -> Any:
         """Strides are kept too: in which order numpy adds numbers up depends on them."""
@@ -213,6 +213,7 @@ class _Reader:
             return values.copy()
         steps = [(length - 1) * stride for length, stride in zip(shape, strides, strict=True)]
         first, last = (sum(step for step in steps if sign * step > 0) for sign in (-1, 1))
-        made: NDArray[Any] = np.ndarray(shape, dtype, np.zeros(last - first + dtype.itemsize, np.uint8), -first, strides)
+        room = np.zeros(last - first + dtype.itemsize, np.uint8)
+        made: NDArray[Any] = np.ndarray(shape, dtype, room, -first, strides)
         made[...] = values
         return made
