@@ -183,22 +183,17 @@ def _replicate(
     settings: Settings, replication: int, hands: Hands, watch: Stopwatch, advance: Advance | None, keeper: Keeper | None
 ) -> Generator[Recording]:
     """One replication, from its last checkpoint if it has one."""
-    steps, every, done = settings.run.steps, settings.run.checkpoint_every, 0
+    steps, every, done = settings.run.steps, settings.run.checkpoint_every, keeper.step if keeper else 0
     recorder, pieces = Recorder(run_id(settings)), list[Recording]()
-    if keeper and keeper.step:
-        done = keeper.step
-        for step, piece in keeper.recorded():
-            pieces.append(piece)
-            if _ends_part(step, steps):
-                yield Recording.join(pieces)
-                pieces.clear()
-        if done < steps:
-            say(f"run {run_id(settings)}, replication {replication}: goes on from step {done} of {steps}")
+    if keeper:
+        yield from _recorded(keeper, steps, pieces)
     if advance:
         for step in range(1, done + 1):
             advance(step, replication)
     if done == steps:
         return
+    if done:
+        say(f"run {run_id(settings)}, replication {replication}: goes on from step {done} of {steps}")
     with watch.on("build"):
         market = Market(settings, replication, *hands)
         if keeper and done:
@@ -224,6 +219,15 @@ def _replicate(
                     keeper.write(step, market if step < steps else None)
         if ends:
             yield piece
+            pieces.clear()
+
+
+def _recorded(keeper: Keeper, steps: int, pieces: list[Recording]) -> Generator[Recording]:
+    """The parts that a checkpoint has whole; what it has of another is left in `pieces`."""
+    for step, piece in keeper.recorded():
+        pieces.append(piece)
+        if _ends_part(step, steps):
+            yield Recording.join(pieces)
             pieces.clear()
 
 

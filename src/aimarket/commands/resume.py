@@ -11,10 +11,10 @@ from aimarket.complaints import ResultsError, SettingsError
 if TYPE_CHECKING:
     from aimarket.sweep import Point
 
-_WHAT = """Finish interrupted runs from their last checkpoints (`run.checkpoint_every`), with the bytes they would have had
-anyway. PATH is a study (a folder, or the name of one in outputs/), all of whose runs that have a checkpoint are finished,
-or the folder STUDY/.checkpoints/RUN_ID of one run. Points of a sweep that had not begun are run by the command that started
-it, given again, which resumes the others too."""
+_WHAT = """Finish interrupted runs from their last checkpoints (`run.checkpoint_every`), to the byte as if nothing had
+happened. PATH is a study (a folder, or the name of one in outputs/), all of whose runs that have a checkpoint are
+finished, or the folder STUDY/.checkpoints/RUN_ID of one run. Points of a sweep that had not begun are run by the command
+that started it, given again, which resumes the others too."""
 
 
 def main(arguments: list[str]) -> None:
