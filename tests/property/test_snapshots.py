@@ -81,7 +81,7 @@ def test_whatever_is_drawn(roster: str) -> None:
     """Groups, rules, switches, policies and numbers anywhere in their ranges: no state is forgotten or of unknown type."""
     base = base_of(roster)
 
-    @settings(QUIET, max_examples=60)
+    @settings(QUIET, max_examples=25)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         drawn = draw_from(Hypothesis(data.draw), base)
@@ -137,7 +137,7 @@ def anything() -> st.SearchStrategy[Any]:
 def test_whatever_a_rule_remembers_comes_back_to_the_last_bit(small: Settings) -> None:
     market = Market(small)
 
-    @settings(QUIET, max_examples=400)
+    @settings(QUIET, max_examples=200)
     @given(anything())
     def remember(value: Any) -> None:
         memory = {"it": value, "again": value, "all": [value]}
