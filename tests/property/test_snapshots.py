@@ -1,4 +1,4 @@
-"""A market written down and brought back is the market, to the byte, whatever it is made of and whenever that is done."""
+"""A market written down and brought back is the market, to the byte, whatever it is made of and whenever it is done."""
 
 import dataclasses
 import gc
@@ -78,7 +78,7 @@ def test_with_every_mechanism_on(at: int) -> None:
 
 @pytest.mark.parametrize("roster", ["oligopoly", "real"])
 def test_whatever_is_drawn(roster: str) -> None:
-    """Groups, rules, switches, policies and numbers anywhere in their ranges: no state is forgotten or of unknown type."""
+    """Groups, rules, switches, policies and numbers in their ranges: no state is forgotten, and none of unknown type."""
     base = base_of(roster)
 
     @settings(QUIET, max_examples=25)

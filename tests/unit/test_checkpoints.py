@@ -250,7 +250,7 @@ def test_nothing_in_a_checkpoint_is_code(interrupted):
     assert set(tree) == {"state", "objects"}
 
 
-# --- where nothing can be written ---------------------------------------------------------------------------------------
+# --- where nothing can be written -------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
