@@ -10,16 +10,28 @@ from aimarket.recording import Recording
 from aimarket.schema import TABLES
 
 
+def write_recording(recording: Recording, path: Path) -> None:
+    """Write a recording into one file, in full and uncompressed, for `read_recording`."""
+    with pa.OSFile(str(path), "wb") as file:
+        for rows in recording.tables.values():
+            with pa.ipc.new_stream(file, rows.schema) as writer:
+                writer.write_table(rows)
+
+
+def read_recording(path: Path, run_id: str) -> Recording:
+    """What `write_recording` wrote of a run."""
+    with pa.OSFile(str(path)) as file:
+        return Recording(run_id, {table: pa.ipc.open_stream(file).read_all() for table in TABLES})
+
+
 def put_aside(recording: Recording, folder: Path, part: int) -> None:
-    """Leave a part of a replication in a folder of its own, in full and uncompressed, for `take_aside`."""
+    """Leave a part of a replication in a folder of its own, for `take_aside`."""
     folder.mkdir(exist_ok=True)
-    for table, rows in recording.tables.items():
-        with pa.ipc.new_file(folder / f"{part:06}-{table}", rows.schema) as writer:
-            writer.write_table(rows)
+    write_recording(recording, folder / f"{part:06}")
 
 
 def take_aside(run_id: str, folder: Path) -> Iterator[Recording]:
     """The parts that were put into a folder, in their order, one at a time in memory; they are gone afterwards."""
-    for part in sorted({path.name.partition("-")[0] for path in folder.iterdir()}):
-        yield Recording(run_id, {table: pa.ipc.open_file(folder / f"{part}-{table}").read_all() for table in TABLES})
+    for part in sorted(folder.iterdir()):
+        yield read_recording(part, run_id)
     shutil.rmtree(folder)

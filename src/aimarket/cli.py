@@ -11,6 +11,7 @@ _USAGE = """usage: aimarket COMMAND ...
 
   run [-m] [override ...]      run a market, or with -m one for each point; `aimarket run --help` lists the settings;
                                with --retry-failed also the points that failed before
+  resume PATH [run.threads=N]  finish what was interrupted, from checkpoints; PATH: a study, or those of one run
   status STUDY [--all]         what a study holds: done, running, failed, stale, to do; exit code 1 unless all is done
   figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
   report STUDY [--to FILE]     write the report of a study: one file of HTML with findings, figures and tables
@@ -25,7 +26,7 @@ _USAGE = """usage: aimarket COMMAND ...
 
 STUDY is a folder, or the name of one in outputs/."""
 _COMMANDS = (
-    *("run", "status", "figures", "report", "collect", "data"),
+    *("run", "resume", "status", "figures", "report", "collect", "data"),
     *("calibrate", "validate", "claims", "collusion"),
 )
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except (SettingsError, ResultsError) as error:
         fail(str(error))
     except KeyboardInterrupt:
-        fail("interrupted; complete runs are kept, this one is not", code=130)
+        fail("interrupted; complete runs are kept, and of others what their last checkpoint holds", code=130)
     except BrokenPipeError:  # the reader, say `head`, has had enough; nothing more may be written, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

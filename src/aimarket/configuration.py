@@ -20,7 +20,8 @@ from aimarket.versions import version
 __all__ = ["SettingsError", "checked", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
 _WITHOUT_EFFECT = ("study", "outputs", "about")  # where results go and what they are for
-_HOW_FAST = ("threads", "processes", "shards", "checkpoint")  # of a run: who does the work
+# Of a run: who does the work, and what is kept of it on the way.
+HOW_FAST = ("threads", "processes", "shards", "checkpoint", "checkpoint_every")
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:
@@ -80,7 +81,7 @@ def settings_dict(settings: Settings, results_only: bool = False) -> dict[str, A
     if results_only:
         for key in _WITHOUT_EFFECT:
             del values[key]
-        for key in _HOW_FAST:
+        for key in HOW_FAST:
             del values["run"][key]
     return values
 

@@ -23,11 +23,17 @@ __all__ = ["Draw", "People", "Populate", "Population", "Step", "Totals", "choose
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+State = dict[str, NDArray[Any]]  # columns of some users
+Read = Callable[[int, int], State]  # the state of users start..stop, as it was kept
+
+DRAWN_ONCE = ("segment", "region", "quality", "price", "latency", "tasks", "router", "tastes")  # never changes
 BLOCK = 4096  # users who go through all of a step together, while their rows are in cache; changes no number
 
 
 class People(Protocol):
     """What the market asks of its users, be they in one piece, as in `Population`, or in several."""
+
+    strata: Strata
 
     def take(self, tables: StepTables, pool: Executor | None = None) -> list[Tally]: ...
     def sample(self, numbers: Integers) -> Users: ...
@@ -35,6 +41,8 @@ class People(Protocol):
     def tastes(self) -> list[Floats]: ...
     def stagger(self, segments: Segments, streams: Streams, months: float) -> None: ...
     def lock_quotes(self, tables: Choosing) -> None: ...
+    def state(self, start: int, stop: int) -> State: ...
+    def restore(self, read: Read) -> None: ...
 
 
 class Population:
@@ -111,14 +119,20 @@ class Population:
             users.contract_price[rows] = tables.locked[0, s, j]
             users.commitment[rows] = users.tasks[rows] * users.depth[rows] * tables.committed[0, s, j]
 
-    def state(self) -> dict[str, NDArray[Any]]:
-        """All that changes or was drawn, as plain arrays: a checkpoint is this."""
-        return {name: column.copy() for name, column in self.users._asdict().items()}
+    def state(self, start: int, stop: int) -> State:
+        """All that changes of the users start..stop, as views; the rest is drawn again by key."""
+        rows = slice(start - self.first, stop - self.first)
+        return {name: column[rows] for name, column in self.users._asdict().items() if name not in DRAWN_ONCE}
 
-    def restore(self, state: dict[str, NDArray[Any]]) -> None:
-        """Go on from a checkpoint of the same users."""
-        for name, column in self.users._asdict().items():
-            column[...] = state[name]
+    def restore(self, read: Read) -> None:
+        """Bring the same users, drawn anew, to a state that was kept, by whatever pieces."""
+        for start, stop in self._chunks:
+            self.put(self.first + start, self.first + stop, read(self.first + start, self.first + stop))
+
+    def put(self, start: int, stop: int, state: State) -> None:
+        """Bring the users start..stop to a state."""
+        for name, column in state.items():
+            getattr(self.users, name)[start - self.first : stop - self.first] = column
 
 
 _WIDER = {np.dtype(np.float32): np.float64, np.dtype(np.int16): np.int64}

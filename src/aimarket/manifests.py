@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
 
 RERUN = "run it again, or delete its manifest"
-_WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint")
+_WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint", "run.checkpoint_every")
 _WHY = ("about.question", "about.prediction", "about.outcome")
 _NOT_SWEPT = ("study", "outputs", *_WHO, *_WHY)  # where, how and why a run was made, not what was run
 

@@ -1,7 +1,8 @@
 """A market-research panel of users: what each would choose, use and pay, as every firm may know it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +63,10 @@ class Panel:
     paid: Floats  # (2 S,) share of the posted price: less for those who sign a contract
     felt: Floats  # (2 S, J) price that counts in a choice over the price own customers pay
     foresight: Floats  # (2 S,) weight a newcomer gives to the price own customers pay
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy is made of: answers. What was reckoned from them can be again."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def kind(self) -> Integers:

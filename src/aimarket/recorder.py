@@ -4,7 +4,6 @@ A study is a folder: `<study>/<table>/<run_id>.parquet` and `<study>/runs/<run_i
 `<study>/.partial/<run_id>.<pid>/`, synced, then renamed, so that a crash leaves either a whole file or none.
 """
 
-import hashlib
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,7 +18,7 @@ from pyarrow.fs import LocalFileSystem
 from aimarket.conditions import RUNS, manifest_path
 from aimarket.recording import Recorder, RecordError, Recording, checked_run_id
 from aimarket.schema import TABLES, arrow_schema, schema_version
-from aimarket.workspaces import as_json, publish, sync, workspace
+from aimarket.workspaces import as_json, described, publish, sync, workspace
 
 __all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "write"]
 
@@ -71,7 +70,7 @@ class RunWriter:
         if len(found) != 1 or (self._written and found[0] <= self._written[-1]):
             raise RecordError(f"one (replication, part) after {self._written[-1:]} expected, got {found}")
         for table, writer in self._writers.items():
-            rows = recording.tables[table]
+            rows = recording.tables[table].combine_chunks()  # bytes do not depend on how it was put together either
             if rows.num_rows:
                 writer.write_table(rows, row_group_size=rows.num_rows)
                 self._rows[table] += rows.num_rows
@@ -88,10 +87,10 @@ class RunWriter:
         for writer in self._writers.values():
             writer.add_key_value_metadata({"run_id": self.run_id, "configuration": self.configuration})
         self._files.close()
-        files = {
-            table: _described(self._partial / table, f"{table}/{self.run_id}.parquet", self._rows[table])
-            for table in TABLES
-        }
+        files = {}
+        for table in TABLES:
+            written_file = described(self._partial / table, f"{table}/{self.run_id}.parquet")
+            files[table] = {"rows": self._rows[table], **written_file}
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
         self._retract()
         for table in TABLES:
@@ -161,9 +160,3 @@ def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
         pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=names) as writer,
     ):
         yield writer
-
-
-def _described(partial: Path, path: str, rows: int) -> dict[str, Any]:
-    with partial.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {"path": path, "rows": rows, "bytes": partial.stat().st_size, "sha256": digest}

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket.demand import Draw, Populate
+from aimarket.demand import Draw, Populate, Read, State
 from aimarket.kernels.tables import Choosing, StepTables, Tally, Users
 from aimarket.population import Segments
 from aimarket.rng import Streams
@@ -31,7 +32,6 @@ Integers = NDArray[np.int64]
 Call = tuple[Any, ...]  # name of a method of `demand.Population`, and its arguments
 
 _ATTEMPTS = 3  # workers that one shard may lose over a single order
-_NEVER_CHANGE = ("segment", "region", "quality", "price", "latency", "tasks", "router", "tastes")  # drawn again
 
 
 class Worker:
@@ -62,7 +62,8 @@ class Worker:
     def save(self) -> None:
         """Write a checkpoint: it is there whole or not at all, even if the power fails."""
         partial = self._checkpoint.with_suffix(f".{os.getpid()}")
-        state = {name: column for name, column in self._piece.users._asdict().items() if name not in _NEVER_CHANGE}
+        first = self._piece.first
+        state = self._piece.state(first, first + len(self._piece.users.offer))
         self._checkpoint.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("wb") as file:
             np.savez(file, allow_pickle=False, orders=np.int64(self._orders), **state)
@@ -73,9 +74,19 @@ class Worker:
     def resume(self) -> int:
         """Go on from the checkpoint; returns how many orders had been carried out then, 0 where there is none."""
         with suppress(FileNotFoundError), np.load(self._checkpoint, allow_pickle=False) as saved:
-            self._piece.restore(self._piece.users._asdict() | {name: saved[name] for name in saved if name != "orders"})
+            state = {name: saved[name] for name in saved if name != "orders"}
+            first = self._piece.first
+            self._piece.restore(lambda start, stop: {k: x[start - first : stop - first] for k, x in state.items()})
             self._orders = int(saved["orders"])
         return self._orders
+
+    def state(self, start: int, stop: int) -> State:
+        """See `demand.Population.state`."""
+        return self._piece.state(start, stop)
+
+    def put(self, start: int, stop: int, state: State) -> None:
+        """See `demand.Population.put`."""
+        self._piece.put(start, stop, state)
 
     def _take(self, tables: StepTables) -> Tally:
         """What each chunk counted, chunks along a first axis."""
@@ -92,6 +103,7 @@ class Shards:
     """
 
     def __init__(self, draw: Draw, strata: Strata, run: Run, folder: Path) -> None:
+        self.strata = strata
         chunks, count = strata.chunks, min(run.shards, len(strata.chunks))
         edges = [chunks[len(chunks) * k // count][0] for k in range(count)] + [strata.size]
         self._pieces = [
@@ -100,6 +112,7 @@ class Shards:
         ]
         self._threads, self._every, self._steps = run.threads, run.checkpoint, 0
         self._orders: list[Call] = []
+        self._restored = 0  # orders that had been given when a kept state took the place of what came of them
         self._asked: dict[str, Call] = {}  # will be asked again in the next step, so workers answer unasked
         self._known: dict[str, Sequence[Any]] = {}  # what they answered since the last order
         self._workers = [self._hire(piece) for piece in self._pieces]
@@ -133,6 +146,19 @@ class Shards:
         """See `demand.Population.lock_quotes`."""
         self._order("lock_quotes", tables)
 
+    def state(self, start: int, stop: int) -> State:
+        """See `demand.Population.state`; of users of one shard, such as those of a chunk."""
+        shard = next(k for k, (_, low, high, *_) in enumerate(self._pieces) if low <= start and stop <= high)
+        state: State = self._answer(shard, lambda worker: worker.state.remote(start, stop))
+        return state
+
+    def restore(self, read: Read) -> None:
+        """See `demand.Population.restore`. Workers write it down at once: who replaces them can begin there only."""
+        for shard, (_, low, high, *_) in enumerate(self._pieces):
+            chunks = [(start, stop) for start, stop in self.strata.chunks if low <= start and stop <= high]
+            self._answer(shard, partial(_filled, read, chunks))
+        self._known, self._restored = {}, len(self._orders)
+
     def dismiss(self) -> None:
         """Workers go, and their checkpoints with them."""
         import ray
@@ -163,9 +189,10 @@ class Shards:
         if not self._workers:
             raise ValueError("these shards have been dismissed")
         pending = [call(worker) for worker in self._workers]
-        return [self._answer(shard, answer, call) for shard, answer in enumerate(pending)]
+        return [self._answer(shard, call, answer) for shard, answer in enumerate(pending)]
 
-    def _answer(self, shard: int, pending: Any, call: Callable[[Any], Any]) -> Any:
+    def _answer(self, shard: int, call: Callable[[Any], Any], pending: Any = None) -> Any:
+        """What a worker answers to a call, which may be pending already; if it has died, what its successor does."""
         import ray
         from ray.exceptions import RayActorError
 
@@ -173,6 +200,7 @@ class Shards:
             try:
                 if attempt:
                     self._replace(shard)
+                if attempt or pending is None:
                     pending = call(self._workers[shard])
                 return ray.get(pending)
             except RayActorError as error:
@@ -183,13 +211,26 @@ class Shards:
         import ray
 
         self._workers[shard] = worker = self._hire(self._pieces[shard])
-        for order in self._orders[ray.get(worker.resume.remote()) :]:
+        begins = ray.get(worker.resume.remote())
+        if begins < self._restored:
+            where = self._pieces[shard][-1]
+            raise ConnectionError(f"run.shards: shard {shard} is lost, and {where} with it; resume the run once more")
+        for order in self._orders[begins:]:
             worker.order.remote(order)
 
     def _hire(self, piece: Sequence[Any]) -> Any:
         import ray
 
         return ray.remote(Worker).options(num_cpus=self._threads, scheduling_strategy="SPREAD").remote(*piece)
+
+
+def _filled(read: Read, chunks: Sequence[tuple[int, int]], worker: Any) -> Any:
+    """Give a worker the state of its users, a chunk at a time in memory, and have it written down."""
+    import ray
+
+    for start, stop in chunks:
+        ray.get(worker.put.remote(start, stop, read(start, stop)))
+    return worker.save.remote()
 
 
 def _same(call: Call, other: Call) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,15 @@ class Standing:
     """
 
     def __init__(self, panel: "Panel") -> None:
-        self.panel, self.menu = panel, panel.menu
+        # The panel keeps this. Kept in turn, both would wait for the garbage collector, some 5 MB a step.
+        self._panel, self.menu = ref(panel), panel.menu
+
+    @property
+    def panel(self) -> "Panel":
+        """Whom this is about; it outlives this."""
+        panel = self._panel()
+        assert panel is not None
+        return panel
 
     @cached_property
     def utility(self) -> Floats:

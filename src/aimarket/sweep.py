@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aimarket.checkpoints import discard
 from aimarket.complaints import one_line
 from aimarket.composition import compose_each
 from aimarket.conditions import condition, finished
@@ -108,6 +109,9 @@ def carry_out(
     _write_plans(points, design)
     distinct = {(point.folder, point.run_id): point for point in points}
     before = {place: condition(*place).state for place in distinct}
+    for place, state in before.items():
+        if state == "done":
+            discard(*place)  # of a point interrupted just when it was complete
     untouched = ("done",) if retry_failed else ("done", "failed")
     due = [point for place, point in distinct.items() if before[place] not in untouched]
     reasons = by(due) if due else {}

@@ -5,6 +5,7 @@ cleared by the next.
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -30,7 +31,7 @@ def workspace(folder: Path, name: str) -> Iterator[Path]:
     home = Path(folder) / PARTIAL
     partial = home / f"{name}.{os.getpid()}"
     with _CLAIMING:
-        _make(home)
+        make_folder(home)
         for other in home.iterdir():
             _clear_if_dead(other)
         partial.mkdir()
@@ -89,17 +90,25 @@ def _alive(pid: int) -> bool:
 def publish(partial: Path, target: Path) -> Path:
     """Move a finished file to its place so that it is there whole or not at all, even if the power fails."""
     sync(partial)
-    _make(target.parent)
+    make_folder(target.parent)
     partial.replace(target)
     sync(target.parent)
     return target
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder, and those it is in, so that they are there even if the power fails."""
     if not folder.is_dir():
-        _make(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
+
+
+def described(file: Path, path: str) -> dict[str, Any]:
+    """What there is to know of a file: where it is to stand, its size and its hash."""
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return {"path": path, "bytes": file.stat().st_size, "sha256": digest}
 
 
 def sync(path: Path) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aimarket.complaints import SettingsError, fail, one_line, say
+from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         from aimarket.sweep import run_points
 
         points, design = _planned(overrides)
-        _tell(points, run_points(points, retry_failed=retry, design=design))
+        tell(points, run_points(points, retry_failed=retry, design=design))
 
 
 def _is_for_hydra(argument: str) -> bool:
@@ -55,27 +55,36 @@ def _run_alone(overrides: Sequence[str]) -> None:
         raise SettingsError(f"{design}: a design is of many points; say -m")
     gc.disable()  # until the first step is done, see `_started`
     try:
-        _run_one(compose_plain(overrides), overrides)
+        _run_composed(compose_plain(overrides), overrides)
     finally:
         gc.enable()
 
 
-def _run_one(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+def _run_composed(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    from aimarket.configuration import validate
+
+    run_one(validate(config), overrides)
+
+
+def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     """One run by itself, which is summed up."""
+    from aimarket.checkpoints import discard
     from aimarket.conditions import finished
-    from aimarket.configuration import run_id, validate
+    from aimarket.configuration import run_id
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
 
-    settings = validate(config)
     study, name = Path(settings.outputs) / settings.study, run_id(settings)
     if finished(study, name):
+        discard(study, name)  # in case it was interrupted just when it was complete
         print(f"{study}: run {name} is already complete")
     else:
         try:
             steps = settings.run.steps * settings.run.replications
             with compiling_announced(), progress(steps, settings.study) as advance:
                 run(settings, overrides, _started(advance, settings.run.replications))
+        except ResultsError:  # of a checkpoint
+            raise
         except (ArithmeticError, OSError, MemoryError, ValueError, RuntimeError) as error:
             fail(f"run {name} failed: {one_line(str(error))}; see {study}/runs/{name}.json", code=1)
     _summarise(settings, name)
@@ -97,7 +106,7 @@ def _planned(overrides: Sequence[str]) -> "tuple[list[Point], dict[str, Any] | N
     return plan(points), design
 
 
-def _tell(points: "Sequence[Point]", outcome: Any) -> None:
+def tell(points: "Sequence[Point]", outcome: Any) -> None:
     """Say what became of a sweep; exits with 1 unless all of it is complete."""
     for reason in outcome.failed[:_LISTED]:
         say(f"run {reason}")
@@ -145,7 +154,7 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
         if fault is None and not isinstance(error, HydraException):
             raise
         raise SettingsError(fault or one_line(str(error))) from None
-    _tell(points, outcome)
+    tell(points, outcome)
 
 
 def _check_launcher(overrides: Sequence[str]) -> None:
@@ -206,7 +215,7 @@ def _job(config: "DictConfig") -> None:
     from aimarket.composition import plain
 
     try:
-        _run_one(plain(config), [str(item) for item in HydraConfig.get().overrides.task])
+        _run_composed(plain(config), [str(item) for item in HydraConfig.get().overrides.task])
     except SettingsError as error:
         fail(str(error))
 

@@ -1,0 +1,298 @@
+"""Checkpoints: what a run that was interrupted goes on from, one for each of its replications.
+
+They stand beside the results of a study and are none, in `<study>/.checkpoints/<run_id>/<replication>/`: the rows
+recorded so far, the market as it stood, and last the header that says which files belong together, their hashes, and
+what made them. Whatever moment a process dies at, a header stands for a whole checkpoint; a run that is complete leaves
+none.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import platform
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aimarket import snapshots
+from aimarket.aside import read_recording, write_recording
+from aimarket.complaints import ResultsError, one_line, say
+from aimarket.configuration import run_id, settings_dict
+from aimarket.demand import State
+from aimarket.market import Market
+from aimarket.recording import Recording, part_of
+from aimarket.schema import schema_version
+from aimarket.settings import Settings
+from aimarket.workspaces import described, make_folder, publish
+
+CHECKPOINTS = ".checkpoints"
+HEADER = "checkpoint.json"
+_DEPENDED_ON = ("aimarket", "numpy", "numba", "scipy", "pyarrow")  # for every byte of a result
+_FROM_THE_START = "delete {} to begin the run at its first step"
+_PACKAGE = Path(__file__).parent
+
+Header = dict[str, Any]
+
+
+def home(folder: Path, run_id: str) -> Path:
+    """Where a study keeps the checkpoints of a run."""
+    return Path(folder) / CHECKPOINTS / run_id
+
+
+def discard(folder: Path, run_id: str) -> None:
+    """The run is complete: its checkpoints go."""
+    shutil.rmtree(home(folder, run_id), ignore_errors=True)
+    with suppress(OSError):  # others are there, or none ever was
+        (Path(folder) / CHECKPOINTS).rmdir()
+
+
+@contextmanager
+def claimed(settings: Settings) -> Iterator[Path | None]:
+    """The place of a run's checkpoints, for this process alone; None if the run has none and is to have none.
+
+    Who comes second to a run that another process is at runs it without.
+
+    raises : ResultsError if what is there cannot be gone on from
+    """
+    name = run_id(settings)
+    place = home(Path(settings.outputs) / settings.study, name)
+    if not (settings.run.checkpoint_every or place.is_dir()):
+        yield None
+        return
+    make_folder(place)
+    with (place / "lock").open("w") as lock:
+        alone = True
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"run {name}: another process is at it, and keeps its checkpoints; this one begins at the first step")
+            alone = False
+        except OSError:  # a disk without locks
+            pass
+        if alone:
+            for header in place.glob(f"*/{HEADER}"):
+                _refuse_another(read(header.parent), settings, header)
+        yield place if alone else None
+
+
+def read(folder: Path) -> Header:
+    """The header of a checkpoint, if all of it is there, to the byte, and this version can go on from it.
+
+    raises : ResultsError that names what is not
+    """
+    path = folder / HEADER
+    try:
+        text = path.read_text(encoding="ascii")
+        header: Header = json.loads(text)["checkpoint"]
+        if _sealed(header) != text:
+            raise ValueError("its hash is another")
+        made_by, files = dict(header["made_by"]), [*header["rows"], *filter(None, [header["state"]])]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
+    for name, now in _made_by(header["made_by"].get("code", ())).items():
+        _refuse_other_version(path, name, made_by.get(name), now)
+    for file in files:
+        found = described(folder / file["path"], file["path"]) if (folder / file["path"]).is_file() else {}
+        if any(found.get(key) != file[key] for key in ("bytes", "sha256")):
+            what = "not what was written" if found else "missing"
+            raise ResultsError(f"{folder / file['path']} is {what}; {_begin(folder)}")
+    return header
+
+
+class Keeper:
+    """The checkpoints of one replication of a run: takes up the last one, and writes the next.
+
+    step : the step after which the replication goes on, 0: before the first
+    """
+
+    def __init__(self, place: Path, settings: Settings, replication: int, overrides: Sequence[str]) -> None:
+        self._folder, self.step = place / str(replication), 0
+        self._header: Header = {
+            "what": "an interrupted run of aimarket, no result",
+            "run_id": run_id(settings),
+            "replication": replication,
+            "settings": settings_dict(settings),
+            "overrides": list(overrides),
+            "made_by": _made_by(_code()),
+        }
+        self._rows: dict[int, Header] = {}  # files, by the last step of each
+        self._unwritten: dict[int, Recording] = {}  # what is to be in others
+        self._state: Header | None = None
+        if (self._folder / HEADER).is_file():
+            found = read(self._folder)
+            self.step, self._state = found["step"], found["state"]
+            self._rows = {row["step"]: row for row in found["rows"]}
+
+    def recorded(self) -> Iterator[tuple[int, Recording]]:
+        """What had been recorded by the last checkpoint, piece by piece, each with its last step; none spans parts."""
+        for step, row in self._rows.items():
+            yield step, read_recording(self._folder / row["path"], self._header["run_id"])
+
+    def restore(self, market: Market) -> None:
+        """Bring a market that was built from the settings to where the last checkpoint left it.
+
+        raises : ResultsError if the checkpoint does not fit this version
+        """
+        assert self._state is not None
+        path = self._folder / self._state["path"]
+        with np.load(path, allow_pickle=False) as archive:
+
+            def users(start: int, stop: int) -> State:
+                prefix = f"users/{start}-{stop}/"
+                return {name.removeprefix(prefix): archive[name] for name in archive if name.startswith(prefix)}
+
+            try:
+                tree = json.loads(archive["tree"].tobytes())
+                snapshots.restore(market, snapshots.Snapshot(tree, archive["data"].tobytes()))
+                market.population.restore(users)
+            except (LookupError, TypeError, ValueError) as error:
+                raise ResultsError(f"{path} does not fit: {one_line(str(error))}; {_begin(self._folder)}") from error
+
+    def keep(self, recording: Recording, step: int, whole: bool) -> None:
+        """Take what was recorded since the last piece; `step` is the last one in it.
+
+        whole : it is all of a part, and takes the place of its pieces, so that they do not become ever more
+        """
+        if whole:
+            for earlier in [
+                earlier for earlier in (*self._rows, *self._unwritten) if part_of(earlier) == part_of(step)
+            ]:
+                self._rows.pop(earlier, None), self._unwritten.pop(earlier, None)
+        self._unwritten[step] = recording
+        with suppress(OSError):  # it waits in memory until it can be written
+            self._write_rows()
+
+    def write(self, step: int, market: Market | None) -> None:
+        """Write a checkpoint after a step; one that cannot be written is told, and leaves the one before as it is.
+
+        market : None: the replication is complete, and only what it recorded is still wanted
+        """
+        try:
+            self._write_rows()
+            state = market and self._write_state(step, market)
+            rows = list(self._rows.values())
+            body = {"step": step, "rows": rows, "state": state}
+            text = _sealed(self._header | body)
+            _put(self._folder / HEADER, lambda path: path.write_text(text, encoding="ascii"))
+            self._clear({HEADER, *(file["path"] for file in (*rows, state) if file)})
+        except OSError as error:
+            run, replication = self._header["run_id"], self._header["replication"]
+            last = f"the last one is of step {self.step}" if self.step else "there is none"
+            say(f"run {run}, replication {replication}: no checkpoint at step {step} ({error}); {last}")
+        else:
+            self.step = step
+
+    def _write_rows(self) -> None:
+        for step, recording in [*self._unwritten.items()]:
+            path = f"rows-{step:05}.arrows"
+            _put(self._folder / path, partial(write_recording, recording))
+            self._rows[step] = {"step": step, **described(self._folder / path, path)}
+            del self._unwritten[step]
+
+    def _write_state(self, step: int, market: Market) -> Header:
+        path = f"state-{step:05}.npz"
+        _put(self._folder / path, partial(_write_state, market))
+        return described(self._folder / path, path)
+
+    def _clear(self, wanted: set[str]) -> None:
+        for path in self._folder.iterdir():
+            if path.name not in wanted:
+                path.unlink()
+
+
+def _write_state(market: Market, path: Path) -> None:
+    """The market as an archive of numpy's: the bytes of `snapshots.Snapshot`, and the users by chunk and column."""
+    snapshot = snapshots.take(market)
+    tree = json.dumps(snapshot.tree, allow_nan=False).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+
+        def put(name: str, array: Any) -> None:
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+        put("tree", np.frombuffer(tree, np.uint8))
+        put("data", np.frombuffer(snapshot.data, np.uint8))
+        for start, stop in market.population.strata.chunks:  # a chunk at a time: a shard's users may be elsewhere
+            for name, column in market.population.state(start, stop).items():
+                put(f"users/{start}-{stop}/{name}", column)
+
+
+def _put(target: Path, write: Callable[[Path], Any]) -> None:
+    """Have a file written beside its place and then put there, whole."""
+    aside = target.with_name(f"{target.name}.partial")
+    try:
+        make_folder(target.parent)
+        write(aside)
+        publish(aside, target)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+
+
+def _sealed(header: Header) -> str:
+    """The text of a header, with its own hash."""
+    body = json.dumps(header, allow_nan=False)
+    return f'{{"sha256": "{hashlib.sha256(body.encode()).hexdigest()}",\n"checkpoint": {body}}}\n'
+
+
+# --- what made it ---------------------------------------------------------------------------------------------------
+
+
+def _made_by(code: Iterable[str]) -> dict[str, Any]:
+    """Everything besides the settings that the bytes of a run depend on; code: files of this package."""
+    versions = {name: importlib.metadata.version(name) for name in _DEPENDED_ON}
+    python = ".".join(platform.python_version_tuple()[:2])
+    return {**versions, "python": python, "schema": schema_version(), "code": {name: _digest(name) for name in code}}
+
+
+def _code() -> list[str]:
+    """The files of this package that are loaded."""
+    loaded = [module for name, module in [*sys.modules.items()] if name.startswith("aimarket.")]
+    return sorted({Path(str(module.__file__)).relative_to(_PACKAGE).as_posix() for module in loaded if module.__file__})
+
+
+def _digest(file: str) -> str:
+    try:
+        return hashlib.sha256((_PACKAGE / file).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def _refuse_other_version(path: Path, name: str, then: Any, now: Any) -> None:
+    if then == now:
+        return
+    if name == "code":
+        changed = next(file for file in now if then.get(file) != now[file])
+        raise ResultsError(f"{path} was written before {changed} was changed; {_begin(path.parent)}")
+    raise ResultsError(f"{path} was written with {name} {then}, this is {name} {now}; {_begin(path.parent)}")
+
+
+def _refuse_another(header: Header, settings: Settings, path: Path) -> None:
+    if header["run_id"] != run_id(settings):
+        here = settings_dict(settings, results_only=True)
+        differing = _difference("", header["settings"], here)
+        raise ResultsError(f"{path} is of run {header['run_id']}{differing}; {_begin(path.parent)}")
+    if str(header["replication"]) != path.parent.name:
+        raise ResultsError(f"{path} is of replication {header['replication']}; {_begin(path.parent)}")
+
+
+def _difference(key: str, then: Any, now: Any) -> str:
+    """The first setting in which two runs differ."""
+    if isinstance(then, Mapping) and isinstance(now, Mapping):
+        parts = (_difference(f"{key}.{name}" if key else name, then.get(name), now[name]) for name in now)
+        return next(filter(None, parts), "")
+    same = json.dumps(then) == json.dumps(now)
+    return "" if same else f", in which {key} is {json.dumps(then)} instead of {json.dumps(now)}"
+
+
+def _begin(folder: Path) -> str:
+    return _FROM_THE_START.format(folder)
