@@ -113,7 +113,7 @@ def _rule(shelf: str, item: Any, key: str) -> Any:
 
 def _node(rule: Any) -> dict[str, Any]:
     """A rule as a node: its `kind`, its parameters, and the rules it holds likewise."""
-    held = {name: _node(getattr(rule, name)) for name in nested_rules(type(rule))}
+    held = {name: _node(getattr(rule, name)) for name in nested_rules(rule.__class__)}
     return {"kind": type(rule).__module__.split(".")[-1], **dataclasses.asdict(rule), **held}
 
 

@@ -7,7 +7,8 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from aimarket.versions import version
 from aimarket.workspaces import workspace
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
+_FEW = 1000  # users who are enough to compile for
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
@@ -98,6 +100,20 @@ def processes_for(points: Sequence[Settings], processes: int | None = None) -> i
     return asked or max(1, cores() // max((point.run.threads for point in points), default=1))
 
 
+def compile_ahead(settings: Settings) -> None:
+    """Compile what a step of some settings needs and keep it on disk, or nothing if something is there already.
+
+    Processes hired for many runs would otherwise compile the same beside each other, each for itself.
+    """
+    from aimarket.kernels.chunk import step_chunk
+
+    if any(Path(step_chunk.stats.cache_path).glob("chunk.step_chunk-*.nbi")):  # as Numba calls its index of a function
+        return
+    few = min(settings.users.size, _FEW)
+    with suppress(Exception):  # what is wrong with a run is told where it is run
+        Market(replace(settings, users=replace(settings.users, size=few))).step()
+
+
 def _writer(settings: Settings, name: str) -> RunWriter:
     configuration = json.dumps(settings_dict(settings, results_only=True), sort_keys=True)
     return RunWriter(Path(settings.outputs) / settings.study, name, configuration)
@@ -145,6 +161,7 @@ def _parts_from_processes(
     keep: Keep,
 ) -> Generator[Recording]:
     """`_parts` of replications that run beside each other; what is not yet due waits on disk."""
+    compile_ahead(settings)
     replications = range(settings.run.replications)
     tasks = [(settings, name, replication, scratch / str(replication), keep) for replication in replications]
     ended: set[int] = set()

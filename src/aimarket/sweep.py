@@ -21,7 +21,7 @@ from aimarket.configuration import run_id, validate
 from aimarket.plans import Planned, distinguishing, write_plan
 from aimarket.pool import outcomes
 from aimarket.settings import Settings
-from aimarket.simulation import processes_for, record_failure, run
+from aimarket.simulation import compile_ahead, processes_for, record_failure, run
 
 Reasons = Mapping[str, str]  # {run id: why it failed}, of points that may not have been able to write it down
 
@@ -163,8 +163,11 @@ def _alone(point: Point, processes: int, title: str, show: bool) -> Reasons:
 
 def _beside(points: Sequence[Point], processes: int, title: str, show: bool) -> Reasons:
     """Several points, as many beside each other as there are processes."""
-    from aimarket.report.progress import sweep_progress
+    from aimarket.report.progress import compiling_announced, sweep_progress
 
+    if processes > 1:
+        with compiling_announced():
+            compile_ahead(points[0].settings)
     reasons = {}
     with (
         sweep_progress(len(points), title or points[0].settings.study, show) as advance,

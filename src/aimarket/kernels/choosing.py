@@ -38,7 +38,7 @@ def costs_of_leaving(tables: Choosing, s: int, tenure: Singles, depth: Singles, 
         cost[i] = base - maximum * expm1(-tenure[i] / horizon) + per_log_depth * log1p(depth[i])
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, inline="always")  # into the step: all it calls is compiled once less
 def choose(
     users: Users,
     reviewing: Reviewing,

@@ -57,11 +57,11 @@ def ascent(curvature: Floats, slope: Floats, free: Flags) -> Floats:
 
 
 @compiled
-def learn(curvature: Floats, step: Floats, change: Floats) -> None:
+def learn(curvature: Floats, step: Floats, slope: Floats, before: Floats) -> None:
     """Curvature, (n, n), learns from a step how the slope changed along it (symmetric rank one)."""
-    missed = change.copy()
+    missed = np.empty(len(step))
     for m in range(len(step)):
-        missed[m] -= dot(curvature[m], step)
+        missed[m] = slope[m] - before[m] - dot(curvature[m], step)
     size = dot(missed, step)
     if abs(size) > _UPRIGHT * np.sqrt(dot(missed, missed) * dot(step, step)):
         for m in range(len(step)):

@@ -60,8 +60,10 @@ def gathered(users: Users, rows: Integers, cost: Singles, start: int) -> Candida
     cost : (n,) float, utils of leaving, from the row `start` on
     """
     n, brands = -(-len(rows) // _VECTORS) * _VECTORS, len(users.tastes)
-    padded = np.full(n, rows[-1])
-    padded[: len(rows)] = rows
+    padded, places = np.empty(n, np.int64), np.empty(n, np.int64)
+    for k in range(n):
+        padded[k] = rows[min(k, len(rows) - 1)]
+        places[k] = padded[k] - start
     quality, latency, price = np.empty(n, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     router, free, offer = np.empty(n, np.float32), np.empty(n, np.bool_), np.empty(n, np.int16)
     leaving, tastes = np.empty(n, np.float32), np.empty((brands, n), np.int8)
@@ -71,7 +73,7 @@ def gathered(users: Users, rows: Integers, cost: Singles, start: int) -> Candida
     _gather(users.router, padded, router)
     _gather(users.free, padded, free)
     _gather(users.offer, padded, offer)
-    _gather(cost, padded - start, leaving)
+    _gather(cost, places, leaving)
     for brand in range(brands):
         _gather(users.tastes[brand], padded, tastes[brand])
     return Candidates(padded, quality, latency, price, router, free, offer, leaving, tastes)

@@ -19,6 +19,8 @@ from aimarket.kernels.elementary import exp, log
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 compiled = njit(nogil=True, cache=True, error_model="numpy")
+# One function in the end: LLVM would take the objective through its mill again for each that calls it, or calls those.
+within = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
@@ -130,7 +132,7 @@ def _best_prices(objective: Any, start: Floats, floor: Floats, ceiling: Floats, 
     return _prices(start, best)
 
 
-@compiled
+@within
 def _best_of_grid(search: _Search, low: Floats, high: Floats, grid: Floats) -> tuple[Floats, float, float]:
     """The first of the best common moves, what it is worth, and the size of what moves are worth."""
     highest, scale, first = -np.inf, 0.0, low
@@ -143,7 +145,7 @@ def _best_of_grid(search: _Search, low: Floats, high: Floats, grid: Floats) -> t
     return first, highest, scale if scale > 0 else 1.0
 
 
-@compiled
+@within
 def _between_kinks(
     search: _Search, moves: Floats, up: Flags, low: Floats, below: Floats, above: Floats, high: Floats, scale: float
 ) -> tuple[Floats, float, Flags]:
@@ -153,9 +155,10 @@ def _between_kinks(
     below, above : (n,) moves just to either side of the start
     """
     count, value, stays = len(moves), -np.inf, np.zeros(len(moves), np.bool_)
-    beyond, crosses = np.empty(count), np.empty(count, np.bool_)
+    least, most, beyond, crosses = np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.bool_)
     for _ in range(_CROSSINGS):
-        least, most = np.where(up, above, low), np.where(up, high, below)
+        for m in range(count):
+            least[m], most[m] = (above[m], high[m]) if up[m] else (low[m], below[m])
         moves, value = _polish(search, _within(least, moves, most), least, most, scale)
         for m in range(count):
             stays[m] = moves[m] <= above[m] if up[m] else moves[m] >= below[m]
@@ -183,10 +186,12 @@ def _at(search: _Search, moves: Floats) -> tuple[float, Floats]:
         if same:
             return search.values[i], search.slopes[i].copy()
     value, slope = value_at(search.objective, _prices(search.start, moves))
-    i = seen % _KEPT
-    search.points[i], search.values[i], search.slopes[i] = moves, value, slope.ravel()
+    i, along = seen % _KEPT, slope.ravel()
+    search.values[i] = value
+    for m in range(len(moves)):
+        search.points[i, m], search.slopes[i, m] = moves[m], along[m]
     search.seen[0] += 1
-    return value, slope.ravel()
+    return value, along
 
 
 @compiled
@@ -208,11 +213,37 @@ def _prices(start: Floats, moves: Floats) -> Floats:
 
 
 @compiled
-def _within(low: Floats, moves: Floats, high: Floats) -> Floats:
-    return np.minimum(np.maximum(moves, low), high)
+def _clip(number: float, low: float, high: float) -> float:
+    raised = low if low > number else number  # nan stays nan
+    return high if high < raised else raised
 
 
 @compiled
+def _within(low: Floats, moves: Floats, high: Floats) -> Floats:
+    inside = np.empty(len(moves))
+    for m in range(len(moves)):
+        inside[m] = _clip(moves[m], low[m], high[m])
+    return inside
+
+
+@compiled
+def _stride(moves: Floats, step: Floats, low: Floats, high: Floats) -> Floats:
+    """What is left of a step that may not leave the box."""
+    stride = np.empty(len(moves))
+    for m in range(len(moves)):
+        stride[m] = _clip(step[m], low[m] - moves[m], high[m] - moves[m])
+    return stride
+
+
+@compiled
+def _after(moves: Floats, step: Floats) -> Floats:
+    there = np.empty(len(moves))
+    for m in range(len(moves)):
+        there[m] = moves[m] + step[m]
+    return there
+
+
+@within
 def _polish(search: _Search, moves: Floats, low: Floats, high: Floats, scale: float) -> tuple[Floats, float]:
     """Highest point found uphill from `moves` within a box, and its height; `scale` is the size of the objective."""
     count = len(moves)
@@ -227,51 +258,58 @@ def _polish(search: _Search, moves: Floats, low: Floats, high: Floats, scale: fl
             return moves, value
         if not len(curvature):
             curvature = _curvature(search, moves, slope, free, high)
-        step = _within(low - moves, ascent(curvature, slope, free), high - moves)
+        step = _stride(moves, ascent(curvature, slope, free), low, high)
         if dot(slope, step) <= 0:  # the box has cut off what led upwards
             for m in range(count):
                 step[m] = slope[m] / max(abs(curvature[m, m]), _TINY) if free[m] else 0.0
-            step = _within(low - moves, step, high - moves)
+            step = _stride(moves, step, low, high)
         if dot(slope, step) <= _NO_GAIN * scale:
-            return moves + step, value
+            return _after(moves, step), value
         trial, reached, new_slope = _climb(search, moves, value, slope, step, scale)
         if reached == -np.inf:
             break
-        learn(curvature, step, new_slope - slope)
+        learn(curvature, step, new_slope, slope)
         moves, value, slope = trial, reached, new_slope
     return _corner(search, moves, value, low, high)
 
 
-@compiled
+@within
 def _climb(
     search: _Search, moves: Floats, value: float, slope: Floats, step: Floats, scale: float
 ) -> tuple[Floats, float, Floats]:
     """Where a step leads, value and slope there; it is halved, in place, until it leads upwards, or else -inf."""
     for _ in range(_HALVINGS):
-        trial = moves + step
+        trial = _after(moves, step)
         reached, new_slope = _at(search, trial)
         if reached - value >= _LEAST_GAIN * dot(slope, step) - _ROUNDING * scale:
             return trial, reached, new_slope
-        step /= 2
+        for m in range(len(step)):
+            step[m] /= 2
     return moves, -np.inf, slope
 
 
-@compiled
+@within
 def _curvature(search: _Search, moves: Floats, slope: Floats, free: Flags, high: Floats) -> Floats:
     """(n, n) second derivatives among the free prices, by differences of slopes; of the others, which way is up."""
-    count, rows = len(moves), np.zeros((len(moves), len(moves)))
+    count, rows, steepest = len(moves), np.zeros((len(moves), len(moves))), 0.0
     for m in range(count):
-        rows[m, m] = -np.abs(slope).max()
+        steepest = max(steepest, abs(slope[m]))
+    for m in range(count):
+        rows[m, m] = -steepest
         if free[m]:
             nudge, trial = _NUDGE if moves[m] + _NUDGE <= high[m] else -_NUDGE, moves.copy()
             trial[m] += nudge
             _, beside = _at(search, trial)
             for n in range(count):
                 rows[m, n] = (beside[n] - slope[n]) / nudge if free[n] else 0.0
-    return (rows + rows.T) / 2
+    both = np.empty((count, count))
+    for m in range(count):
+        for n in range(count):
+            both[m, n] = (rows[m, n] + rows[n, m]) / 2
+    return both
 
 
-@compiled
+@within
 def _corner(search: _Search, moves: Floats, value: float, low: Floats, high: Floats) -> tuple[Floats, float]:
     """The best point near by, looked for price by price where the slope changes its sign."""
     for m in range(len(moves)):

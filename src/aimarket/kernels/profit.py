@@ -143,24 +143,20 @@ def smooth_rationing(load: float) -> tuple[float, float]:
     return (1 + power) ** (-1 / _SHARPNESS) / load, -1 / (1 + power)
 
 
-@overload(value_at)
+@overload(value_at, jit_options={"error_model": "numpy"}, strict=False)  # names and types may be put more exactly
 def _value_at(objective: Any, prices: Any) -> Any:
-    if getattr(objective, "instance_class", None) is not ExpectedValue:
-        return None
-
-    def value(objective: Any, prices: Any) -> Any:
-        return _expected_value(objective, prices)
-
-    return value
+    return _value if getattr(objective, "instance_class", None) is ExpectedValue else None
 
 
-@compiled
-def _expected_value(firm: ExpectedValue, asked: Floats) -> tuple[float, Floats]:
+def _value(firm: ExpectedValue, asked: Floats) -> tuple[float, Floats]:
     """See `ExpectedValue`; asked : (R, M) USD/Mtok, and so is the gradient."""
     users, numbers, first = firm.users, firm.numbers, firm.first
     price_rise_review, capacity, cap, work, value, linear = numbers[5:]
     offers, widest = len(firm.offers[2]), 0
-    prices, calm, leaving = np.minimum(asked, cap), np.ones(offers), np.zeros(offers)
+    prices, calm, leaving = np.empty(asked.shape), np.ones(offers), np.zeros(offers)
+    for r in range(len(asked)):
+        for m in range(offers):
+            prices[r, m] = cap if asked[r, m] > cap else asked[r, m]
     for m in range(offers):
         rise = log(prices[0, m] / firm.offers[2, m])
         if rise > 0:  # makes holders look around; a cut does not, and neither does what newcomers pay
@@ -184,8 +180,16 @@ def _expected_value(firm: ExpectedValue, asked: Floats) -> tuple[float, Floats]:
         of_users = share, chooses, stays, held, sensitivity, size, user_value
         worth, hours = totals(*of_users, terms, leaving, firm.groups[6, g, 0], slope[row], slope[0], room)
         value, work = value + worth, work + hours
-    gradient = slope[:, 0]
-    if capacity < math.inf and value > 0 and work > 0:  # turning users away is no way out of a loss: the price is
+    gradient, served, by_work = np.empty(asked.shape), 1.0, 0.0
+    rationed = capacity < math.inf and value > 0 and work > 0  # turning users away is no way out of a loss
+    if rationed:
         served, elasticity = smooth_rationing(work / capacity if capacity > 0 else math.inf)
-        gradient, value = served * (gradient + value * elasticity / work * slope[:, 1]), served * value
-    return value, np.where(asked > cap, 0.0, gradient)
+        value, by_work = served * value, value * elasticity / work
+    for r in range(len(asked)):
+        for m in range(offers):
+            now = served * (slope[r, 0, m] + by_work * slope[r, 1, m]) if rationed else slope[r, 0, m]
+            gradient[r, m] = 0.0 if asked[r, m] > cap else now
+    return value, gradient
+
+
+_expected_value = compiled(_value)

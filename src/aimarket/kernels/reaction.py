@@ -32,6 +32,16 @@ _FURTHEST = 1.0  # log points: the expansion about the prices posted says nothin
 _CONCAVE = 0.5  # least part of a firm's second-order condition that the curvature of its value may leave
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
+within = njit(nogil=True, cache=True, error_model="numpy", inline="always")  # see `price_search`
+
+
+@compiled
+def _plus(one: Floats, times: float, other: Floats) -> Floats:
+    total = np.empty(one.shape)
+    for i in range(one.shape[0]):
+        for f in range(one.shape[1]):
+            total[i, f] = one[i, f] + times * other[i, f]
+    return total
 
 
 @compiled
@@ -91,7 +101,8 @@ def _answers(condition: Floats, totals: Floats, shift: Floats, bend: Floats, sta
     for f in range(len(bend)):
         at_maximum = condition[f, f] - bend[f] * totals[LEAVING, f] > 0
         if stays[f] or not at_maximum or totals[RESPONSE, f] == 0:
-            condition[f], condition[f, f] = 0.0, 1.0
+            for g in range(len(bend)):
+                condition[f, g] = 1.0 if g == f else 0.0
         else:
             gain = shift[SALES, f] + margin[f] * shift[RESPONSE, f]
             answer[f] = -gain / totals[RESPONSE, f] - bend[f] * shift[BASE, f]
@@ -162,38 +173,45 @@ def _concession(game: _Game, firm: int, curvature: float) -> tuple[float, float]
     firms = game.firms
     now = choices(game.users, firms, game.held, game.weight)
     gained, lost = _shift(game, firms)
-    totals, shift, nowhere = now.totals, gained.totals - lost.totals, np.zeros(len(game.stays))
+    totals, shift, nowhere = now.totals, _plus(gained.totals, -1.0, lost.totals), np.zeros(len(game.stays))
     condition = np.zeros((len(nowhere), len(nowhere)))
     add_slopes(condition, now, firms, weights_of_slopes(totals, nowhere), 1.0)
     add_own(condition, totals, game.dollars)
     bend = _bends(condition, totals, curvature)
     of_base = np.zeros((3, len(bend)))
-    of_base[0] = bend
+    for f in range(len(bend)):
+        of_base[0, f] = bend[f]
     add_slopes(condition, now, firms, of_base, 1.0)
     moves = _answers(condition, totals, shift, bend, game.stays)
-    margin, spend = margins(totals)[firm], (game.one * firms[2, firm]).sum()
+    margin, spend = margins(totals)[firm], 0.0
+    for k in range(len(game.one)):
+        spend += game.one[k] * firms[2, firm, k]
     retained = margin * shift[SALES, firm]
     if retained <= _NOTHING * spend:
         return 0.0, 0.0
-    step = _NEARBY * totals[BASE, firm]
-    rise = _worth(game, firm, step, moves, bend) - _worth(game, firm, -step, moves, bend)
+    rise = 0.0
+    for side in (1.0, -1.0):
+        rise += side * _worth(game, firm, side * _NEARBY * totals[BASE, firm], moves, bend)
     return -margin * won_by(now, firm, moves) / retained, rise / (2 * _NEARBY) / spend
 
 
-@compiled
+@within
 def _shift(game: _Game, firms: Floats) -> tuple[Choices, Choices]:
     """What the user more does whom the firm has, and the one fewer whom the rivals have."""
     return choices(game.later, firms, game.ours, game.one), choices(game.later, firms, game.best, game.one)
 
 
-@compiled
+@within
 def _worth(game: _Game, firm: int, by: float, moves: Floats, bend: Floats) -> float:
     """USD that a user is worth to the firm once so many have come over, and prices have moved by `moves` for each."""
-    firms = moved(game.firms, np.minimum(np.maximum(by * moves, -_FURTHEST), _FURTHEST), game.dollars)
+    near = np.empty(len(moves))
+    for f in range(len(moves)):
+        near[f] = min(max(by * moves[f], -_FURTHEST), _FURTHEST)
+    firms = moved(game.firms, near, game.dollars)
     now = choices(game.users, firms, game.held, game.weight)
     gained, lost = _shift(game, firms)
-    shift = gained.totals - lost.totals
-    totals = now.totals + by * shift
+    shift = _plus(gained.totals, -1.0, lost.totals)
+    totals = _plus(now.totals, by, shift)
     condition, mix = np.zeros((len(bend), len(bend))), weights_of_slopes(totals, bend)
     add_slopes(condition, now, firms, mix, 1.0)
     add_slopes(condition, gained, firms, mix, by)

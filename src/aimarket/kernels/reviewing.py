@@ -41,14 +41,14 @@ def hazards(tables: Reviewing, s: int, r: int) -> Singles:
     """
     offers = len(tables.on_sale)
     table = np.empty((4, offers + 1), np.float32)
-    table[_PAYS], table[_PAYS_NOTHING] = tables.review[s], tables.review[s]
-    table[_ROUTED], table[_WAITS] = tables.router, tables.adoption[s]
+    for place in range(offers + 1):
+        table[_PAYS, place] = table[_PAYS_NOTHING, place] = tables.review[s]
+        table[_ROUTED, place], table[_WAITS, place] = tables.router, tables.adoption[s]
     for j in range(offers):
-        table[:_WAITS, j + 1] += tables.outage[s, r, j]
-        table[_PAYS, j + 1] += tables.rise[j]
-        table[_ROUTED, j + 1] += tables.rise[j]
-        if not tables.on_sale[j]:
-            table[:_WAITS, j + 1] = _MUST
+        for terms in range(_WAITS):
+            rise = _NEVER if terms == _PAYS_NOTHING else tables.rise[j]
+            hazard = table[terms, j + 1] + tables.outage[s, r, j] + rise
+            table[terms, j + 1] = hazard if tables.on_sale[j] else _MUST
     return table.ravel()
 
 

@@ -56,7 +56,11 @@ def choices(of_users: Floats, of_firms: Floats, held: Integers, weight: Floats) 
     review, remains, outside = of_users
     firms, count = of_firms.shape[1:]
     totals, coming, drawn = np.zeros((7, firms)), np.empty((3, firms, count)), np.empty((firms, count))
-    total, chooses = outside * np.where(held >= 0, remains, 1.0), weight * review
+    total, chooses = np.empty(count), np.empty(count)
+    for k in range(count):
+        total[k] = outside[k] * (remains[k] if held[k] >= 0 else 1.0)
+    for k in range(count):
+        chooses[k] = weight[k] * review[k]
     for f in range(firms):
         attraction, pull = of_firms[0, f], drawn[f]
         for k in range(count):
@@ -86,7 +90,8 @@ def choices(of_users: Floats, of_firms: Floats, held: Integers, weight: Floats) 
             base, sales, response = base + kept, sales + sale, response + answer
             of_sales, of_response = of_sales + more * sale, of_response + more * answer
             steeper, leaving = steeper + lost, leaving + comes[k] * (slope[k] - share[k])
-        totals[:, f] = base, sales, response, of_sales, of_response, steeper, leaving
+        for row, total_of_firm in enumerate((base, sales, response, of_sales, of_response, steeper, leaving)):
+            totals[row, f] = total_of_firm
     return Choices(totals, coming, drawn)
 
 
@@ -131,4 +136,7 @@ def won_by(users: Choices, firm: int, moves: Floats) -> float:
         if g != firm:
             for k in range(len(lost)):
                 lost[k] += moves[g] * users.drawn[g, k]
-    return -(users.coming[1, firm] * lost).sum()
+    sales = 0.0
+    for k in range(len(lost)):
+        sales += users.coming[1, firm, k] * lost[k]
+    return -sales

@@ -63,13 +63,21 @@ class Worth(NamedTuple):
 @njit(nogil=True, cache=True)
 def worth(choosing: Choosing, tables: Using, s: int, r: int) -> Worth:
     """The table of one stratum."""
-    shape = (4, len(choosing.quality) + 1)
-    quality, delay, price = np.full(shape, _NAN), np.full(shape, _NAN), np.zeros(shape, np.float32)
-    amount, allowance = np.ones(shape), np.full(shape, np.inf)
-    quality[:, 1:], delay[:, 1:] = choosing.quality, choosing.delay[s, r]
-    price[_OWN, 1:], price[_NEW, 1:] = tables.worth[0, s], tables.worth[1, s]
-    amount[_FREE, 1:], allowance[_FREE, 1:] = tables.free_tokens[s], tables.allowance
-    return Worth(quality.ravel(), delay.ravel(), price.ravel(), amount.ravel(), allowance.ravel())
+    offers = len(choosing.quality)
+    places = 4 * (offers + 1)
+    quality, delay, price = np.empty(places, np.float32), np.empty(places, np.float32), np.empty(places, np.float32)
+    amount, allowance = np.empty(places), np.empty(places)
+    for terms in range(4):
+        none = terms * (offers + 1)
+        quality[none], delay[none], price[none] = _NAN, _NAN, _NOTHING
+        amount[none], allowance[none] = 1.0, np.inf
+        for j in range(offers):
+            p, free = none + 1 + j, terms == _FREE
+            quality[p], delay[p] = choosing.quality[j], choosing.delay[s, r, j]
+            posted = tables.worth[0 if terms == _OWN else 1, s, j]
+            price[p] = posted if terms in (_OWN, _NEW) else _NOTHING
+            amount[p], allowance[p] = (tables.free_tokens[s, j], tables.allowance[j]) if free else (1.0, np.inf)
+    return Worth(quality, delay, price, amount, allowance)
 
 
 @njit(nogil=True, cache=True)
