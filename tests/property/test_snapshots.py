@@ -78,7 +78,7 @@ def test_with_every_mechanism_on(at: int) -> None:
 
 @pytest.mark.parametrize("roster", ["oligopoly", "real"])
 def test_whatever_is_drawn(roster: str) -> None:
-    """Groups, rules, switches, policies and numbers in their ranges: no state is forgotten, and none of unknown type."""
+    """Groups, rules, switches, policies and numbers in their ranges: none of the state is forgotten, or unknown."""
     base = base_of(roster)
 
     @settings(QUIET, max_examples=25)

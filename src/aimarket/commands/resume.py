@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _WHAT = """Finish interrupted runs from their last checkpoints (`run.checkpoint_every`), to the byte as if nothing had
 happened. PATH is a study (a folder, or the name of one in outputs/), all of whose runs that have a checkpoint are
-finished, or the folder STUDY/.checkpoints/RUN_ID of one run. Points of a sweep that had not begun are run by the command
-that started it, given again, which resumes the others too."""
+finished, or the folder STUDY/.checkpoints/RUN_ID of one run. Points of a sweep that had not begun are run by the
+command that started it, given again, which resumes the others too."""
 
 
 def main(arguments: list[str]) -> None:
