@@ -98,7 +98,8 @@ def small() -> Settings:
 def bits(value: Any) -> Any:
     """A value so that only the same one is equal to it, to the last bit, type and layout."""
     if isinstance(value, np.ndarray):
-        return "array", value.dtype.str, value.shape, value.strides if value.size else (), value.tobytes()
+        apart = [(n, by) for n, by in zip(value.shape, value.strides, strict=True) if n > 1] if value.size else []
+        return "array", value.dtype.str, value.shape, apart, value.tobytes()
     if isinstance(value, np.generic):
         return "scalar", value.dtype.str, value.tobytes()
     if isinstance(value, float):
