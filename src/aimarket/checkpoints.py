@@ -15,8 +15,8 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -67,20 +67,30 @@ def claimed(settings: Settings) -> Iterator[Path | None]:
     if not (settings.run.checkpoint_every or place.is_dir()):
         yield None
         return
-    make_folder(place)
-    with (place / "lock").open("w") as lock:
-        alone = True
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"run {name}: another process is at it, and keeps its checkpoints; this one begins at the first step")
-            alone = False
-        except OSError:  # a disk without locks
-            pass
-        if alone:
-            for header in place.glob(f"*/{HEADER}"):
-                _refuse_another(read(header.parent), settings, header)
-        yield place if alone else None
+    with ExitStack() as held:
+        if why := _obstacle(place, held):
+            say(f"run {name}: no checkpoints, {why}")
+            yield None
+            return
+        for header in place.glob(f"*/{HEADER}"):
+            _refuse_another(read(header.parent), settings, header)
+        yield place
+
+
+def _obstacle(place: Path, held: ExitStack) -> str:
+    """Why this process cannot keep checkpoints in a place; if nothing is in its way the place is locked, and held."""
+    try:
+        make_folder(place)
+        lock = held.enter_context((place / "lock").open("w"))
+    except OSError as error:
+        return str(error)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "another process is at it and keeps them; this one begins at the first step"
+    except OSError:
+        pass  # a disk without locks
+    return ""
 
 
 def read(folder: Path) -> Header:
@@ -121,7 +131,6 @@ class Keeper:
             "replication": replication,
             "settings": settings_dict(settings),
             "overrides": list(overrides),
-            "made_by": _made_by(_code()),
         }
         self._rows: dict[int, Header] = {}  # files, by the last step of each
         self._unwritten: dict[int, Recording] = {}  # what is to be in others
@@ -162,10 +171,9 @@ class Keeper:
         whole : it is all of a part, and takes the place of its pieces, so that they do not become ever more
         """
         if whole:
-            for earlier in [
-                earlier for earlier in (*self._rows, *self._unwritten) if part_of(earlier) == part_of(step)
-            ]:
-                self._rows.pop(earlier, None), self._unwritten.pop(earlier, None)
+            part = part_of(step)
+            self._rows = {last: row for last, row in self._rows.items() if part_of(last) != part}
+            self._unwritten = {last: rows for last, rows in self._unwritten.items() if part_of(last) != part}
         self._unwritten[step] = recording
         with suppress(OSError):  # it waits in memory until it can be written
             self._write_rows()
@@ -177,18 +185,16 @@ class Keeper:
         """
         try:
             self._write_rows()
-            state = market and self._write_state(step, market)
-            rows = list(self._rows.values())
-            body = {"step": step, "rows": rows, "state": state}
-            text = _sealed(self._header | body)
+            rows, state = list(self._rows.values()), None if market is None else self._write_state(step, market)
+            text = _sealed(self._header | {"made_by": _made_by(_code()), "step": step, "rows": rows, "state": state})
             _put(self._folder / HEADER, lambda path: path.write_text(text, encoding="ascii"))
-            self._clear({HEADER, *(file["path"] for file in (*rows, state) if file)})
         except OSError as error:
             run, replication = self._header["run_id"], self._header["replication"]
             last = f"the last one is of step {self.step}" if self.step else "there is none"
             say(f"run {run}, replication {replication}: no checkpoint at step {step} ({error}); {last}")
         else:
             self.step = step
+            self._clear({HEADER, *(file["path"] for file in (*rows, state) if file)})
 
     def _write_rows(self) -> None:
         for step, recording in [*self._unwritten.items()]:
@@ -203,9 +209,10 @@ class Keeper:
         return described(self._folder / path, path)
 
     def _clear(self, wanted: set[str]) -> None:
-        for path in self._folder.iterdir():
-            if path.name not in wanted:
-                path.unlink()
+        with suppress(OSError):  # the next one will
+            for path in self._folder.iterdir():
+                if path.name not in wanted:
+                    path.unlink()
 
 
 def _write_state(market: Market, path: Path) -> None:
@@ -249,18 +256,26 @@ def _sealed(header: Header) -> str:
 
 def _made_by(code: Iterable[str]) -> dict[str, Any]:
     """Everything besides the settings that the bytes of a run depend on; code: files of this package."""
-    versions = {name: importlib.metadata.version(name) for name in _DEPENDED_ON}
-    python = ".".join(platform.python_version_tuple()[:2])
-    return {**versions, "python": python, "schema": schema_version(), "code": {name: _digest(name) for name in code}}
+    return {**_versions(), "code": {name: _digest(name) for name in code}}
 
 
 def _code() -> list[str]:
     """The files of this package that are loaded."""
-    loaded = [module for name, module in [*sys.modules.items()] if name.startswith("aimarket.")]
-    return sorted({Path(str(module.__file__)).relative_to(_PACKAGE).as_posix() for module in loaded if module.__file__})
+    modules = [module for name, module in [*sys.modules.items()] if name.startswith("aimarket.")]
+    files = filter(None, (getattr(module, "__file__", None) for module in modules))
+    return sorted(Path(file).relative_to(_PACKAGE).as_posix() for file in files)
 
 
+@cache
+def _versions() -> dict[str, str]:
+    python = ".".join(platform.python_version_tuple()[:2])
+    packages = {name: importlib.metadata.version(name) for name in _DEPENDED_ON}
+    return {**packages, "python": python, "schema": schema_version()}
+
+
+@cache
 def _digest(file: str) -> str:
+    """Of a file of this package, when this process first asked; empty if there is none."""
     try:
         return hashlib.sha256((_PACKAGE / file).read_bytes()).hexdigest()[:16]
     except OSError:
