@@ -8,12 +8,14 @@ import numpy as np
 import profit_oracle
 import pytest
 from demands import make_demand
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numba import njit
+from numba.core.caching import NullCache
 from numba.extending import overload
 from scipy.optimize import minimize
 
+from aimarket.kernels import price_search
 from aimarket.kernels.effort import Response
 from aimarket.kernels.price_search import best_prices, value_at
 from aimarket.kernels.profit import Demand, ExpectedValue
@@ -133,6 +135,14 @@ def of_toys(objective, prices):
     return kernel and (lambda objective, prices: kernel(objective, prices))  # noqa: PLW0108  Numba wants a function
 
 
+@pytest.fixture
+def no_toys_on_disk(monkeypatch):
+    """What is compiled for types of this file is not kept: a process that does not know them could load nothing."""
+    for function in (price_search._best_prices, price_search._at):
+        monkeypatch.setattr(function, "_cache", NullCache())
+
+
+@pytest.mark.usefixtures("no_toys_on_disk")
 def test_the_grid_finds_the_higher_of_two_peaks():
     hill = TwoPeaks(0.1)
     value, slope = two_peaks(hill, np.array([[math.exp(0.7)]]))
@@ -149,7 +159,8 @@ def test_what_nobody_has_given_a_value_is_not_searched():
         value_at({}, np.ones((1, 1)))
 
 
-@settings(max_examples=50, deadline=None)
+@pytest.mark.usefixtures("no_toys_on_disk")
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.floats(0.05, 0.6), st.floats(0, 0.4), st.floats(0.05, 0.9))
 def test_the_corner_of_capacity_is_found_from_anywhere(capacity, served, start):
     """Demand left by rivals is 1 - served - p: all is sold at the price that clears capacity, or the monopoly price."""
