@@ -19,8 +19,8 @@ from aimarket.kernels.elementary import exp, log
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 compiled = njit(nogil=True, cache=True, error_model="numpy")
-# One function in the end: LLVM would take the objective through its mill again for each that calls it, or calls those.
-within = njit(nogil=True, cache=True, error_model="numpy", inline="always")
+# One function in the end: each that calls another has all that is below optimised once more, the objective too.
+folded_in = njit(nogil=True, cache=True, error_model="numpy", inline="always")
 
 _BESIDE = 1e-9  # log points: how near to a kink its sides are looked at
 _CROSSINGS = 6  # of kinks, at most
@@ -132,7 +132,7 @@ def _best_prices(objective: Any, start: Floats, floor: Floats, ceiling: Floats, 
     return _prices(start, best)
 
 
-@within
+@folded_in
 def _best_of_grid(search: _Search, low: Floats, high: Floats, grid: Floats) -> tuple[Floats, float, float]:
     """The first of the best common moves, what it is worth, and the size of what moves are worth."""
     highest, scale, first = -np.inf, 0.0, low
@@ -145,7 +145,7 @@ def _best_of_grid(search: _Search, low: Floats, high: Floats, grid: Floats) -> t
     return first, highest, scale if scale > 0 else 1.0
 
 
-@within
+@folded_in
 def _between_kinks(
     search: _Search, moves: Floats, up: Flags, low: Floats, below: Floats, above: Floats, high: Floats, scale: float
 ) -> tuple[Floats, float, Flags]:
@@ -243,7 +243,7 @@ def _after(moves: Floats, step: Floats) -> Floats:
     return there
 
 
-@within
+@folded_in
 def _polish(search: _Search, moves: Floats, low: Floats, high: Floats, scale: float) -> tuple[Floats, float]:
     """Highest point found uphill from `moves` within a box, and its height; `scale` is the size of the objective."""
     count = len(moves)
@@ -273,7 +273,7 @@ def _polish(search: _Search, moves: Floats, low: Floats, high: Floats, scale: fl
     return _corner(search, moves, value, low, high)
 
 
-@within
+@folded_in
 def _climb(
     search: _Search, moves: Floats, value: float, slope: Floats, step: Floats, scale: float
 ) -> tuple[Floats, float, Floats]:
@@ -288,7 +288,7 @@ def _climb(
     return moves, -np.inf, slope
 
 
-@within
+@folded_in
 def _curvature(search: _Search, moves: Floats, slope: Floats, free: Flags, high: Floats) -> Floats:
     """(n, n) second derivatives among the free prices, by differences of slopes; of the others, which way is up."""
     count, rows, steepest = len(moves), np.zeros((len(moves), len(moves))), 0.0
@@ -309,7 +309,7 @@ def _curvature(search: _Search, moves: Floats, slope: Floats, free: Flags, high:
     return both
 
 
-@within
+@folded_in
 def _corner(search: _Search, moves: Floats, value: float, low: Floats, high: Floats) -> tuple[Floats, float]:
     """The best point near by, looked for price by price where the slope changes its sign."""
     for m in range(len(moves)):

@@ -32,7 +32,7 @@ _FURTHEST = 1.0  # log points: the expansion about the prices posted says nothin
 _CONCAVE = 0.5  # least part of a firm's second-order condition that the curvature of its value may leave
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
-within = njit(nogil=True, cache=True, error_model="numpy", inline="always")  # see `price_search`
+folded_in = njit(nogil=True, cache=True, error_model="numpy", inline="always")  # see `price_search`
 
 
 @compiled
@@ -195,13 +195,13 @@ def _concession(game: _Game, firm: int, curvature: float) -> tuple[float, float]
     return -margin * won_by(now, firm, moves) / retained, rise / (2 * _NEARBY) / spend
 
 
-@within
+@folded_in
 def _shift(game: _Game, firms: Floats) -> tuple[Choices, Choices]:
     """What the user more does whom the firm has, and the one fewer whom the rivals have."""
     return choices(game.later, firms, game.ours, game.one), choices(game.later, firms, game.best, game.one)
 
 
-@within
+@folded_in
 def _worth(game: _Game, firm: int, by: float, moves: Floats, bend: Floats) -> float:
     """USD that a user is worth to the firm once so many have come over, and prices have moved by `moves` for each."""
     near = np.empty(len(moves))
