@@ -199,6 +199,12 @@ def test_the_share_finding_is_that_of_the_data() -> None:
     assert sum(f" {name} " in words.split("leads.")[1] for name in NAMES) == 6
 
 
+def test_nobody_leads_where_nobody_was_served() -> None:
+    market, providers = synthetic(steps=24, replications=3, firms=2, noise=0)
+    providers.loc[providers["replication"] == 1, "share"] = np.nan
+    assert "In 2 of 3 it is alpha that leads." in _words(_figure(market, providers, "shares"))
+
+
 def test_equals_share_the_lead() -> None:
     market, providers = synthetic(steps=4, firms=2, noise=0)
     providers["share"] = 0.5
