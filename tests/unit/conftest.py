@@ -14,7 +14,7 @@ def replicated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def screened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Morris design of two parameters, three trajectories and two seeds."""
+    """A Morris design of two parameters, four trajectories and two seeds, of a market with one provider."""
     box = "{users.usage_elasticity: [0.5, 2], users.taste_spread: [0.1, 1.5]}"
-    design = ("design=morris", "design.size=3", f"design.parameters={box}")
-    return study(tmp_path_factory.mktemp("screened"), "roster=duopoly", "run.steps=4", "run.seed=1,2", *design)
+    design = ("design=morris", "design.size=4", "design.levels=8", f"design.parameters={box}")
+    return study(tmp_path_factory.mktemp("screened"), "roster=monopoly", "run.steps=4", "run.seed=1,2", *design)

@@ -100,15 +100,19 @@ def synthetic(
     )
 
 
-def _drawn(market: pd.DataFrame, providers: pd.DataFrame) -> dict[str, Figure]:
+def _figure(market: pd.DataFrame, providers: pd.DataFrame, name: str) -> Figure:
     market, providers = clean(market), clean(providers)
-    plates = (
-        figures.price_and_cost(market),
-        figures.shares(market, providers),
-        figures.volumes(market),
-    )
+    plates = {
+        "price_and_cost": lambda: figures.price_and_cost(market),
+        "shares": lambda: figures.shares(market, providers),
+        "volumes": lambda: figures.volumes(market),
+    }
     with house_style():
-        return {plate.name: draw(plate) for plate in plates}
+        return draw(plates[name]())
+
+
+def _drawn(market: pd.DataFrame, providers: pd.DataFrame) -> dict[str, Figure]:
+    return {name: _figure(market, providers, name) for name in ("price_and_cost", "shares", "volumes")}
 
 
 def _drawn_through(market: pd.DataFrame, providers: pd.DataFrame) -> dict[str, Figure]:
@@ -150,7 +154,7 @@ def test_six_files_and_the_same_bytes_again(tmp_path: Path) -> None:
 
 def test_the_price_finding_is_that_of_the_data() -> None:
     market, providers = synthetic(steps=120, noise=0, decline=0.26)
-    words = _words(_drawn(market, providers)["price_and_cost"])
+    words = _words(_figure(market, providers, "price_and_cost"))
     first, last = (market[mask] for mask in (market["step"] <= 12, market["step"] > 108))
     margins = [np.average(rows["lerner"], weights=rows["spend"]) for rows in (first, last)]
     assert words.startswith("Price fell 74.0 % a year, marginal cost 74.4 %: the Lerner index rose from ")
@@ -162,11 +166,11 @@ def test_the_price_finding_turns_with_the_data() -> None:
     market, providers = synthetic(steps=120, noise=0, decline=1.10)
     market["lerner"] = market["lerner"].to_numpy()[::-1]
     market["marginal_cost"] = market["price"] * (1 - market["lerner"])
-    words = _words(_drawn(market, providers)["price_and_cost"])
+    words = _words(_figure(market, providers, "price_and_cost"))
     assert words.startswith("Price rose 10 % a year, marginal cost 12 %: the Lerner index fell from 0.33 to 0.22")
     market["price"], market["lerner"] = 2.0, 0.5
     market["marginal_cost"] = 1.0
-    words = _words(_drawn(market, providers)["price_and_cost"])
+    words = _words(_figure(market, providers, "price_and_cost"))
     assert words.startswith("Price and marginal cost did not change: the Lerner index stayed at 0.50")
 
 
@@ -174,7 +178,7 @@ def test_the_second_line_counts_replications_that_disagree() -> None:
     market, providers = synthetic(steps=24, replications=4, noise=0)
     odd = market["replication"] == 0
     market.loc[odd, "lerner"] = market.loc[odd, "lerner"].to_numpy()[::-1]
-    words = _words(_drawn(market, providers)["price_and_cost"])
+    words = _words(_figure(market, providers, "price_and_cost"))
     assert "medians of 4 replications; bands: the middle 50 % and 90 %" in words
     assert "The Lerner index rose in 3 of 4." in words
 
@@ -186,7 +190,7 @@ def test_the_share_finding_is_that_of_the_data() -> None:
         market[mask].groupby("replication")["effective_providers"].mean().median()
         for mask in (market["step"] <= 12, market["step"] > 48)
     ]
-    words = _words(_drawn(market, providers)["shares"])
+    words = _words(_figure(market, providers, "shares"))
     leader = last.median().idxmax()
     assert words.startswith(f"The leader, {leader}, serves {100 * last.median().max():.0f} % of tokens; ")
     assert f"{numbers[1]:.1f} effective providers, from {numbers[0]:.1f}" in words
@@ -195,15 +199,21 @@ def test_the_share_finding_is_that_of_the_data() -> None:
     assert sum(f" {name} " in words.split("leads.")[1] for name in NAMES) == 6
 
 
+def test_nobody_leads_where_nobody_was_served() -> None:
+    market, providers = synthetic(steps=24, replications=3, firms=2, noise=0)
+    providers.loc[providers["replication"] == 1, "share"] = np.nan
+    assert "In 2 of 3 it is alpha that leads." in _words(_figure(market, providers, "shares"))
+
+
 def test_equals_share_the_lead() -> None:
     market, providers = synthetic(steps=4, firms=2, noise=0)
     providers["share"] = 0.5
-    assert _words(_drawn(market, providers)["shares"]).startswith("The leaders, alpha and beta, serve 50 % of tokens")
+    assert _words(_figure(market, providers, "shares")).startswith("The leaders, alpha and beta, serve 50 % of tokens")
 
 
 def test_the_volume_finding_is_that_of_the_data() -> None:
     market, providers = synthetic(steps=120, noise=0)
-    words = _words(_drawn(market, providers)["volumes"])
+    words = _words(_figure(market, providers, "volumes"))
     first, last = (
         market[mask][["tokens_served", "spend"]].mean() for mask in (market["step"] <= 12, market["step"] > 108)
     )
@@ -243,7 +253,7 @@ def test_labels_keep_apart_and_on_the_page() -> None:
 )
 def test_up_to_four_runs_side_by_side_and_more_pooled(runs: int, panels: int, words: str) -> None:
     market, providers = synthetic(steps=24, replications=2, runs=runs, firms=2)
-    figure = _drawn(market, providers)["volumes"]
+    figure = _figure(market, providers, "volumes")
     assert len(figure.axes) == panels
     assert words in _words(figure)
     assert _words(figure).startswith("Across 3 settings, first to last year: tokens ×") == (runs == 3)
@@ -254,10 +264,10 @@ def test_runs_are_named_by_what_was_swept() -> None:
     market["providers.alpha.pricing.markup"] = market["run_id"].map(
         {"0000abcd": 0.5, "0001abcd": 0.1, "0002abcd": 10.0}
     )
-    headings = [axes.get_title(loc="left") for axes in _drawn(market, providers)["shares"].axes]
+    headings = [axes.get_title(loc="left") for axes in _figure(market, providers, "shares").axes]
     assert headings == ["markup = 0.1", "markup = 0.5", "markup = 10"]
     del market["providers.alpha.pricing.markup"]
-    headings = [axes.get_title(loc="left") for axes in _drawn(market, providers)["shares"].axes]
+    headings = [axes.get_title(loc="left") for axes in _figure(market, providers, "shares").axes]
     assert headings == ["run 0000abcd", "run 0001abcd", "run 0002abcd"]
 
 
@@ -281,9 +291,9 @@ def test_nothing_served_at_first_and_a_price_of_zero() -> None:
 
 def test_a_margin_far_below_nought_does_not_flatten_the_rest() -> None:
     market, providers = synthetic(steps=24, firms=2)
-    assert "off the scale" not in _words(_drawn(market, providers)["price_and_cost"])
+    assert "off the scale" not in _words(_figure(market, providers, "price_and_cost"))
     market.loc[:2, "lerner"] = -30.0
-    figure = _drawn(market, providers)["price_and_cost"]
+    figure = _figure(market, providers, "price_and_cost")
     assert "A Lerner index below −1 is off the scale." in _words(figure)
     assert figure.axes[1].get_ylim()[0] == -1.0
     assert figure.axes[1].lines[0].get_clip_on()

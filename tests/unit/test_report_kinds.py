@@ -100,9 +100,14 @@ def _boxes(figure: Figure) -> list[tuple[str, np.ndarray]]:
 def test_nothing_is_cut_off_and_no_label_meets_another(
     real: Study, grid: Study, loyal: Study, morris: Study, width: float | None
 ) -> None:
+    """Of every kind one, and each that has panels side by side."""
+    seen = set()
     with house_style():
         for study in (real, grid, loyal, morris):
-            for _, plate in kinds.plates(study)[0]:
+            for kind, plate in kinds.plates(study)[0]:
+                if kind in seen and plate.columns == 1 and study is not morris:
+                    continue
+                seen.add(kind)
                 figure = draw(plate if width is None else plate.stacked(), width, headed=width is None)
                 wide, high = figure.get_size_inches() * figure.dpi
                 placed = _boxes(figure)
@@ -225,7 +230,9 @@ def test_the_sensitivity_of_a_design_is_its_analysis(morris: Study, screened: Pa
     size = decimals(first["mu_star"])
     interval = f"{decimals(max(low, 0.0))} to {decimals(high)}"
     name = found.index[0].rpartition(".")[2]
-    assert plate.title == f"The Lerner index hangs most on {name}: {size} over its range, on average (95 %: {interval})"
+    assert (
+        plate.title == f"The Lerner index depends most on {name}: {size} over its range, on average (95 %: {interval})"
+    )
     assert "9 points of the design" in plate.note
     assert plate.table is not None
     assert list(plate.table.iloc[0]) == [f"{size} ({interval})", decimals(first["mu"]), decimals(first["sigma"])]

@@ -180,20 +180,20 @@ def _renamed(folder: Path) -> Results:
     manifests = json.loads(json.dumps(list(results.manifests)))
     for manifest in manifests:
         manifest["settings"]["about"] = {"question": EVIL, "prediction": EVIL, "outcome": "lerner"}
-        manifest["settings"]["providers"][EVIL] = manifest["settings"]["providers"].pop("openai")
+        manifest["settings"]["providers"][EVIL] = manifest["settings"]["providers"].pop("alpha")
         manifest["overrides"] = [*manifest["overrides"], f"study={EVIL}{manifest['seed']}"]
         manifest["versions"][EVIL] = EVIL
     renamed = Results(results.folder, manifests)
     frames = {name: getattr(results, name).copy() for name in ("market", "providers", "offers")}
     for name in ("providers", "offers"):
-        frames[name]["provider"] = frames[name]["provider"].astype(str).replace("openai", EVIL)
+        frames[name]["provider"] = frames[name]["provider"].astype(str).replace("alpha", EVIL)
     renamed.__dict__.update(frames)
     renamed.frame = lambda table, columns=None: frames.get(table, results.frame(table))  # type: ignore[method-assign]
     return renamed
 
 
-def test_names_stay_names(replicated: Path) -> None:
-    page = render(_renamed(replicated))
+def test_names_stay_names(screened: Path) -> None:
+    page = render(_renamed(screened))
     tree = Tree(page)
     assert not [tag for tag, _ in tree.elements if tag == "script"]
     assert "<script" not in page

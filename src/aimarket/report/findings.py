@@ -103,7 +103,8 @@ def shares(first: pd.DataFrame, last: pd.DataFrame, periods: Periods) -> Finding
         title += f"; {decimals(now, 1)} effective providers"
         if not isnan(before) and periods.span > 0:
             title += f", from {decimals(before, 1)}" if decimals(before, 1) != decimals(now, 1) else ", as at the start"
-    ahead = int((last.idxmax(axis=1) == leaders[0]).sum()) if len(last) > 1 and len(leaders) == 1 else 0
+    served = last.dropna(how="all")  # nobody leads where nobody was served
+    ahead = int((served.idxmax(axis=1) == leaders[0]).sum()) if len(last) > 1 and len(leaders) == 1 else 0
     return Finding(title, f"In {ahead} of {len(last)} it is {leaders[0]} that leads." if ahead else "")
 
 

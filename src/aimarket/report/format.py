@@ -104,5 +104,5 @@ def listed(names: list[str]) -> str:
 
 
 def unbroken(text: str) -> str:
-    """Keep every number with its unit, and a fraction in one piece, when lines break."""
-    return re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text).replace("1/", "1/\u2060")
+    """Keep every number with its unit when lines break."""
+    return re.sub(r"(?<=\d) (?=%|[kMBT]\b|of \d)", "\u00a0", text)

@@ -1,4 +1,4 @@
-"""Which settings the outcome hangs on: by the indices of a design, or else by rank correlation."""
+"""Which settings the outcome depends on: by the indices of a design, or else by rank correlation."""
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -62,13 +62,13 @@ def _morris(study: Study, made: Analysis, found: pd.DataFrame) -> Plate:
     outcome, first = study.outcome, size.iloc[0]
     write = outcome.write
     title = (
-        f"The {outcome.name} hangs most on {found.index[0]}: {write(first['middle'])} over its range, on average "
+        f"The {outcome.name} depends most on {found.index[0]}: {write(first['middle'])} over its range, on average "
         f"(95 %: {write(first['low'])} to {write(first['high'])})"
     )
     note = (
         f"Elementary effects (Morris) on the {outcome.name} of the last {study.periods.word}, {made.points:,} points "
         "of the design: mean size of the change as one parameter goes through its range (μ*, bars); "
-        f"{_BOOTSTRAP}; hollow: its standard deviation σ, large where the effect bends or hangs on other parameters."
+        f"{_BOOTSTRAP}; hollow: its standard deviation σ, large where the effect bends or depends on other parameters."
     )
     table = pd.DataFrame(
         {
@@ -88,9 +88,9 @@ def _interval(found: pd.DataFrame, column: str) -> pd.DataFrame:
     return pd.DataFrame({"middle": middle, "low": middle - half, "high": middle + half})
 
 
-def _written(found: pd.DataFrame, write: Write) -> list[str]:
-    rows = found[["middle", "low", "high"]].map(write)
-    return [f"{middle} ({low} to {high})" for middle, low, high in rows.itertuples(index=False)]
+def _written(found: pd.DataFrame, write: Write) -> pd.Series:
+    words = found.map(write)
+    return words["middle"] + " (" + words["low"] + " to " + words["high"] + ")"
 
 
 def _certain(found: pd.DataFrame) -> str:
