@@ -153,12 +153,20 @@ class _Writer:
         """Strides are kept too: in which order numpy adds numbers up depends on them."""
         if array.dtype != COHORT and array.dtype.kind not in _NUMBERS:
             raise TypeError(f"{place}: an array of {array.dtype} cannot be written down")
-        written = array.tobytes()
+        written = (_without_gaps(array) if array.dtype == COHORT else array).tobytes()
         self.data.append(written)
         self._bytes += len(written)
         dtype = "cohort" if array.dtype == COHORT else array.dtype.str
         strides = None if array.flags.c_contiguous else list(array.strides)
         return {"array": dtype, "shape": list(array.shape), "strides": strides, "at": self._bytes - len(written)}
+
+
+def _without_gaps(rows: NDArray[np.void]) -> NDArray[np.void]:
+    """The same rows with zeros between their columns, where otherwise lies what was in memory before."""
+    clean = np.zeros(rows.shape, rows.dtype)
+    for name in COHORT.names or ():
+        clean[name] = rows[name]
+    return clean
 
 
 class _Reader:

@@ -81,7 +81,7 @@ def test_whatever_is_drawn(roster: str) -> None:
     """Groups, rules, switches, policies and numbers in their ranges: none of the state is forgotten, or unknown."""
     base = base_of(roster)
 
-    @settings(QUIET, max_examples=25)
+    @settings(QUIET, max_examples=12)
     @given(st.data())
     def run(data: st.DataObject) -> None:
         drawn = draw_from(Hypothesis(data.draw), base)

@@ -301,7 +301,7 @@ def test_a_full_disk_costs_a_line_and_no_checkpoint(settings, whole, tmp_path, c
 # --- the command line -------------------------------------------------------------------------------------------------
 
 COMMAND = [sys.executable, "-m", "aimarket"]
-NIGHT = ["roster=duopoly", "users.size=9000", "run.panel=100", "run.steps=600", "study=night", "run.checkpoint_every=5"]
+NIGHT = ["roster=duopoly", "users.size=3000", "run.panel=100", "run.steps=200", "study=night", "run.checkpoint_every=5"]
 
 
 def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -328,19 +328,19 @@ def test_a_night_of_power_cuts(tmp_path):
         [["run", *NIGHT], ["resume", "night"], ["run", *NIGHT, "run.threads=2"], ["resume", "night"]]
     ):
         process = subprocess.Popen([*COMMAND, *command], cwd=folders[0], stderr=subprocess.PIPE, text=True)
-        due = reached + draws.randint(10, 80)
+        due = reached + draws.randint(5, 35)
         while step_of(place) < due and process.poll() is None:
             time.sleep(0.01)
         time.sleep(0.05 * draws.random())
         process.kill()
         _, errors = process.communicate()
         assert process.returncode == -signal.SIGKILL
-        assert (f"goes on from step {reached} of 600" in errors) == (cut > 0)
+        assert (f"goes on from step {reached} of 200" in errors) == (cut > 0)
         reached = step_of(place)
         assert reached >= due
     last = call(folders[0], "resume", "outputs/night", "run.threads=2", "run.checkpoint_every=50")
     assert last.returncode == 0, last.stderr
-    assert f"goes on from step {reached} of 600" in last.stderr
+    assert f"goes on from step {reached} of 200" in last.stderr
     assert last.stdout.splitlines()[-1].startswith("outputs/night/runs/")
     assert not place.exists()
     assert call(folders[1], "run", *NIGHT, "run.checkpoint_every=0").returncode == 0
@@ -357,7 +357,7 @@ def step_of(place: Path) -> int:
 
 
 def test_a_sweep_goes_on_in_the_middle_of_its_points(tmp_path):
-    sweep = ["run", "-m", *NIGHT, "run.steps=300", "run.seed=1,2", "run.processes=2"]
+    sweep = ["run", "-m", *NIGHT, "run.seed=1,2", "run.processes=2"]
     place = tmp_path / "outputs" / "night" / CHECKPOINTS
     process = subprocess.Popen([*COMMAND, *sweep], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
     while len(list(place.rglob(HEADER))) < 2 and process.poll() is None:
