@@ -1,4 +1,4 @@
-"""Print what the model costs: against peers, by who reviews, by size and phase, at its start, by threads and actors."""
+"""Print what the model costs: against peers, by who reviews, by size and phase, at start, threads, points, actors."""
 
 import argparse
 import json
@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import against_peers, on_ray, users_step, whole_market
+from benchmarks import against_peers, on_ray, sweeps, users_step, whole_market
 from benchmarks.measuring import Row
 
-SECTIONS = ("peers", "users", "market", "start", "threads", "ray")
+SECTIONS = ("peers", "users", "market", "start", "threads", "sweep", "ray")
 
 
 def measured(sections: list[str], largest: int, console: Console) -> list[Row]:
@@ -32,6 +32,8 @@ def measured(sections: list[str], largest: int, console: Console) -> list[Row]:
         rows += whole_market.start_rows(say)
     if "threads" in sections:
         rows += against_peers.thread_rows(say) + whole_market.thread_rows(say)
+    if "sweep" in sections:
+        rows += sweeps.rows(say)
     if "ray" in sections:
         rows += on_ray.rows(say)
     return rows

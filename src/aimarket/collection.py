@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from aimarket.manifests import Manifest, size_and_time, verified
+from aimarket.manifests import Manifest, opened, size_and_time
 from aimarket.recorder import parquet_writer
 from aimarket.recording import KEYS
 from aimarket.schema import arrow_schema, schema_version
@@ -34,7 +34,9 @@ def open_dataset(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, t
         with suppress(OSError):
             collected = collect_table(folder, manifests, swept, table)
             return ds.dataset(str(collected), schema=_schema(table, swept), format="parquet")
-    return _of_runs([verified(folder, manifest, table) for manifest in manifests], swept, table)
+    for manifest in manifests:
+        opened(folder, manifest, table)
+    return _of_runs([folder / manifest["files"][table]["path"] for manifest in manifests], swept, table)
 
 
 def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> Path:
@@ -43,10 +45,9 @@ def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, 
     stamp = _stamp(folder, manifests, swept, table)
     if _stamped(target) == stamp:
         return target
-    sources = [verified(folder, manifest, table) for manifest in manifests]
     with workspace(folder, f"{COLLECTED}-{table}") as partial:
         with parquet_writer(partial / table, _schema(table, swept)) as writer:
-            for rows in _grouped(_of_runs(sources, swept, table)):
+            for rows in _pieces(folder, manifests, swept, table):
                 writer.write_table(rows, row_group_size=rows.num_rows)
             writer.add_key_value_metadata({"stamp": stamp})
         return publish(partial / table, target)
@@ -76,18 +77,26 @@ def _guarantee(swept: pa.Table, run: int) -> pc.Expression:
     return reduce(and_, known, pc.scalar(True))
 
 
-def _grouped(dataset: ds.Dataset) -> Iterator[pa.Table]:
-    """The rows in order, in pieces large enough for a row group and small enough for memory."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in dataset.to_batches():
-        held.append(batch)
-        rows += batch.num_rows
-        if rows >= _ROW_GROUP:
-            yield pa.Table.from_batches(held).combine_chunks()
-            held, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(held).combine_chunks()
+def _pieces(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> Iterator[pa.Table]:
+    """The rows of the runs in order, each with its settings, in pieces for a row group each."""
+    held: list[pa.Table] = []
+    runs: list[int] = []  # of every row held
+    for run, manifest in enumerate(manifests):
+        file = opened(folder, manifest, table)
+        for group in range(file.num_row_groups):
+            held.append(file.read_row_group(group, use_threads=False))  # most are too small to share out
+            runs += [run] * len(held[-1])
+            if len(runs) >= _ROW_GROUP:
+                yield _joined(held, swept.take(runs), _schema(table, swept))
+                held, runs = [], []
+    if held:
+        yield _joined(held, swept.take(runs), _schema(table, swept))
+
+
+def _joined(held: Sequence[pa.Table], settings: pa.Table, schema: pa.Schema) -> pa.Table:
+    recorded = pa.concat_tables(held)
+    columns = [(settings if name in settings.column_names else recorded)[name] for name in schema.names]
+    return pa.table(columns, schema=schema).combine_chunks()
 
 
 def _stamp(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> str:

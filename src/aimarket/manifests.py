@@ -107,22 +107,22 @@ def size_and_time(path: Path, manifest: Manifest) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def verified(folder: Path, manifest: Manifest, table: str) -> Path:
-    """The path of a file that is, to the byte, what its run wrote, in the schema this version reads."""
+def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
+    """A file that is, to the byte, what its run wrote, in the schema this version reads; it is mapped, not copied."""
     described = manifest["files"][table]
     path, run_id = folder / str(described["path"]), manifest["run_id"]
     size, _ = size_and_time(path, manifest)
     if size != described["bytes"]:
         raise ResultsError(f"{path} is torn: {size} bytes, run {run_id} wrote {described['bytes']}; {RERUN}")
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        mapped = pa.memory_map(str(path))
+        digest = hashlib.sha256(mapped.read_buffer()).hexdigest()
     except OSError as error:
         raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
     if digest != described["sha256"]:
         raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
-    footer = pq.read_metadata(path)  # only now: a harmed footer can upset more than its reader
-    same_schema = footer.schema.to_arrow_schema().equals(arrow_schema(table))
-    if not same_schema or footer.metadata.get(b"run_id") != run_id.encode():
+    file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
+    same_run = file.metadata.metadata.get(b"run_id") == run_id.encode()
+    if not (same_run and file.schema_arrow.equals(arrow_schema(table))):
         raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {RERUN}")
-    return path
+    return file

@@ -108,7 +108,8 @@ class RunWriter:
         self._writers = {}
         trace = "".join(traceback.format_exception(error))
         text = self._manifest("failed", {**manifest, "error": f"{type(error).__name__}: {error}", "traceback": trace})
-        self._retract()
+        with suppress(OSError):  # what is in the way of the tables may be what went wrong; it is told all the same
+            self._retract()
         with workspace(self.folder, self.run_id) as partial:
             return self._publish_manifest(partial, text)
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from aimarket.complaints import ResultsError, near, shown
 from aimarket.conditions import RUNS
-from aimarket.manifests import Manifest, checked, read_manifests, summary, swept_settings, verified
+from aimarket.manifests import Manifest, checked, opened, read_manifests, summary, swept_settings
 from aimarket.recording import KEYS, Frames, arrays
 from aimarket.schema import TABLES
 
@@ -100,7 +99,7 @@ class Results(Frames):
         """The same as arrays by name, without what was swept, and of all runs: for few of them, and without pandas."""
         _check(table, columns)
         wanted = [c.name for c in TABLES[table] if columns is None or c.name in columns or c.name in KEYS]
-        files = [pq.ParquetFile(verified(self.folder, manifest, table)) for manifest in self._manifests]
+        files = [opened(self.folder, manifest, table) for manifest in self._manifests]
         return arrays(pa.concat_tables([file.read(wanted) for file in files]))
 
     def sql(self, query: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> pd.DataFrame:

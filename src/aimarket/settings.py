@@ -448,7 +448,6 @@ def rule_class(shelf: str, kind: str) -> type:
     return rule
 
 
-@cache
-def nested_rules(rule: type) -> tuple[str, ...]:
+def nested_rules(rule: type) -> list[str]:
     """Parameters of a rule that are rules of its own shelf: those declared `Any`."""
-    return tuple(field.name for field in dataclasses.fields(rule) if field.type is Any)
+    return [field.name for field in dataclasses.fields(rule) if field.type is Any]

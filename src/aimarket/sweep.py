@@ -44,15 +44,17 @@ class Point:
 class Outcome:
     """What became of the points of a sweep.
 
-    done    : points run to their end now
-    skipped : points that were complete before
-    failed  : "run id (overrides): reason" of each point that is not complete, whether it failed now or before; of the
-              overrides those that not all points share
+    done       : points run to their end now
+    skipped    : points that were complete before
+    failed     : "run id (overrides): reason" of each point that is not complete, whether it failed now or before; of
+                 the overrides those that not all points share
+    left_alone : of these, points that had failed before and were not run again
     """
 
     done: int
     skipped: int
     failed: list[str]
+    left_alone: int = 0
 
 
 def plan(points: Sequence[Sequence[str]]) -> list[Point]:
@@ -123,7 +125,8 @@ def carry_out(
             reason = after.reason or reasons.get(point.run_id, "not complete")
             failed.append(f"{point.run_id} ({which}): {one_line(reason)}")
     skipped = sum(state == "done" for state in before.values())
-    return Outcome(len(distinct) - len(failed) - skipped, skipped, failed)
+    left_alone = len(distinct) - skipped - len(due)
+    return Outcome(len(distinct) - len(failed) - skipped, skipped, failed, left_alone)
 
 
 def run_point(point: Point) -> str:

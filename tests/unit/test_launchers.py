@@ -1,5 +1,6 @@
 """Multiruns elsewhere: the same files as at home, wherever workers stand, and points that fail are told."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ import pytest
 
 SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=3"]
 SWEEP = ["run", "-m", "study=sweep", "run.seed=1,2,3", *SMALL]
+DRAWN = ["design=latin_hypercube", "design.size=4", "design.parameters={users.usage_elasticity: [0.6, 1.4]}"]
+DESIGN = ["run", "-m", "study=sweep", *SMALL, *DRAWN]
 
 
 def call(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -20,7 +23,8 @@ def call(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.parquet")}
+    files = [path for path in folder.rglob("*.parquet") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +75,52 @@ def test_a_ray_cluster_writes_where_the_command_was_given_and_failures_are_told(
     done = call(here, *SWEEP, "hydra/launcher=on_ray", RAY_ADDRESS=cluster)
     assert done.returncode == 0, done.stderr
     assert tables(here) == at_home
+
+
+@pytest.fixture(scope="module")
+def design_at_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("SALib", reason="the extra `studies` is not installed")
+    folder = tmp_path_factory.mktemp("design")
+    done = call(folder, *DESIGN)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        ["hydra/launcher=basic"],
+        pytest.param(["hydra/launcher=on_ray", "hydra.launcher.ray.init.num_cpus=2"], marks=pytest.mark.ray),
+    ],
+)
+def test_a_design_is_the_same_elsewhere_and_a_point_that_fails_leaves_the_rest_whole(
+    tmp_path, design_at_home, launcher
+):
+    if "on_ray" in launcher[0]:
+        pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra `ray` is not installed")
+    study, expected = tmp_path / "outputs" / "sweep", tables(design_at_home)
+    plan = next((design_at_home / "outputs" / "sweep" / "plans").iterdir())
+    failing = json.loads(plan.read_text())["points"][1]["run_id"]
+    in_the_way = study / "market" / f"{failing}.parquet"
+    in_the_way.mkdir(parents=True)
+    done = call(tmp_path, *DESIGN, *launcher)
+    assert done.returncode == 1
+    assert "3 run, 0 already complete, 1 failed" in done.stdout
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith(f"aimarket: run {failing} (")]
+    assert "users.usage_elasticity=" in told  # which point, and why
+    assert in_the_way.name in told
+    assert done.stderr.splitlines()[-1].endswith("the same command with --retry-failed runs them again")
+    assert "Traceback" not in done.stderr
+    assert tables(tmp_path) == {name: text for name, text in expected.items() if failing not in name}
+    assert (study / "plans" / plan.name).read_bytes() == plan.read_bytes()
+    again = call(tmp_path, *DESIGN, *launcher)
+    assert (again.returncode, "0 run, 3 already complete, 1 failed" in again.stdout) == (1, True)
+    assert "1 failed before and were not run again" in again.stderr
+    in_the_way.rmdir()
+    done = call(tmp_path, *DESIGN, *launcher, "--retry-failed")
+    assert done.returncode == 0, done.stderr
+    assert "1 run, 3 already complete, 0 failed" in done.stdout
+    assert tables(tmp_path) == expected
 
 
 def test_submitit_writes_the_same_bytes(tmp_path, at_home):

@@ -40,7 +40,9 @@ def main(arguments: list[str]) -> None:
         from aimarket.sweep import run_points
 
         points, design = _planned(overrides)
-        tell(points, run_points(points, retry_failed=retry, design=design))
+        with _interruptible(points):
+            outcome = run_points(points, retry_failed=retry, design=design)
+        tell(points, outcome)
 
 
 def _is_for_hydra(argument: str) -> bool:
@@ -116,8 +118,21 @@ def tell(points: "Sequence[Point]", outcome: Any) -> None:
     counts = [f"{outcome.done} run", f"{outcome.skipped} already complete", f"{len(outcome.failed)} failed"]
     print(f"{', '.join(folders)}: {', '.join(counts)}")
     if outcome.failed:
-        say(f"`aimarket status {folders[0]}` lists them; `{_RETRY}` runs them again")
+        before = f"{outcome.left_alone} failed before and were not run again; " if outcome.left_alone else ""
+        say(f"{before}`aimarket status {folders[0]}` lists all, the same command with {_RETRY} runs them again")
         sys.exit(1)
+
+
+@contextmanager
+def _interruptible(points: "Sequence[Point]") -> Iterator[None]:
+    """Say to who interrupts a sweep what there is of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from aimarket.conditions import finished
+
+        kept = sum(finished(point.folder, point.run_id) for point in points)
+        fail(f"interrupted; {kept} of {len(points)} points are complete, the same command runs the others", code=130)
 
 
 # --- Hydra ------------------------------------------------------------------------------------------------------------
@@ -143,7 +158,8 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
         if flags.multirun and not shown:
             _check_launcher(flags.overrides)
             points, design = _planned(flags.overrides)
-            outcome = carry_out(points, lambda due: _launched(due, flags.overrides), retry, design)
+            with _interruptible(points):
+                outcome = carry_out(points, lambda due: _launched(due, flags.overrides), retry, design)
         else:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
             return
