@@ -58,7 +58,7 @@ def test_every_claim_has_a_study(name):
     assert bool(made) == (name in TESTED)
 
 
-FOLDERS = sorted(path.parent.name for path in STUDIES.glob("*/README.md"))
+ANSWERED = sorted({path.parent.name for path in STUDIES.glob("*/README.md")} - {*registered()} | {*TESTED})
 PARTS = (
     r"Question\.",
     r"Prediction",
@@ -68,7 +68,7 @@ PARTS = (
 )
 
 
-@pytest.mark.parametrize("name", FOLDERS)
+@pytest.mark.parametrize("name", ANSWERED)
 def test_a_study_tells_all_it_should(name):
     """Question, prediction, answer, what surprised, the command; every figure it shows is there."""
     page = (STUDIES / name / "README.md").read_text(encoding="utf-8")

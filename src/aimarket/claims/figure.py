@@ -77,5 +77,5 @@ def _draw_box(axes: Axes, claim: Claim, result: Result) -> None:
     axes.axvline(found[0].median, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
     if next(axis.log for axis in directions(claim) if axis.pattern == most):
         axes.set_xscale("log")
-    axes.set_xlabel(most)
-    axes.set_ylabel("effect in the box (×: fails; grey: too near to tell)")
+    axes.set_xlabel(f"{most}\n(×: fails; grey: too near to tell from one pair)")
+    axes.set_ylabel("effect in the box")
