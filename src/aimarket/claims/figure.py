@@ -10,6 +10,7 @@ from aimarket.claims.conditions import NEAR, divisions
 from aimarket.claims.evaluation import Result
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
+from aimarket.claims.wording import interval, percent
 from aimarket.report.style import COLOURS, GREY, REST, house_style, new_figure
 
 _COLOUR = {"default": COLOURS[0], "condition": COLOURS[1], "variant": REST, "null": COLOURS[2]}
@@ -24,7 +25,20 @@ def draw(claim: Claim, result: Result, path: Path) -> None:
         _draw_box(box, claim, result)
         figure.suptitle(f"{result.title}: {result.verdict}", x=0.01, ha="left", fontsize=10)
         figure.tight_layout()
-        figure.savefig(path, metadata={"Title": result.title, "Date": None, "Creator": None})
+        about = {"Title": result.title, "Description": described(result)}
+        figure.savefig(path, metadata={**about, "Date": None, "Creator": None})
+
+
+def described(result: Result) -> str:
+    """The figure in a sentence, for those who do not see it; it tells, too, of which result it is."""
+    effect = interval(result.comparisons[result.statistic].effect)
+    cells = "; ".join(
+        f"{name} {interval(cell.comparisons[result.statistic].effect)}" for name, cell in result.cells.items()
+    )
+    return (
+        f"{result.title}: {result.verdict}. Effect {effect} at the default; {cells}. It holds in "
+        f"{percent(result.box_share)} of the box."
+    )
 
 
 def _draw_cells(axes: Axes, result: Result) -> None:
@@ -63,5 +77,5 @@ def _draw_box(axes: Axes, claim: Claim, result: Result) -> None:
     axes.axvline(found[0].median, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
     if next(axis.log for axis in directions(claim) if axis.pattern == most):
         axes.set_xscale("log")
-    axes.set_xlabel(most)
-    axes.set_ylabel("effect in the box (×: fails; grey: too near to tell)")
+    axes.set_xlabel(f"{most}\n(×: fails; grey: too near to tell from one pair)")
+    axes.set_ylabel("effect in the box")

@@ -142,7 +142,8 @@ def _cells(result: Result) -> str:
             f"| `{name}` | {cell.kind} | {cell.text} | {number(found.treatment.mean)} | {number(found.control.mean)} | "
             f"{interval(found.effect)} | {interval(cell.change)} | {cell.expect or ''} | {cell.observed} |"
         )
-    return "\n".join([head, *rows])
+    pairs = min((cell.change.count for cell in result.cells.values()), default=0)
+    return "\n".join([head, *rows]) + f"\n\n{pairs} pairs a cell; intervals are not corrected for the number of cells."
 
 
 def _theory(result: Result) -> str:
