@@ -233,7 +233,7 @@ def test_the_sensitivity_of_a_design_is_its_analysis(morris: Study, screened: Pa
     assert (
         plate.title == f"The Lerner index depends most on {name}: {size} over its range, on average (95 %: {interval})"
     )
-    assert "9 points of the design" in plate.note
+    assert "12 points of the design" in plate.note
     assert plate.table is not None
     assert list(plate.table.iloc[0]) == [f"{size} ({interval})", decimals(first["mu"]), decimals(first["sigma"])]
 
