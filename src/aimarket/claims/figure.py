@@ -60,9 +60,10 @@ def _draw_cells(axes: Axes, result: Result) -> None:
 
 
 def _shown(result: Result, found: Sequence[Division]) -> Division:
-    """The setting against which the box is drawn: what parts it most, or if nothing does, what moves the effect most."""
-    if found[0].told or not result.influences:
-        return found[0]
+    """The setting against which the box is drawn: what parts it most, or else what moves the effect most."""
+    told = [division for division in found if division.told]
+    if told or not result.influences:
+        return (told or found)[0]
     ranks = [influence.axis for influence in result.influences]
     return min(found, key=lambda division: ranks.index(division.axis))
 
