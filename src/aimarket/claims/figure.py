@@ -1,12 +1,13 @@
 """One figure a claim: its effect at the default, in every cell, and over the box along what parts it most."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from aimarket.claims.box import directions
-from aimarket.claims.conditions import NEAR, divisions
+from aimarket.claims.conditions import NEAR, Division, divisions
 from aimarket.claims.evaluation import Result
 from aimarket.claims.registration import Claim
 from aimarket.claims.statistics import STATISTICS
@@ -58,13 +59,22 @@ def _draw_cells(axes: Axes, result: Result) -> None:
     axes.grid(False, axis="y")
 
 
+def _shown(result: Result, found: Sequence[Division]) -> Division:
+    """The setting against which the box is drawn: what parts it most, or else what moves the effect most."""
+    told = [division for division in found if division.told]
+    if told or not result.influences:
+        return (told or found)[0]
+    ranks = [influence.axis for influence in result.influences]
+    return min(found, key=lambda division: ranks.index(division.axis))
+
+
 def _draw_box(axes: Axes, claim: Claim, result: Result) -> None:
     found = divisions(result)
     if not found:
         axes.set_axis_off()
         return
-    most = found[0].axis
-    places = np.array([point.place[most] for point in result.box_points])
+    most = _shown(result, found)
+    places = np.array([point.place[most.axis] for point in result.box_points])
     effects = np.array([point.effect for point in result.box_points])
     holds = result.sign * effects >= result.smallest
     for chosen, colour, marker in ((holds, COLOURS[0], "o"), (~holds, COLOURS[1], "x")):
@@ -74,8 +84,8 @@ def _draw_box(axes: Axes, claim: Claim, result: Result) -> None:
     if np.isfinite(result.scatter):
         near = NEAR * result.scatter
         axes.axhspan(threshold - near, threshold + near, color=GREY, alpha=0.12, linewidth=0, zorder=0)
-    axes.axvline(found[0].median, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
-    if next(axis.log for axis in directions(claim) if axis.pattern == most):
+    axes.axvline(most.median, color=GREY, linewidth=0.7, linestyle=(0, (1, 2)))
+    if next(axis.log for axis in directions(claim) if axis.pattern == most.axis):
         axes.set_xscale("log")
-    axes.set_xlabel(f"{most}\n(×: fails; grey: too near to tell from one pair)")
+    axes.set_xlabel(f"{most.axis}\n(×: fails; grey: too near to tell from one pair)")
     axes.set_ylabel("effect in the box")
