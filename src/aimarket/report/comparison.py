@@ -53,7 +53,8 @@ def paired_difference(study: Study) -> Plate:
         axes.hlines(rows, found["low"], found["high"], color=style.COLOURS[0], linewidth=2.2)
         axes.plot(found["mean"], rows, "o", color=style.COLOURS[0], markersize=5)
         charts.nought(axes)
-        axes.set_title(heading, loc="left", fontsize=9.5, color=style.INK, pad=6)
+        edge = ("figure fraction", "axes fraction")  # it stands above the words left of the axis
+        axes.annotate(heading, (0, 1), (6, 6), edge, "offset points", fontsize=9.5, color=style.INK)
         charts.write_x(axes, write, f"change in {name}" + (f", {study.outcome.unit}" if study.outcome.unit else ""), 4)
         return []
 
