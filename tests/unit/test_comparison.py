@@ -66,7 +66,8 @@ def test_a_comparison_is_what_pairing_by_hand_gives(
         shares = compare(treatment, control, "share", table="providers", by=["provider"], level=level)
         for column in ("hhi", "price"):
             expected = by_hand(treatment.market, control.market, column, level)
-            assert found.loc[column, ["difference", "low", "high", "pairs"]].tolist() == pytest.approx(expected, nan_ok=True)
+            told = found.loc[column, ["difference", "low", "high", "pairs"]].tolist()
+            assert told == pytest.approx(expected, nan_ok=True)
         for row in shares.to_dict("records"):
             expected = by_hand(treatment.providers, control.providers, "share", level, provider=row["provider"])
             assert [row[name] for name in ("difference", "low", "high", "pairs")] == pytest.approx(
