@@ -145,6 +145,24 @@ def test_slurm_gets_a_job_array_of_the_right_size(tmp_path):
         assert f"#SBATCH {line}\n" in script
 
 
+def test_a_launcher_that_breaks_off_is_told_and_what_is_complete_counts(tmp_path, monkeypatch, capsys):
+    from aimarket import cli, multirun
+
+    def one_and_no_more(job, points, overrides):
+        launch(job, points[:1], overrides)
+        raise ConnectionError("the cluster does not answer")
+
+    launch = multirun.launch
+    monkeypatch.setattr(multirun, "launch", one_and_no_more)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        cli.main([*SWEEP, "hydra/launcher=basic"])
+    told = capsys.readouterr()
+    assert end.value.code == 1
+    assert "1 run, 0 already complete, 2 failed" in told.out
+    assert told.err.count("ConnectionError: the cluster does not answer") == 2
+
+
 @pytest.mark.parametrize(
     ("launcher", "said"),
     [

@@ -184,11 +184,17 @@ def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
 
     Hydra's own sweeper is passed over: it knows no designs, and composes every point once more to check it.
     """
+    from aimarket.composition import FAULTS
     from aimarket.multirun import launch
     from aimarket.report.progress import sweep_progress
 
     with sweep_progress(len(points), points[0].settings.study) as advance, _watched(points, advance):
-        launch(_job_of_sweep, [point.overrides for point in points], overrides)
+        try:
+            launch(_job_of_sweep, [point.overrides for point in points], overrides)
+        except FAULTS:  # of what was asked for
+            raise
+        except Exception as error:  # of the launcher, such as a cluster that does not answer
+            return {point.run_id: f"{type(error).__name__}: {error}" for point in points}
     return {}
 
 
