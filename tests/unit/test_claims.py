@@ -451,7 +451,7 @@ def test_points_near_the_smallest_effect_are_close_calls(tested):
     sharp, blurred = (close_calls(replace(result, scatter=scatter)) for scatter in (0.0, 0.1))
     assert (sharp.count, sharp.none_holds, sharp.all_hold) == pytest.approx((0, 0.4, 0.4))
     assert (blurred.count, blurred.none_holds, blurred.all_hold) == pytest.approx((2, 0.2, 0.6))
-    assert "hold in 20 to 60 %" in wording.share_in_words(replace(result, scatter=0.1))
+    assert "would hold in 20 to 60 %" in wording.share_in_words(replace(result, scatter=0.1))
 
 
 def test_numbers_read_as_numbers():
