@@ -1,6 +1,6 @@
 // Screen 2: the market as offered beside the student's change, on the same seed and the same axes.
 import { A, B, FIRMS, fill, lineChart, rangeOf } from "./chart.js";
-import { MEASURES, TABLE, leader, outcome, scaled, told, written } from "./measures.js";
+import { MEASURES, TABLE, leader, outcome, scaled, titled, told, written } from "./measures.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -28,17 +28,17 @@ function drawShares(box, title, run, months, month, range) {
 
 /** One measure of both. */
 export function drawBoth(box, measure, a, b, months, month) {
-  const { label, unit } = MEASURES[measure];
+  const { label } = MEASURES[measure];
   const lines = [[A, a], [B, b]].map(([style, run]) => ({ ...style, values: run.market[measure].map((value) => scaled(measure, value)) }));
   const at = (run) => told(measure, run.market[measure][month - 1]);
   const sentence = `${label} by month. In month ${month} it is ${at(a)} in A and ${at(b)} in B.`;
-  lineChart(box, { title: `${label} (${unit})`, sentence, lines, months, upTo: month, range: rangeOf(...lines.map(({ values }) => values)) });
+  lineChart(box, { title: titled(measure), sentence, lines, months, upTo: month, range: rangeOf(...lines.map(({ values }) => values)) });
 }
 
 /** The small table; every number keeps its full value in `data-value`. */
 export function drawFigures(table, a, b, month) {
   table.caption.textContent = `Month ${month}`;
-  const rows = TABLE.map((name) => [`${MEASURES[name].label}, ${MEASURES[name].unit}`, ...[a, b].map((run) => written(name, scaled(name, run.market[name][month - 1])))]);
+  const rows = TABLE.map((name) => [titled(name, [", ", ""]), ...[a, b].map((run) => written(name, scaled(name, run.market[name][month - 1])))]);
   fill(table, ["", "A", "B"], [["Leader", leader(a, month), leader(b, month)], ...rows]);
   [...table.tBodies[0].rows].forEach((row, i) => [a, b].forEach((run, j) => {
     row.cells[j + 1].className = "ab"[j];
@@ -50,6 +50,6 @@ export function drawFigures(table, a, b, month) {
 export function verdict(state, preset, a) {
   const { column, question } = preset.guess;
   const found = `${written(column, scaled(column, outcome(a, preset.guess)))} ${MEASURES[column].unit}`;
-  const said = typeof state.guess === "number" ? `You said ${written(column, state.guess)} ${MEASURES[column].unit}. ` : "";
+  const said = typeof state.guess === "number" ? `You said ${state.guess.toLocaleString("en-GB")} ${MEASURES[column].unit}. ` : "";
   return `${question}: ${said}In A it came to ${found}.`;
 }

@@ -1,6 +1,6 @@
 // Screen 3: thirty seeds of A and of B. What changes with the seed is luck, what does not is law.
 import { A, B, histogram, lineChart, rangeOf } from "./chart.js";
-import { MEASURES, leader, scaled, written } from "./measures.js";
+import { MEASURES, leader, scaled, titled, written } from "./measures.js";
 
 export const SEEDS = 30;
 const BINS = 10;
@@ -35,11 +35,11 @@ export function winner(runs, months) {
 export function drawLaw({ state, preset, a, b }) {
   const sides = [[A, a.filter(Boolean)], [B, b.filter(Boolean)]].filter(([, runs]) => runs.length);
   if (!sides.length) return;
-  const { label, unit } = MEASURES[state.measure];
+  const { label } = MEASURES[state.measure];
   const lines = sides.map(([style, runs]) => ({ ...style, ...band(runs, state.measure, preset.months) }));
   const end = lines.map(({ label: side, low, values, high }) => `${side} ends at ${written(state.measure, values.at(-1))}, from ${written(state.measure, low.at(-1))} to ${written(state.measure, high.at(-1))}`);
   lineChart($("bands"), {
-    title: `${label} (${unit}), median and middle 80 %`,
+    title: `${titled(state.measure)}, median and middle 80 %`,
     sentence: `${label} over ${SEEDS} seeds: ${end.join("; ")}.`,
     lines, months: preset.months, range: rangeOf(...lines.flatMap(({ low, high }) => [low, high])),
   });

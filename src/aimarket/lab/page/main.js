@@ -4,7 +4,7 @@ import { lineChart, rangeOf } from "./chart.js";
 import { csvOf, download, drawExplain, pngOf } from "./explain.js";
 import { drawLaw, SEEDS } from "./law.js";
 import { drawMap, places } from "./map.js";
-import { MEASURES, outcome, scaled, told, written } from "./measures.js";
+import { MEASURES, scaled, titled, told } from "./measures.js";
 import { run, runAhead, runAll } from "./runs.js";
 import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
 
@@ -40,7 +40,7 @@ const DRAW = {
     const values = a.market[column].map((value) => scaled(column, value));
     const { low, high } = preset.guess;
     lineChart($("start"), {
-      title: `${MEASURES[column].label} (${MEASURES[column].unit}): the first year`,
+      title: `${titled(column)}: the first year`,
       sentence: `${MEASURES[column].label} in the first ${GUESS_FROM} months; after month ${GUESS_FROM} it is ${told(column, a.market[column][GUESS_FROM - 1])}. The rest is hidden until you have guessed.`,
       lines: [{ label: "?", colour: "#005a9c", dash: "", values }], months: preset.months, upTo: GUESS_FROM,
       range: rangeOf([low, high], values.slice(0, GUESS_FROM)), mark: { value: Number($("guess").value), label: "your guess" },
@@ -147,6 +147,7 @@ function lay() {
   $("month").value = $("month-value").textContent = state.month;
   $("across").value = state.across;
   $("down").value = state.down;
+  $("story").hidden = !["guess", "explain"].includes(state.screen);
   document.title = `${preset.title} – Market Lab`;
 }
 
@@ -156,7 +157,7 @@ function build() {
   $("question").textContent = `${preset.title}: ${preset.question}`;
   $("story").textContent = preset.story;
   Object.assign($("guess"), { min: guess.low, max: guess.high, step: guess.step, value: typeof state.guess === "number" ? state.guess : (guess.low + guess.high) / 2 });
-  $("guess-question").textContent = `${guess.question}, ${MEASURES[guess.column].unit}`;
+  $("guess-question").textContent = guess.question;
   showGuess();
   $("sliders").replaceChildren(...Object.entries(preset.sliders).map(([name, slider]) => {
     const label = document.createElement("label"), input = document.createElement("input"), output = document.createElement("output");
@@ -185,7 +186,7 @@ function build() {
 const choices = (select, pairs) => select.replaceChildren(...pairs.map(([value, text]) => new Option(text, value)));
 const showGuess = () => {
   const { column } = preset.guess;
-  $("guess-value").textContent = `${written(column, Number($("guess").value))} ${MEASURES[column].unit}`;
+  $("guess-value").textContent = `${Number($("guess").value).toLocaleString("en-GB")} ${MEASURES[column].unit}`;
 };
 
 // --- time ----------------------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 // Screen 4: what comes out, over two sliders at once. Each place is a button that makes B that market.
-import { MEASURES, outcome, scaled, written } from "./measures.js";
+import { MEASURES, outcome, scaled, titled, written } from "./measures.js";
 
 const $ = (id) => document.getElementById(id);
 const PALE = [255, 255, 255], DEEP = [120, 174, 214];
@@ -14,11 +14,11 @@ export function places({ stops, across, down }, preset) {
 export function drawMap({ state, preset, runs, choose }) {
   const [across, down] = [preset.sliders[state.across], preset.sliders[state.down]];
   const { column, at } = preset.guess;
-  const { label, unit } = MEASURES[column];
+  const { unit } = MEASURES[column];
   const values = runs.map((run) => (run ? scaled(column, outcome(run, preset.guess)) : null));
   const there = values.filter((value) => value !== null);
   const [low, high] = [Math.min(...there), Math.max(...there)];
-  $("map-key").textContent = `${label} (${unit}), ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more. A is the market as offered, B is yours; choose a place to make it B.`;
+  $("map-key").textContent = `${titled(column)}, ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more. A is the market as offered, B is yours; choose a place to make it B.`;
   const head = document.createElement("tr"), corner = document.createElement("td");
   head.append(corner, ...across.stops.map((stop) => cell("th", `${stop}`, "col")));
   const caption = `Across: ${across.label} (${across.unit || "number"}). Down: ${down.label} (${down.unit || "number"}).`;

@@ -5,7 +5,7 @@ export const MEASURES = {
   lerner: { label: "Margin on price", ...percent },
   price: { label: "Price of a million tokens", unit: "USD", factor: 1, significant: 3 },
   leader_share: { label: "Share of the largest firm", ...percent },
-  effective_providers: { label: "Effective number of firms", unit: "firms", factor: 1, digits: 2 },
+  effective_providers: { label: "Effective number of firms", unit: "", factor: 1, digits: 2 },
   spend: { label: "What users spend", unit: "million USD a month", factor: 1e-6, significant: 3 },
   tokens_served: { label: "Tokens", unit: "billion a month", factor: 1e-3, significant: 3 },
   tokens_per_task: { label: "Tokens a task", unit: "thousand tokens", factor: 1e3, significant: 3 },
@@ -34,7 +34,11 @@ export function written(name, value) {
 }
 
 /** A value of a column as text with its unit. */
-export const told = (name, value) => `${written(name, scaled(name, value))} ${MEASURES[name].unit}`;
+export const told = (name, value) => `${written(name, scaled(name, value))} ${MEASURES[name].unit}`.trim();
+
+/** What a measure is called, with its unit. */
+export const titled = (name, [before, after] = [" (", ")"]) =>
+  MEASURES[name].label + (MEASURES[name].unit && before + MEASURES[name].unit + after);
 
 const mean = (values) => {
   const there = values.filter((value) => value !== null);
