@@ -2,23 +2,21 @@
 
 import asyncio
 import gzip
-import http.client
 import json
 import os
 import re
 import shlex
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+from lab_server import get, serving
 
 import aimarket
 from aimarket import cli
@@ -30,6 +28,7 @@ from aimarket.lab.running import MARKET, PROVIDERS, BusyError, Runs, play
 from aimarket.results import open_results
 
 NAMES = list(presets())
+LESSONS = Path(__file__).parents[2] / "docs" / "lessons"
 SMALL = Point("jevons", 5, (3, 3, 2), (False,))  # the cheapest market
 
 
@@ -79,8 +78,7 @@ def test_what_a_preset_shows_is_there(name):
     preset = presets()[name]
     assert preset.guess.column in MARKET
     assert preset.guess.low < preset.guess.high
-    lessons = files("aimarket").joinpath("../../docs/lessons")
-    assert all(lessons.joinpath(f"{lesson}.md").is_file() for lesson in preset.lessons)
+    assert all((LESSONS / f"{lesson}.md").is_file() for lesson in preset.lessons)
 
 
 def test_the_page_is_told_of_all_presets():
@@ -180,39 +178,10 @@ def test_a_process_that_dies_is_replaced():
 # --- the server -------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def serving():
-    command = [sys.executable, "-m", "aimarket", "lab", "--port", "0", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            said = process.stdout.readline()
-            yield re.search(r"http://127\.0\.0\.1:(\d+)/", said)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-
-
 @pytest.fixture(scope="module")
 def port():
-    with serving() as said:
-        port = int(said[1])
-        for _ in range(600):
-            try:
-                get(port, "/")
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port
-
-
-def get(port, path, method="GET", **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-    try:
-        connection.request(method, path, headers=headers)
-        response = connection.getresponse()
-        return response.status, dict(response.getheaders()), response.read()
-    finally:
-        connection.close()
+    with serving() as number:
+        yield number
 
 
 def raw(port, sent):

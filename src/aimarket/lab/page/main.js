@@ -278,6 +278,7 @@ async function start() {
   build();
   lay();
   await draw();
+  performance.mark("first chart");
 }
 
 start().catch((error) => say(`The page cannot start: ${error.message}`, true));
