@@ -1,8 +1,9 @@
-"""Market Lab without a browser: what its presets offer, that its server runs what it says, and that nothing topples it."""
+"""Market Lab without a browser: what its presets offer, what its server runs, and that nothing topples it."""
 
 import asyncio
 import gzip
 import json
+import math
 import os
 import re
 import shlex
@@ -26,6 +27,7 @@ from aimarket.configuration import run_id
 from aimarket.lab import running
 from aimarket.lab.presets import Point, RequestError, catalogue, point_of, presets
 from aimarket.lab.running import MARKET, PROVIDERS, BusyError, Runs, play
+from aimarket.lab.serving import serve
 from aimarket.results import open_results
 
 NAMES = list(presets())
@@ -122,12 +124,15 @@ def test_a_point_is_what_the_command_runs(tmp_path, monkeypatch):
     cli.main(words[1:])
     results = open_results("outputs/lab-open-race")
     for name in MARKET:
-        recorded = [None if value != value else value for value in results.market[name]]  # NaN differs from itself
-        assert told["market"][name] == recorded, name
+        assert told["market"][name] == without_nan(results.market[name]), name
     for firm, columns in told["providers"].items():
         rows = results.providers[results.providers["provider"] == firm]
         for name in PROVIDERS:
-            assert columns[name] == [None if value != value else value for value in rows[name]], (firm, name)
+            assert columns[name] == without_nan(rows[name]), (firm, name)
+
+
+def without_nan(values):
+    return [None if math.isnan(value) else value for value in values]
 
 
 def test_a_run_that_takes_too_long_is_stopped(monkeypatch):
@@ -246,7 +251,8 @@ def test_a_bad_request_gets_its_answer(port, path, method, expected):
 
 
 def test_noise_does_not_topple_the_server(port):
-    for noise in (b"\x00\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 200_000, b"", b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"):
+    negative = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"
+    for noise in (b"\x00\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 200_000, b"", negative):
         assert raw(port, noise)[:12] in (b"", b"HTTP/1.1 400")
     assert get(port, "/")[0] == 200
 
@@ -289,8 +295,6 @@ def test_a_class_at_once(port):
 
 def test_a_port_in_use_is_told(port):
     with pytest.raises(SettingsError, match=f"--port: {port} cannot be had"):
-        from aimarket.lab.serving import serve
-
         serve(port, lan=False, browser=False)
 
 

@@ -21,7 +21,7 @@ from aimarket.settings import Count, Name, Real, Text, node
 
 Key = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][\w.*]*$")]  # of a setting; * stands for every provider
 Line = Annotated[str, Field(strict=True, min_length=1, max_length=160)]
-MOST_SEEDS = 1_000_000
+MOST_SEEDS = 1_000_100  # the page goes to a million, and from there thirty further
 
 
 @node
@@ -135,7 +135,7 @@ def point_of(query: Mapping[str, str]) -> Point:
 
 
 def _whole(text: str, name: str, most: int) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) <= most):
+    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and int(text) <= most):
         raise RequestError(f"{name}: should be a whole number from 0 to {most} (got {text!r:.60})")
     return int(text)
 

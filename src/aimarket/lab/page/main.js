@@ -19,7 +19,7 @@ const offered = () => marketQuery(fresh(preset, state.seed), preset);
 const chosen = () => marketQuery(state, preset);
 const seeds = (query) => Array.from({ length: SEEDS }, (_, i) => {
   const next = new URLSearchParams(query);
-  next.set("seed", Math.min(999999, state.seed + i));
+  next.set("seed", state.seed + i);
   return next;
 });
 const around = () => Object.entries(preset.sliders).flatMap(([name, { stops }]) => stops
