@@ -19,7 +19,7 @@ HEADINGS = [
     "Teacher's notes",
 ]
 UNITS = {"%": 100.0, "million": 1e-6, "thousand": 1e3, "USD": 1.0, "s": 1.0, "": 1.0}  # a thousand tokens of a Mtok
-ROW = re.compile(r"\| [^|]+ \| `([^`]+)` \| `(\w+)` ([a-z0-9 ]+) \| ([\d.]+) ?([^|]*?) \|")
+ROW = re.compile(r"\| [^|]+ \| `([^`]+)` \| `(\w+)` ([a-z0-9 ]+) \| (-?[\d.]+) ?([^|]*?) \|")
 
 
 def promised(lesson):

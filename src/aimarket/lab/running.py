@@ -22,7 +22,7 @@ MARKET = (
 )
 PROVIDERS = ("share", "price", "lerner")
 MOST_WAITING = 300  # points that somebody waits for
-MOST_AHEAD = 600  # points that are run ahead
+MOST_AHEAD = 200  # points that are run ahead
 MOST_KEPT = 3000  # answers, about 30 kB each
 SECONDS = 20.0  # of processor time that a run may take
 

@@ -3,7 +3,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const INK = "#1b1f24", SOFT = "#57606a", GRID = "#e2e6ea";
 const FONT = "system-ui, sans-serif";
 const EDGE = { left: 46, right: 62, top: 30, bottom: 34 };
-const HEIGHT = 240;
+const HEIGHT = 208;
 
 export const FIRMS = [
   { colour: "#005a9c", dash: "" },

@@ -49,7 +49,7 @@ export function drawFigures(table, a, b, month) {
 /** The guess beside what came out. */
 export function verdict(state, preset, a) {
   const { column, question } = preset.guess;
-  const found = `${written(column, scaled(column, outcome(a, preset.guess)))} ${MEASURES[column].unit}`;
-  const said = typeof state.guess === "number" ? `You said ${state.guess.toLocaleString("en-GB")} ${MEASURES[column].unit}. ` : "";
+  const found = told(column, outcome(a, preset.guess));
+  const said = typeof state.guess === "number" ? `You said ${state.guess.toLocaleString("en-GB")}\u00a0${MEASURES[column].unit}. ` : "";
   return `${question}: ${said}In A it came to ${found}.`;
 }

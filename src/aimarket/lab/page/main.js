@@ -11,7 +11,7 @@ import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
 const $ = (id) => document.getElementById(id);
 const GUESS_FROM = 12; // months that are seen before the guess
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let presets, preset, state, playing, idle;
+let presets, preset, state, playing, idle = [];
 
 // --- what the state asks for ---------------------------------------------------------------------------------------
 
@@ -30,6 +30,12 @@ const switched = () => Object.keys(preset.switches).map((name) => {
   const off = state.off.includes(name) ? state.off.filter((other) => other !== name) : [...state.off, name];
   return marketQuery({ ...state, off }, preset);
 });
+
+// What may be wanted next, and after how many milliseconds of peace the server is asked to run it.
+const LATER = [
+  [200, () => [...around(), ...switched()]],
+  [5000, () => (state.guess === null ? [] : seeds(offered()))],
+];
 
 // --- drawing -------------------------------------------------------------------------------------------------------
 
@@ -50,7 +56,7 @@ const DRAW = {
     const [a, b] = await both();
     drawCompare({ state, preset, a, b });
   },
-  async law() {
+  law() {
     const [queriesA, queriesB, ticket] = [seeds(offered()), seeds(chosen()), state];
     const goOn = () => ticket === state && state.screen === "law";
     const mixed = queriesA.flatMap((query, i) => [query, queriesB[i]]);
@@ -62,9 +68,9 @@ const DRAW = {
       say(there < runs.length ? `${there} of ${runs.length} markets have run` : "");
       drawLaw({ state, preset, a: runs.filter((_, i) => i % 2 === 0), b: runs.filter((_, i) => i % 2) });
     };
-    await runAll(mixed, paint, goOn);
+    runAll(mixed, paint, goOn).catch(fail);
   },
-  async map() {
+  map() {
     const ticket = state;
     const goOn = () => ticket === state && state.screen === "map";
     const queries = places(state, preset).flat().map((stops) => marketQuery({ ...state, stops }, preset));
@@ -75,7 +81,7 @@ const DRAW = {
       drawMap({ state, preset, runs, choose });
     };
     paint(queries.map(() => null));
-    await runAll(queries, paint, goOn);
+    runAll(queries, paint, goOn).catch(fail);
   },
   async explain() {
     const [a, b] = await both();
@@ -96,17 +102,17 @@ async function draw() {
     for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "true";
     try {
       await DRAW[screen]();
-      if (screen !== "law" && screen !== "map") say("");
+      if (!["law", "map"].includes(screen)) say("");
       document.body.dataset.drawn = `${screen}?${chosenOf(drawing)}`;
     } catch (error) {
-      say(`${error.message}`, true);
+      fail(error);
     }
     clearTimeout(late);
     for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "false";
   } while (again);
   busy = false;
-  clearTimeout(idle);
-  idle = setTimeout(() => runAhead([...around(), ...switched(), ...(state.guess === null ? [] : seeds(offered()))]).catch(() => {}), 100);
+  idle.forEach(clearTimeout);
+  idle = LATER.map(([wait, queries]) => setTimeout(() => runAhead(queries()).catch(() => {}), wait));
 }
 const chosenOf = (drawn) => marketQuery(drawn, presets.find(({ name }) => name === drawn.preset)).toString();
 
@@ -114,6 +120,8 @@ function say(text, bad = false) {
   $("status").textContent = text;
   $("status").className = bad ? "bad" : "";
 }
+
+const fail = (error) => say(error.message, true);
 
 /** Change the state, the URL with it, and draw. */
 function change(changes) {
@@ -281,4 +289,4 @@ async function start() {
   performance.mark("first chart");
 }
 
-start().catch((error) => say(`The page cannot start: ${error.message}`, true));
+start().catch(fail);

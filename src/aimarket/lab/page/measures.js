@@ -34,7 +34,7 @@ export function written(name, value) {
 }
 
 /** A value of a column as text with its unit. */
-export const told = (name, value) => `${written(name, scaled(name, value))} ${MEASURES[name].unit}`.trim();
+export const told = (name, value) => `${written(name, scaled(name, value))}\u00a0${MEASURES[name].unit}`.trim();
 
 /** What a measure is called, with its unit. */
 export const titled = (name, [before, after] = [" (", ")"]) =>
