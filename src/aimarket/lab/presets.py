@@ -16,7 +16,6 @@ import yaml
 from pydantic import Field
 
 from aimarket.configuration import checked, load
-from aimarket.schema import TABLES
 from aimarket.settings import Count, Name, Real, Text, node
 
 Key = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][\w.*]*$")]  # of a setting; * stands for every provider
@@ -65,7 +64,7 @@ class Preset:
     sliders: Mapping[Name, Slider]
     switches: Mapping[Name, Switch]
     notice: Text
-    try_: Annotated[tuple[Text, ...], Field(min_length=1)]
+    attempt: Annotated[tuple[Text, ...], Field(min_length=1)]
     extend: Annotated[tuple[Text, ...], Field(min_length=1)]
     lessons: tuple[Name, ...]  # of docs/lessons
 
@@ -105,8 +104,7 @@ def presets() -> dict[str, Preset]:
     for file in files(__package__).joinpath("presets").iterdir():
         if file.name.endswith(".yaml"):
             name = file.name.removesuffix(".yaml")
-            content = yaml.safe_load(file.read_text(encoding="utf-8"))
-            found[name] = checked(Preset, content | {"try_": content.pop("try")}, f"{file.name}: ")
+            found[name] = checked(Preset, yaml.safe_load(file.read_text(encoding="utf-8")), f"{file.name}: ")
     return dict(sorted(found.items(), key=lambda item: item[1].order))
 
 
@@ -153,23 +151,15 @@ def providers(preset: str) -> tuple[str, ...]:
 
 @cache
 def catalogue() -> bytes:
-    """All that the page has to know of the presets, as JSON; and what the columns that it shows mean."""
-    columns = {column.name: column.meaning for column in TABLES["market"]}
-    offered = [
-        {
-            "name": name,
-            "providers": providers(name),
-            "months": load([f"experiment=lab/{name}"]).run.steps,
-            **_plain(preset),
-        }
-        for name, preset in presets().items()
-    ]
-    return json.dumps({"presets": offered, "columns": columns}).encode()
+    """All that the page has to know of the presets, as JSON."""
+    return json.dumps({"presets": [_offered(name, preset) for name, preset in presets().items()]}).encode()
 
 
-def _plain(preset: Preset) -> dict[str, Any]:
-    values = dataclasses.asdict(preset)
-    values["try"] = values.pop("try_")
-    for slider in values["sliders"].values():
+def _offered(name: str, preset: Preset) -> dict[str, Any]:
+    words = dataclasses.asdict(preset)
+    for slider in words["sliders"].values():
         del slider["keys"]
-    return values
+    for switch in words["switches"].values():
+        del switch["overrides"]
+    months = load([f"experiment=lab/{name}"]).run.steps
+    return {"name": name, "providers": providers(name), "months": months, **words}

@@ -11,7 +11,7 @@ import webbrowser
 import uvicorn
 
 from aimarket.complaints import SettingsError
-from aimarket.lab.presets import presets
+from aimarket.lab.presets import catalogue, presets
 from aimarket.lab.server import application
 from aimarket.pool import cores
 
@@ -27,7 +27,7 @@ def serve(port: int, lan: bool, browser: bool) -> None:
 
     raises  : SettingsError if the port is taken, or there is no network
     """
-    first = next(iter(presets()))  # a file that is not as it should be is told of before anything is served
+    catalogue()  # takes seconds the first time; and what is wrong with a preset is told before anything is served
     address = _lan_address() if lan else _LOOPBACK
     listening = _listen(address, port)
     port = listening.getsockname()[1]
@@ -47,7 +47,7 @@ def serve(port: int, lan: bool, browser: bool) -> None:
     sys.stdout.write(f"Market Lab at {url}; the first market takes some seconds. Ctrl-C ends it.\n")
     sys.stdout.flush()
     if browser:
-        threading.Thread(target=_open_when_ready, args=(url, first), daemon=True).start()
+        threading.Thread(target=_open_when_ready, args=(url, next(iter(presets()))), daemon=True).start()
     uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -7,7 +7,7 @@ const $ = (id) => document.getElementById(id);
 /** Draw the sheet. */
 export function drawExplain({ state, preset, a, b }) {
   $("notice").textContent = preset.notice;
-  for (const name of ["try", "extend"]) $(name).replaceChildren(...preset[name].map(item));
+  for (const name of ["attempt", "extend"]) $(name).replaceChildren(...preset[name].map(item));
   $("lessons").textContent = `Lessons in the documentation: ${preset.lessons.map((name) => `docs/lessons/${name}.md`).join(", ")}`;
   $("sheet").textContent = `${verdict(state, preset, a)} ${changes(state, preset)}`;
   drawBoth($("sheet-chart"), state.measure, a, b, preset.months, preset.months);
