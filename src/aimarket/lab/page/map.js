@@ -21,7 +21,7 @@ export function drawMap({ state, preset, runs, choose }) {
   $("map-key").textContent = `${titled(column)}, ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more. A is the market as offered, B is yours; choose a place to make it B.`;
   const head = document.createElement("tr"), corner = document.createElement("td");
   head.append(corner, ...across.stops.map((stop) => cell("th", `${stop}`, "col")));
-  const caption = `Across: ${across.label} (${across.unit || "number"}). Down: ${down.label} (${down.unit || "number"}).`;
+  const caption = `Across: ${across.label}${across.unit && ` (${across.unit})`}. Down: ${down.label}${down.unit && ` (${down.unit})`}.`;
   const rows = places(state, preset).map((row, r) => {
     const line = document.createElement("tr");
     line.append(cell("th", `${down.stops[r]}`, "row"));
