@@ -1,5 +1,6 @@
 // The page: its state, what the controls do to it, and which screen is drawn from it.
 import { drawCompare } from "./compare.js";
+import { buildControls, layControls } from "./controls.js";
 import { lineChart, rangeOf } from "./chart.js";
 import { csvOf, download, drawExplain, pngOf } from "./explain.js";
 import { drawLaw, SEEDS } from "./law.js";
@@ -65,7 +66,7 @@ const DRAW = {
       const there = runs.filter(Boolean).length;
       if (there < runs.length && performance.now() - drawn < 150) return;
       drawn = performance.now();
-      say(there < runs.length ? `${there} of ${runs.length} markets have run` : "");
+      say(progress(there, runs.length));
       drawLaw({ state, preset, a: runs.filter((_, i) => i % 2 === 0), b: runs.filter((_, i) => i % 2) });
     };
     runAll(mixed, paint, goOn).catch(fail);
@@ -77,7 +78,7 @@ const DRAW = {
     const choose = (stops) => change({ stops });
     const paint = (runs) => {
       const there = runs.filter(Boolean).length;
-      say(there < runs.length ? `${there} of ${runs.length} markets have run` : "");
+      say(progress(there, runs.length));
       drawMap({ state, preset, runs, choose });
     };
     paint(queries.map(() => null));
@@ -88,6 +89,8 @@ const DRAW = {
     drawExplain({ state, preset, a, b });
   },
 };
+// By tens, so that nobody is read every number.
+const progress = (there, all) => (there < all ? `${10 * Math.floor(there / 10)} of ${all} markets have run` : "");
 const both = () => Promise.all([run(offered()), run(chosen())]);
 
 let busy = false, again = false;
@@ -142,15 +145,7 @@ function lay() {
     button.disabled = !seen && button.dataset.screen !== "guess";
   }
   for (const section of document.querySelectorAll("section")) section.hidden = section.dataset.of !== state.screen;
-  for (const [name, slider] of Object.entries(preset.sliders)) {
-    const input = $(`slider-${name}`), stop = state.stops[name];
-    input.value = stop;
-    const value = `${slider.stops[stop]} ${slider.unit}`.trim();
-    input.ariaValueText = value;
-    input.setAttribute("aria-valuetext", value);
-    $(`value-${name}`).textContent = stop === slider.start ? `${value} (as in A)` : `${value} (A: ${slider.stops[slider.start]})`;
-  }
-  for (const name of Object.keys(preset.switches)) $(`switch-${name}`).checked = state.off.includes(name);
+  layControls(preset, state);
   for (const id of ["measure", "law-measure"]) $(id).value = state.measure;
   $("month").value = $("month-value").textContent = state.month;
   $("across").value = state.across;
@@ -167,25 +162,7 @@ function build() {
   Object.assign($("guess"), { min: guess.low, max: guess.high, step: guess.step, value: typeof state.guess === "number" ? state.guess : (guess.low + guess.high) / 2 });
   $("guess-question").textContent = guess.question;
   showGuess();
-  $("sliders").replaceChildren(...Object.entries(preset.sliders).map(([name, slider]) => {
-    const label = document.createElement("label"), input = document.createElement("input"), output = document.createElement("output");
-    Object.assign(input, { type: "range", id: `slider-${name}`, min: 0, max: slider.stops.length - 1, step: 1 });
-    output.id = `value-${name}`;
-    output.htmlFor = input.id;
-    input.addEventListener("input", () => change({ stops: { ...state.stops, [name]: Number(input.value) } }));
-    label.append(slider.label, input);
-    const row = document.createElement("div");
-    row.append(label, output);
-    return row;
-  }));
-  const legend = $("switches").querySelector("legend");
-  $("switches").replaceChildren(legend, ...Object.entries(preset.switches).map(([name, { label: text }]) => {
-    const label = document.createElement("label"), input = document.createElement("input");
-    Object.assign(input, { type: "checkbox", id: `switch-${name}` });
-    input.addEventListener("change", () => change({ off: Object.keys(preset.switches).filter((other) => (other === name ? input.checked : state.off.includes(other))) }));
-    label.append(input, text);
-    return label;
-  }));
+  buildControls(preset, () => state, change);
   $("month").max = preset.months;
   const axes = Object.entries(preset.sliders).map(([name, { label }]) => [name, label]);
   for (const id of ["across", "down"]) choices($(id), axes);
@@ -261,7 +238,7 @@ function listen() {
       change({ [axis]: to, [other]: state[other] === to ? state[axis] : state[other] });
     });
   }
-  $("copy").addEventListener("click", () => navigator.clipboard.writeText(location.href).then(() => say("The link is copied."), () => say("Copy it from the address bar.")));
+  $("copy").addEventListener("click", copyLink);
   $("csv").addEventListener("click", async () => download(new Blob([csvOf(...(await both()))], { type: "text/csv" }), `market-lab-${preset.name}.csv`));
   $("png").addEventListener("click", async () => download(await pngOf($("sheet-chart").querySelector("svg")), `market-lab-${preset.name}.png`));
   $("print").addEventListener("click", () => print());
@@ -270,6 +247,15 @@ function listen() {
     if (innerWidth !== width) draw();
     width = innerWidth;
   });
+}
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href); // only this machine's own address may; a LAN's may not
+    say("The link is copied.");
+  } catch {
+    say("The link stands in the address bar.");
+  }
 }
 
 const see = (guess) => change({ guess, screen: "compare" }).then(() => $("screen").focus());
