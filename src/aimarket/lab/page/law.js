@@ -31,7 +31,7 @@ export function winner(runs, months) {
   return Object.entries(wins).sort((p, q) => q[1] - p[1])[0];
 }
 
-/** Draw what is there of both; runs not yet there are null. */
+/** Draw what is there of both; runs not yet there are null, and B has none if it is as A. */
 export function drawLaw({ state, preset, a, b }) {
   const sides = [[A, a.filter(Boolean)], [B, b.filter(Boolean)]].filter(([, runs]) => runs.length);
   if (!sides.length) return;
@@ -39,7 +39,7 @@ export function drawLaw({ state, preset, a, b }) {
   const lines = sides.map(([style, runs]) => ({ ...style, ...band(runs, state.measure, preset.months) }));
   const end = lines.map(({ label: side, low, values, high }) => `${side} ends at ${written(state.measure, values.at(-1))}, from ${written(state.measure, low.at(-1))} to ${written(state.measure, high.at(-1))}`);
   lineChart($("bands"), {
-    title: `${titled(state.measure)}, median and middle 80 %`,
+    title: titled(state.measure),
     sentence: `${label} over ${SEEDS} seeds: ${end.join("; ")}.`,
     lines, months: preset.months, range: rangeOf(...lines.flatMap(({ low, high }) => [low, high])),
   });
@@ -51,10 +51,10 @@ export function drawLaw({ state, preset, a, b }) {
     return `${style.label}: same winner in ${times} of ${runs.length} (${firm})`;
   });
   histogram($("histogram"), {
-    title: "Final share of the largest firm, number of seeds",
+    title: "Seeds by final share of the largest",
     sentence: `Final share of the largest firm over ${SEEDS} seeds. ${wins.join("; ")}.`,
     edges, series, xLabel: "share of the largest firm, %",
   });
   const even = Math.round(SEEDS / Object.keys(preset.providers).length);
-  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}.`;
+  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}. Lines are medians, bands the middle four fifths of ${SEEDS} seeds.${b.length ? "" : " B is as A; change it to see both."}`;
 }

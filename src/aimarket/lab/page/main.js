@@ -58,18 +58,20 @@ const DRAW = {
     drawCompare({ state, preset, a, b });
   },
   law() {
-    const [queriesA, queriesB, ticket] = [seeds(offered()), seeds(chosen()), state];
+    const [a, b, ticket] = [offered(), chosen(), state];
     const goOn = () => ticket === state && state.screen === "law";
-    const mixed = queriesA.flatMap((query, i) => [query, queriesB[i]]);
+    const ofB = `${a}` === `${b}` ? [] : seeds(b);
+    const asked = seeds(a).flatMap((query, i) => [["a", query], ...ofB.slice(i, i + 1).map((other) => ["b", other])]);
     let drawn = 0;
     const paint = (runs) => {
       const there = runs.filter(Boolean).length;
       if (there < runs.length && performance.now() - drawn < 150) return;
       drawn = performance.now();
       say(progress(there, runs.length));
-      drawLaw({ state, preset, a: runs.filter((_, i) => i % 2 === 0), b: runs.filter((_, i) => i % 2) });
+      const of = (side) => runs.filter((_, i) => asked[i][0] === side);
+      drawLaw({ state, preset, a: of("a"), b: of("b") });
     };
-    runAll(mixed, paint, goOn).catch(fail);
+    runAll(asked.map(([, query]) => query), paint, goOn).catch(fail);
   },
   map() {
     const ticket = state;
