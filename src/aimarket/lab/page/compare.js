@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 export function drawCompare({ state, preset, a, b }) {
   const percentages = (run) => Object.values(run.providers).map(({ share }) => share.map((value) => scaled("leader_share", value)));
   const range = rangeOf(...percentages(a), ...percentages(b));
-  for (const [id, label, run] of [["shares-a", "A, as offered", a], ["shares-b", "B, your change", b]]) {
+  for (const [id, label, run] of [["shares-a", "A, as offered", a], ["shares-b", a === b ? "B, still as A" : "B, your change", b]]) {
     drawShares($(id), `Shares in ${label} (%)`, run, preset.months, state.month, range);
   }
   drawBoth($("both"), state.measure, a, b, preset.months, state.month);

@@ -4,7 +4,7 @@ import { buildControls, layControls } from "./controls.js";
 import { lineChart, rangeOf } from "./chart.js";
 import { csvOf, download, drawExplain, pngOf } from "./explain.js";
 import { drawLaw, SEEDS } from "./law.js";
-import { drawMap, places } from "./map.js";
+import { drawMap, nearestFirst, places } from "./map.js";
 import { MEASURES, scaled, titled, told } from "./measures.js";
 import { run, runAhead, runAll } from "./runs.js";
 import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
@@ -77,14 +77,14 @@ const DRAW = {
     const ticket = state;
     const goOn = () => ticket === state && state.screen === "map";
     const queries = places(state, preset).flat().map((stops) => marketQuery({ ...state, stops }, preset));
+    const order = nearestFirst(state, preset);
     const choose = (stops) => change({ stops });
     const paint = (runs) => {
-      const there = runs.filter(Boolean).length;
-      say(progress(there, runs.length));
-      drawMap({ state, preset, runs, choose });
+      say(progress(runs.filter(Boolean).length, runs.length));
+      drawMap({ state, preset, runs: queries.map((_, place) => runs[order.indexOf(place)]), choose });
     };
     paint(queries.map(() => null));
-    runAll(queries, paint, goOn).catch(fail);
+    runAll(order.map((place) => queries[place]), paint, goOn).catch(fail);
   },
   async explain() {
     const [a, b] = await both();

@@ -10,6 +10,12 @@ export function places({ stops, across, down }, preset) {
   return ends(down).map((row) => ends(across).map((column) => ({ ...stops, [down]: row, [across]: column })));
 }
 
+/** Where to begin: the numbers of all places, nearest to B first. */
+export function nearestFirst(state, preset) {
+  const far = (stops) => Math.abs(stops[state.across] - state.stops[state.across]) + Math.abs(stops[state.down] - state.stops[state.down]);
+  return places(state, preset).flat().map((stops, i) => [far(stops), i]).sort(([p], [q]) => p - q).map(([, i]) => i);
+}
+
 /** Draw the map; runs not yet there are null, one after another as in `places`. */
 export function drawMap({ state, preset, runs, choose }) {
   const [across, down] = [preset.sliders[state.across], preset.sliders[state.down]];
