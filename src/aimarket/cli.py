@@ -23,11 +23,12 @@ _USAGE = """usage: aimarket COMMAND ...
   validate [SECTION ...]       known answers from theory against simulated ones; exit code 1 if one fails
   claims [NAME ...]            the six claims put to the test, with verdicts; --quick shows how in minutes
   collusion [key=value ...]    do learning algorithms agree on prices? `aimarket collusion --help` lists the keys
+  lab [--port N] [--lan] [--no-browser]  Market Lab, a page for a class: guess, run, compare, argue
 
 STUDY is a folder, or the name of one in outputs/."""
 _COMMANDS = (
     *("run", "resume", "status", "figures", "report", "collect", "data"),
-    *("calibrate", "validate", "claims", "collusion"),
+    *("calibrate", "validate", "claims", "collusion", "lab"),
 )
 
 

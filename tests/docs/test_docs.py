@@ -104,7 +104,7 @@ def test_readme_command_is_understood(arguments, studies, monkeypatch):
     if arguments[0] == "calibrate":  # a search of an hour is only checked
         read_targets(arguments[1], [word for word in arguments if "=" in word])
         return
-    if arguments in (["data", "refresh"], ["validate"], ["claims"]):
+    if arguments in (["data", "refresh"], ["validate"], ["claims"], ["lab"]):
         arguments = [*arguments, "--help"]
     assert exit_code(arguments) == 0
 

@@ -1,0 +1,280 @@
+// The page: its state, what the controls do to it, and which screen is drawn from it.
+import { drawCompare } from "./compare.js";
+import { buildControls, layControls } from "./controls.js";
+import { lineChart, rangeOf } from "./chart.js";
+import { csvOf, download, drawExplain, pngOf } from "./explain.js";
+import { drawLaw, SEEDS } from "./law.js";
+import { drawMap, nearestFirst, places } from "./map.js";
+import { MEASURES, scaled, titled, told } from "./measures.js";
+import { run, runAhead, runAll } from "./runs.js";
+import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
+
+const $ = (id) => document.getElementById(id);
+const GUESS_FROM = 12; // months that are seen before the guess
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+let presets, preset, state, playing, idle = [];
+
+// --- what the state asks for ---------------------------------------------------------------------------------------
+
+const offered = () => marketQuery(fresh(preset, state.seed), preset);
+const chosen = () => marketQuery(state, preset);
+const seeds = (query) => Array.from({ length: SEEDS }, (_, i) => {
+  const next = new URLSearchParams(query);
+  next.set("seed", state.seed + i);
+  return next;
+});
+const around = () => Object.entries(preset.sliders).flatMap(([name, { stops }]) => stops
+  .map((_, stop) => ({ stop, far: Math.abs(stop - state.stops[name]) })).filter(({ far }) => far).sort((p, q) => p.far - q.far)
+  .map(({ stop, far }) => ({ far, query: marketQuery({ ...state, stops: { ...state.stops, [name]: stop } }, preset) })))
+  .sort((p, q) => p.far - q.far).map(({ query }) => query);
+const switched = () => Object.keys(preset.switches).map((name) => {
+  const off = state.off.includes(name) ? state.off.filter((other) => other !== name) : [...state.off, name];
+  return marketQuery({ ...state, off }, preset);
+});
+
+// What may be wanted next, and after how many milliseconds of peace the server is asked to run it.
+const LATER = [
+  [200, () => [...around(), ...switched()]],
+  [5000, () => (state.guess === null ? [] : seeds(offered()))],
+];
+
+// --- drawing -------------------------------------------------------------------------------------------------------
+
+const DRAW = {
+  async guess() {
+    const a = await run(offered());
+    const { column } = preset.guess;
+    const values = a.market[column].map((value) => scaled(column, value));
+    const { low, high } = preset.guess;
+    lineChart($("start"), {
+      title: `${titled(column)}: the first year`,
+      sentence: `${MEASURES[column].label} in the first ${GUESS_FROM} months; after month ${GUESS_FROM} it is ${told(column, a.market[column][GUESS_FROM - 1])}. The rest is hidden until you have guessed.`,
+      lines: [{ label: "?", colour: "#005a9c", dash: "", values }], months: preset.months, upTo: GUESS_FROM,
+      range: rangeOf([low, high], values.slice(0, GUESS_FROM)), mark: { value: Number($("guess").value), label: "your guess" },
+    });
+  },
+  async compare() {
+    const [a, b] = await both();
+    drawCompare({ state, preset, a, b });
+  },
+  law() {
+    const [a, b, ticket] = [offered(), chosen(), state];
+    const goOn = () => ticket === state && state.screen === "law";
+    const ofB = `${a}` === `${b}` ? [] : seeds(b);
+    const asked = seeds(a).flatMap((query, i) => [["a", query], ...ofB.slice(i, i + 1).map((other) => ["b", other])]);
+    let drawn = 0;
+    const paint = (runs) => {
+      const there = runs.filter(Boolean).length;
+      if (there < runs.length && performance.now() - drawn < 150) return;
+      drawn = performance.now();
+      say(progress(there, runs.length));
+      const of = (side) => runs.filter((_, i) => asked[i][0] === side);
+      drawLaw({ state, preset, a: of("a"), b: of("b") });
+    };
+    runAll(asked.map(([, query]) => query), paint, goOn).catch(fail);
+  },
+  map() {
+    const ticket = state;
+    const goOn = () => ticket === state && state.screen === "map";
+    const queries = places(state, preset).flat().map((stops) => marketQuery({ ...state, stops }, preset));
+    const order = nearestFirst(state, preset);
+    const choose = (stops) => change({ stops });
+    const paint = (runs) => {
+      say(progress(runs.filter(Boolean).length, runs.length));
+      drawMap({ state, preset, runs: queries.map((_, place) => runs[order.indexOf(place)]), choose });
+    };
+    paint(queries.map(() => null));
+    runAll(order.map((place) => queries[place]), paint, goOn).catch(fail);
+  },
+  async explain() {
+    const [a, b] = await both();
+    drawExplain({ state, preset, a, b });
+  },
+};
+// By tens, so that nobody is read every number.
+const progress = (there, all) => (there < all ? `${10 * Math.floor(there / 10)} of ${all} markets have run` : "");
+const both = () => Promise.all([run(offered()), run(chosen())]);
+
+let busy = false, again = false;
+/** Draw the screen; while it is being drawn, only the last of all changes counts. */
+async function draw() {
+  again = busy;
+  if (busy) return;
+  busy = true;
+  do {
+    again = false;
+    const screen = state.screen, drawing = state, late = setTimeout(() => say("the market runs …"), 200);
+    for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "true";
+    try {
+      await DRAW[screen]();
+      if (!["law", "map"].includes(screen)) say("");
+      document.body.dataset.drawn = `${screen}?${chosenOf(drawing)}`;
+    } catch (error) {
+      fail(error);
+    }
+    clearTimeout(late);
+    for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "false";
+  } while (again);
+  busy = false;
+  idle.forEach(clearTimeout);
+  idle = LATER.map(([wait, queries]) => setTimeout(() => runAhead(queries()).catch(() => {}), wait));
+}
+const chosenOf = (drawn) => marketQuery(drawn, presets.find(({ name }) => name === drawn.preset)).toString();
+
+function say(text, bad = false) {
+  $("status").textContent = text;
+  $("status").className = bad ? "bad" : "";
+}
+
+const fail = (error) => say(error.message, true);
+
+/** Change the state, the URL with it, and draw. */
+function change(changes) {
+  state = { ...state, ...changes };
+  history.replaceState(null, "", `?${write(state, preset)}`);
+  lay();
+  return draw();
+}
+
+/** Set every control to what the state says. */
+function lay() {
+  const seen = state.guess !== null;
+  $("preset").value = preset.name;
+  $("seed").value = state.seed;
+  for (const button of $("screens").children) {
+    const here = button.dataset.screen === state.screen;
+    button.ariaCurrent = here ? "page" : null;
+    button.disabled = !seen && button.dataset.screen !== "guess";
+  }
+  for (const section of document.querySelectorAll("section")) section.hidden = section.dataset.of !== state.screen;
+  layControls(preset, state);
+  for (const id of ["measure", "law-measure"]) $(id).value = state.measure;
+  $("month").value = $("month-value").textContent = state.month;
+  $("across").value = state.across;
+  $("down").value = state.down;
+  $("story").hidden = !["guess", "explain"].includes(state.screen);
+  document.title = `${preset.title} – Market Lab`;
+}
+
+/** Build the controls of a preset. */
+function build() {
+  const { guess } = preset;
+  $("question").textContent = `${preset.title}: ${preset.question}`;
+  $("story").textContent = preset.story;
+  Object.assign($("guess"), { min: guess.low, max: guess.high, step: guess.step, value: typeof state.guess === "number" ? state.guess : (guess.low + guess.high) / 2 });
+  $("guess-question").textContent = guess.question;
+  showGuess();
+  buildControls(preset, () => state, change);
+  $("month").max = preset.months;
+  const axes = Object.entries(preset.sliders).map(([name, { label }]) => [name, label]);
+  for (const id of ["across", "down"]) choices($(id), axes);
+}
+
+const choices = (select, pairs) => select.replaceChildren(...pairs.map(([value, text]) => new Option(text, value)));
+const showGuess = () => {
+  const { column } = preset.guess;
+  $("guess-value").textContent = `${Number($("guess").value).toLocaleString("en-GB")} ${MEASURES[column].unit}`;
+};
+
+// --- time ----------------------------------------------------------------------------------------------------------
+
+function pause() {
+  clearInterval(playing);
+  playing = undefined;
+  $("play").textContent = "Play";
+}
+
+function play() {
+  if (playing) return pause();
+  const [stride, wait] = calm.matches ? [12, 1000] : [1, 60];
+  if (state.month >= preset.months) change({ month: 1 });
+  $("play").textContent = "Pause";
+  playing = setInterval(() => {
+    const month = Math.min(preset.months, state.month + stride);
+    change({ month });
+    if (month === preset.months) pause();
+  }, wait);
+  return undefined;
+}
+
+const step = (by) => {
+  pause();
+  change({ month: Math.min(preset.months, Math.max(1, state.month + by)) });
+};
+
+// --- the page ------------------------------------------------------------------------------------------------------
+
+function take(name, seed = state.seed) {
+  pause();
+  preset = presets.find((other) => other.name === name);
+  state = fresh(preset, seed);
+  build();
+  return change({});
+}
+
+function listen() {
+  $("choose").addEventListener("submit", (event) => event.preventDefault());
+  $("preset").addEventListener("change", () => take($("preset").value));
+  $("seed").addEventListener("change", () => {
+    const seed = Math.round(Number($("seed").value));
+    if (seed >= 0 && seed <= 999999) change({ seed });
+    else lay();
+  });
+  $("luck").addEventListener("click", () => change({ seed: 1 + Math.floor(Math.random() * 999998) }));
+  for (const button of $("screens").children) button.addEventListener("click", () => { pause(); change({ screen: button.dataset.screen }); });
+  $("guess").addEventListener("input", () => { showGuess(); draw(); });
+  $("commit").addEventListener("submit", (event) => {
+    event.preventDefault();
+    see(Number($("guess").value));
+  });
+  $("pass").addEventListener("click", () => see("pass"));
+  $("reset").addEventListener("click", () => change({ stops: fresh(preset).stops, off: [] }));
+  for (const id of ["measure", "law-measure"]) $(id).addEventListener("change", () => change({ measure: $(id).value }));
+  $("month").addEventListener("input", () => { pause(); change({ month: Number($("month").value) }); });
+  $("play").addEventListener("click", play);
+  $("back").addEventListener("click", () => step(-1));
+  $("forth").addEventListener("click", () => step(1));
+  for (const [axis, other] of [["across", "down"], ["down", "across"]]) {
+    $(axis).addEventListener("change", () => {
+      const to = $(axis).value;
+      change({ [axis]: to, [other]: state[other] === to ? state[axis] : state[other] });
+    });
+  }
+  $("copy").addEventListener("click", copyLink);
+  $("csv").addEventListener("click", async () => download(new Blob([csvOf(...(await both()))], { type: "text/csv" }), `market-lab-${preset.name}.csv`));
+  $("png").addEventListener("click", async () => download(await pngOf($("sheet-chart").querySelector("svg")), `market-lab-${preset.name}.png`));
+  $("print").addEventListener("click", () => print());
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth !== width) draw();
+    width = innerWidth;
+  });
+}
+
+async function copyLink() {
+  try {
+    await navigator.clipboard.writeText(location.href); // only this machine's own address may; a LAN's may not
+    say("The link is copied.");
+  } catch {
+    say("The link stands in the address bar.");
+  }
+}
+
+const see = (guess) => change({ guess, screen: "compare" }).then(() => $("screen").focus());
+
+async function start() {
+  const response = await fetch("api/presets");
+  ({ presets } = await response.json());
+  state = read(location.search, presets, Object.keys(MEASURES));
+  preset = presets.find(({ name }) => name === state.preset);
+  choices($("preset"), presets.map(({ name, title }) => [name, title]));
+  const measures = Object.entries(MEASURES).map(([name, { label }]) => [name, label]);
+  for (const id of ["measure", "law-measure"]) choices($(id), measures);
+  listen();
+  build();
+  lay();
+  await draw();
+  performance.mark("first chart");
+}
+
+start().catch(fail);

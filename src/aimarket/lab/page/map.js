@@ -1,0 +1,69 @@
+// Screen 4: what comes out, over two sliders at once. Each place is a button that makes B that market.
+import { MEASURES, outcome, scaled, titled, written } from "./measures.js";
+
+const $ = (id) => document.getElementById(id);
+const PALE = [255, 255, 255], DEEP = [120, 174, 214];
+
+/** The stops of every place: rows down, columns across. */
+export function places({ stops, across, down }, preset) {
+  const ends = (name) => preset.sliders[name].stops.map((_, i) => i);
+  return ends(down).map((row) => ends(across).map((column) => ({ ...stops, [down]: row, [across]: column })));
+}
+
+/** Where to begin: the numbers of all places, nearest to B first. */
+export function nearestFirst(state, preset) {
+  const far = (stops) => Math.abs(stops[state.across] - state.stops[state.across]) + Math.abs(stops[state.down] - state.stops[state.down]);
+  return places(state, preset).flat().map((stops, i) => [far(stops), i]).sort(([p], [q]) => p - q).map(([, i]) => i);
+}
+
+/** Draw the map; runs not yet there are null, one after another as in `places`. */
+export function drawMap({ state, preset, runs, choose }) {
+  const [across, down] = [preset.sliders[state.across], preset.sliders[state.down]];
+  const { column, at } = preset.guess;
+  const { unit } = MEASURES[column];
+  const values = runs.map((run) => (run ? scaled(column, outcome(run, preset.guess)) : null));
+  const there = values.filter((value) => value !== null);
+  const [low, high] = [Math.min(...there), Math.max(...there)];
+  $("map-key").textContent = `${titled(column)}, ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more. A is the market as offered, B is yours; choose a place to make it B.`;
+  const head = document.createElement("tr"), corner = document.createElement("td");
+  head.append(corner, ...across.stops.map((stop) => cell("th", `${stop}`, "col")));
+  const caption = `Across: ${across.label}${across.unit && ` (${across.unit})`}. Down: ${down.label}${down.unit && ` (${down.unit})`}.`;
+  const rows = places(state, preset).map((row, r) => {
+    const line = document.createElement("tr");
+    line.append(cell("th", `${down.stops[r]}`, "row"));
+    row.forEach((stops, c) => line.append(place(stops, values[r * across.stops.length + c], r, c)));
+    return line;
+  });
+  const table = $("map"), title = table.caption ?? table.createCaption();
+  title.textContent = caption;
+  (table.tHead ?? table.createTHead()).replaceChildren(head);
+  const body = table.tBodies[0] ?? table.createTBody();
+  const focused = [...body.querySelectorAll("button")].indexOf(document.activeElement);
+  body.replaceChildren(...rows);
+  if (focused >= 0) body.querySelectorAll("button")[focused]?.focus();
+
+  function place(stops, value, r, c) {
+    const isA = r === down.start && c === across.start && Object.entries(stops).every(([name, stop]) => stop === preset.sliders[name].start) && !state.off.length;
+    const isB = stops[state.down] === state.stops[state.down] && stops[state.across] === state.stops[state.across];
+    const button = document.createElement("button");
+    button.type = "button";
+    const pins = [isA && "A", isB && "B"].filter(Boolean).join(" ");
+    button.textContent = [value === null ? "…" : written(column, value), pins].filter(Boolean).join(" ");
+    button.ariaLabel = `${across.label} ${across.stops[c]}, ${down.label} ${down.stops[r]}: ${value === null ? "not yet there" : `${written(column, value)} ${unit}`}${pins ? `, ${pins}` : ""}`;
+    button.ariaPressed = `${isB}`;
+    button.className = pins ? "pin" : "";
+    button.addEventListener("click", () => choose(stops));
+    const made = document.createElement("td");
+    const share = value === null || high === low ? 0 : (value - low) / (high - low);
+    made.style.background = `rgb(${PALE.map((pale, i) => Math.round(pale + (DEEP[i] - pale) * share)).join(",")})`;
+    made.append(button);
+    return made;
+  }
+}
+
+function cell(kind, text, scope) {
+  const made = document.createElement(kind);
+  made.textContent = text;
+  made.scope = scope;
+  return made;
+}

@@ -1,0 +1,48 @@
+// Markets from the server. Each is asked for once; what may be wanted next is asked for ahead.
+const kept = new Map();
+const MOST_KEPT = 400;
+
+/** The run of a query, as the server tells it; rejects with what the server says is wrong. */
+export function run(query) {
+  const key = query.toString();
+  if (!kept.has(key)) {
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
+    kept.set(key, ask(key));
+    kept.get(key).catch(() => kept.delete(key));
+  }
+  return kept.get(key);
+}
+
+async function ask(key, patience = 5) {
+  const response = await fetch(`api/run?${key}`);
+  if (response.status === 503 && patience > 0) {
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    return ask(key, patience - 1);
+  }
+  const told = await response.json();
+  if (!response.ok) throw new Error(told.error);
+  return told;
+}
+
+/** Let the server run what may be wanted next, nearest first. */
+export async function runAhead(queries) {
+  for (const query of queries) {
+    const key = query.toString();
+    if (!kept.has(key)) await fetch(`api/run?${key}&ahead=1`);
+  }
+}
+
+/** Runs of many queries, four at a time; `each` is called with the runs so far. */
+export async function runAll(queries, each, goOn = () => true) {
+  const runs = new Array(queries.length).fill(null);
+  let next = 0;
+  const worker = async () => {
+    while (next < queries.length && goOn()) {
+      const place = next++;
+      runs[place] = await run(queries[place]);
+      if (goOn()) each(runs);
+    }
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+  return runs;
+}

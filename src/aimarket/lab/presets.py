@@ -1,0 +1,165 @@
+"""What the page offers: markets of `conf/experiment/lab/`, each with a question and a few things to turn.
+
+A preset is a YAML file beside this one, named as its experiment. It holds words and stops, no numbers of the market: a
+stop is the value that an override gives to one or more keys, so whatever the page shows is what `aimarket run` runs.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field
+
+from aimarket.configuration import checked, load
+from aimarket.settings import Count, Name, Real, Text, node
+
+Key = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][\w.*]*$")]  # of a setting; * stands for every provider
+Line = Annotated[str, Field(strict=True, min_length=1, max_length=160)]
+MOST_SEEDS = 1_000_100  # the page goes to a million, and from there thirty further
+
+
+@node
+class Slider:
+    """Something to turn: a setting, or one of every provider, that takes one of a few values."""
+
+    label: Line
+    unit: Text
+    keys: tuple[Key, ...]
+    stops: Annotated[tuple[Real, ...], Field(min_length=2, max_length=15)]  # ascending
+    start: Annotated[int, Field(strict=True, ge=0)]  # the stop at which the preset stands
+
+
+@node
+class Switch:
+    """A mechanism that can be put out of action."""
+
+    label: Line
+    overrides: tuple[Annotated[str, Field(strict=True, pattern=r"^[\w.*/@]+=\S+$")], ...]
+
+
+@node
+class Guess:
+    """What the student commits to: one number of a column."""
+
+    column: Name  # of the table market
+    question: Line
+    low: Real  # in the unit in which the page shows the column
+    high: Real
+    step: Real
+    at: Literal["last_year", "highest"] = "last_year"  # mean of the last twelve months, or the highest of all
+
+
+@node
+class Preset:
+    order: Count
+    title: Line
+    question: Line  # one sentence
+    story: Text  # what the market is
+    guess: Guess
+    sliders: Mapping[Name, Slider]
+    switches: Mapping[Name, Switch]
+    notice: Text
+    attempt: Annotated[tuple[Text, ...], Field(min_length=1)]
+    extend: Annotated[tuple[Text, ...], Field(min_length=1)]
+    lessons: tuple[Name, ...]  # of docs/lessons
+
+
+class RequestError(ValueError):
+    """A request that cannot be met; the message is one line that says what can."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A market as the page asks for it: where each slider stands, what is switched off, and the seed."""
+
+    preset: str
+    seed: int
+    stops: tuple[int, ...]  # by slider
+    off: tuple[bool, ...]  # by switch
+
+    def overrides(self) -> list[str]:
+        """What `aimarket run` is told; nothing that stands as the preset has it."""
+        preset = presets()[self.preset]
+        chosen = [f"experiment=lab/{self.preset}"]
+        for slider, stop in zip(preset.sliders.values(), self.stops, strict=True):
+            if stop != slider.start:
+                chosen += [f"{key}={slider.stops[stop]:g}" for key in _spread(self.preset, slider.keys)]
+        for switch, off in zip(preset.switches.values(), self.off, strict=True):
+            chosen += _spread(self.preset, switch.overrides) if off else []
+        return [*chosen, f"run.seed={self.seed}"]
+
+
+@cache
+def presets() -> dict[str, Preset]:
+    """Every preset by name, in the order of the page.
+
+    raises : SettingsError if a file is not what it should be
+    """
+    found = {}
+    for file in files(__package__).joinpath("presets").iterdir():
+        if file.name.endswith(".yaml"):
+            name = file.name.removesuffix(".yaml")
+            found[name] = checked(Preset, yaml.safe_load(file.read_text(encoding="utf-8")), f"{file.name}: ")
+    return dict(sorted(found.items(), key=lambda item: item[1].order))
+
+
+def point_of(query: Mapping[str, str]) -> Point:
+    """The market that a request names: `preset`, `seed`, `<slider>=<stop>`, `off=<switch>,<switch>`.
+
+    raises : RequestError
+    """
+    rest = dict(query)
+    name = rest.pop("preset", "")
+    if name not in presets():
+        raise RequestError(f"preset: no such preset (got {name!r:.60}); allowed: {', '.join(presets())}")
+    preset = presets()[name]
+    seed = _whole(rest.pop("seed", "1"), "seed", MOST_SEEDS - 1)
+    off = [item for item in rest.pop("off", "").split(",") if item]
+    if unknown := [item for item in off if item not in preset.switches]:
+        raise RequestError(f"off: no such switch (got {unknown[0]!r:.60}); allowed: {', '.join(preset.switches)}")
+    stops = tuple(
+        _whole(rest.pop(key, str(slider.start)), key, len(slider.stops) - 1) for key, slider in preset.sliders.items()
+    )
+    if rest:
+        raise RequestError(
+            f"{next(iter(rest))!r:.60}: unknown; allowed: preset, seed, off, {', '.join(preset.sliders)}"
+        )
+    return Point(name, seed, stops, tuple(switch in off for switch in preset.switches))
+
+
+def _whole(text: str, name: str, most: int) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and int(text) <= most):
+        raise RequestError(f"{name}: should be a whole number from 0 to {most} (got {text!r:.60})")
+    return int(text)
+
+
+def _spread(preset: str, keys: tuple[str, ...]) -> list[str]:
+    """Keys with `providers.*` written out for every provider."""
+    return [key.replace("*", name) for key in keys for name in (providers(preset) if "*" in key else ("",))]
+
+
+@cache
+def providers(preset: str) -> tuple[str, ...]:
+    """The providers of a preset, in the order of its roster."""
+    return tuple(load([f"experiment=lab/{preset}"]).providers)
+
+
+@cache
+def catalogue() -> bytes:
+    """All that the page has to know of the presets, as JSON."""
+    return json.dumps({"presets": [_offered(name, preset) for name, preset in presets().items()]}).encode()
+
+
+def _offered(name: str, preset: Preset) -> dict[str, Any]:
+    words = dataclasses.asdict(preset)
+    for slider in words["sliders"].values():
+        del slider["keys"]
+    for switch in words["switches"].values():
+        del switch["overrides"]
+    months = load([f"experiment=lab/{name}"]).run.steps
+    return {"name": name, "providers": providers(name), "months": months, **words}

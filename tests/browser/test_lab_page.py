@@ -1,0 +1,251 @@
+"""Market Lab in a real browser that reaches nothing but this machine."""
+
+import csv
+import json
+import os
+import shlex
+import shutil
+import statistics
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from lab_server import get, serving
+from playwright.sync_api import Page, sync_playwright
+
+from aimarket import cli
+from aimarket.lab.presets import presets
+from aimarket.results import open_results
+
+SCREENS = ("guess", "compare", "law", "map", "explain")
+WIDTHS = (1280, 390)
+QUIET = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"),
+]
+AXE = Path(str(find_spec("axe_core_python").submodule_search_locations[0])) / "axe.min.js"
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+PATIENCE = 300_000  # ms, for a machine that others use
+
+
+@pytest.fixture(scope="module")
+def port():
+    with serving() as number:
+        yield number
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if path is None:
+        assert not os.environ.get("CI"), "no Chromium on this machine; .ci/run installs it"
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def page(browser, port):
+    """A page that must not complain, and must not ask anybody else for anything."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    complaints, hosts = [], set()
+    page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    yield page
+    context.close()
+    assert complaints == []
+    assert hosts <= {f"127.0.0.1:{port}", ""}  # a blob has no host
+
+
+def visit(page: Page, port: int, preset: str, screen: str, **more: object) -> None:
+    query = {"preset": preset} | ({} if screen == "guess" else {"guess": "pass", "screen": screen}) | more
+    page.goto(f"http://127.0.0.1:{port}/?{urlencode(query)}")
+    page.wait_for_selector(f"body[data-drawn^='{screen}?preset={preset}']")
+
+
+def crowding() -> float:
+    """How many times as long as its processor time a computation takes: 1 where nobody else uses the machine."""
+    begun, used = time.monotonic(), time.process_time()
+    while time.process_time() - used < 0.1:
+        pass
+    return max(1.0, (time.monotonic() - begun) / (time.process_time() - used))
+
+
+# --- quick ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_chart_is_there_within_a_second(page, port):
+    get(port, "/api/run?preset=open_race&seed=1")
+    page.goto(f"http://127.0.0.1:{port}/")
+    page.wait_for_selector("#start svg path")
+    took = page.evaluate("performance.getEntriesByType('mark').find(({name}) => name === 'first chart').startTime")
+    assert took <= 1000 * crowding()
+
+
+@pytest.mark.parametrize("preset", list(presets()))
+def test_a_slider_draws_at_once(page, port, preset):
+    """Once the server has run ahead, as it does while the class looks: from the slider's move to the new chart."""
+    (name, slider), *_ = presets()[preset].sliders.items()
+    for stop in range(len(slider.stops)):
+        get(port, f"/api/run?preset={preset}&seed=1&{name}={stop}")
+    visit(page, port, preset, "compare")
+    took = [
+        page.evaluate(
+            """([name, stop]) => new Promise((resolve) => {
+                const input = document.getElementById(`slider-${name}`), begun = performance.now();
+                new MutationObserver((_, observer) => {
+                    observer.disconnect();
+                    requestAnimationFrame(() => resolve(performance.now() - begun));
+                }).observe(document.body, { attributeFilter: ["data-drawn"] });
+                input.value = stop;
+                input.dispatchEvent(new Event("input", { bubbles: true }));
+            })""",
+            [name, stop],
+        )
+        for stop in range(len(slider.stops))
+        if stop != slider.start
+    ]
+    assert statistics.median(took) <= 150 * crowding()
+
+
+# --- right ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_screen_shows_what_the_command_finds(page, port, tmp_path, monkeypatch):
+    visit(page, port, "jevons", "explain", elasticity=6, seed=3)
+    monkeypatch.chdir(tmp_path)
+    for side, column in (("a", 1), ("b", 2)):
+        cells = page.locator(f"#sheet-figures tbody td:nth-of-type({column})")
+        shown = [(cell.inner_text(), cell.get_attribute("data-value")) for cell in cells.all()]
+        words = shlex.split(page.locator(f"#command-{side}").inner_text())
+        cli.main([*words[1:], f"study=side-{side}"])
+        last = open_results(f"outputs/side-{side}").market.iloc[-1]
+        assert last["step"] == 120
+        assert [float(value) for _, value in shown[1:]] == [
+            last[name] for name in ("leader_share", "effective_providers", "price", "lerner")
+        ]
+        assert shown[1][0] == f"{100 * last['leader_share']:.1f}"
+        assert shown[4][0] == f"{100 * last['lerner']:.1f}"
+
+
+def test_csv_and_png_can_be_taken_away(page, port, tmp_path):
+    visit(page, port, "jevons", "explain", elasticity=6)
+    with page.expect_download() as download:
+        page.click("#csv")
+    download.value.save_as(tmp_path / "figures.csv")
+    rows = list(csv.DictReader((tmp_path / "figures.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["market"] for row in rows] == ["A"] * 120 + ["B"] * 120
+    run = json.loads(get(port, "/api/run?preset=jevons&elasticity=6")[2])
+    assert [float(row["spend"]) for row in rows[120:]] == run["market"]["spend"]
+    assert [float(row["anna_share"]) for row in rows[120:]] == run["providers"]["anna"]["share"]
+    with page.expect_download() as download:
+        page.click("#png")
+    download.value.save_as(tmp_path / "chart.png")
+    image = (tmp_path / "chart.png").read_bytes()
+    assert image[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(image[16:20]) > 600  # pixels across
+
+
+def test_a_link_brings_back_what_was_seen(page, port):
+    visit(page, port, "merger", "compare")
+    page.locator("#slider-portability").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("body[data-drawn*='portability=3']")
+    page.check("#switch-merger")
+    page.fill("#month", "70")
+    page.select_option("#measure", "price")
+    page.wait_for_selector("body[data-drawn*='off=merger']")
+    page.wait_for_selector("#figures caption:text('Month 70')")
+    figures, link = page.inner_text("#figures"), page.url
+    page.goto("about:blank")
+    page.goto(link)
+    page.wait_for_selector("body[data-drawn*='off=merger']")
+    assert page.inner_text("#figures") == figures
+    assert page.input_value("#measure") == "price"
+
+
+def test_a_link_with_nonsense_still_opens(page, port):
+    page.goto(f"http://127.0.0.1:{port}/?preset=%3Cscript%3E&seed=-1&guess=x&screen=law&month=1e9&gain=999")
+    page.wait_for_selector("body[data-drawn='guess?preset=open_race&seed=1']")
+
+
+# --- for everybody ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_a_screen_keeps_nobody_out(page, port, screen, width):
+    page.set_viewport_size({"width": width, "height": 800})
+    visit(page, port, "jevons", screen)
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("(rules) => axe.run(document, rules)", RULES)
+    assert [(fault["id"], [node["target"] for node in fault["nodes"]]) for fault in found["violations"]] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("preset", list(presets()))
+def test_every_preset_fits_a_telephone_and_a_zoomed_screen(page, port, preset):
+    for width in (390, 640):  # 640 is a screen of 1,280 at 200 %
+        page.set_viewport_size({"width": width, "height": 800})
+        for screen in ("guess", "compare", "explain"):
+            visit(page, port, preset, screen)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, screen
+
+
+def test_a_guess_comes_first_and_needs_no_mouse(page, port):
+    visit(page, port, "jevons", "guess")
+    assert page.is_disabled("button[data-screen='compare']")
+    page.locator("#guess").focus()
+    said = float(page.input_value("#guess"))
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("body[data-drawn^='compare']")
+    assert f"You said {said + 0.1:.1f}" in page.inner_text("#verdict")
+    page.locator("#slider-elasticity").focus()
+    page.keyboard.press("End")
+    page.wait_for_selector("body[data-drawn*='elasticity=8']")
+    outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid"
+
+
+def test_every_chart_says_a_sentence_and_has_its_numbers(page, port):
+    visit(page, port, "jevons", "compare")
+    for chart in page.locator("section:not([hidden]) .chart").all():
+        sentence = chart.locator("svg").get_attribute("aria-label")
+        assert sentence is not None
+        assert sentence.endswith(".")
+        assert "month 120" in sentence
+        assert chart.locator("details table tbody tr").count() == 10
+
+
+def test_whoever_wants_no_motion_gets_steps(browser, port):
+    context = browser.new_context(reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    visit(page, port, "jevons", "compare", month=1)
+    page.click("#play")
+    page.wait_for_selector("#month-value:text('13')")
+    context.close()
+
+
+def test_the_map_sets_b(page, port):
+    visit(page, port, "jevons", "map", across="markup", down="progress")
+    page.click("#map tbody tr:nth-child(1) td:nth-of-type(1) button")
+    page.wait_for_selector("body[data-drawn*='progress=0'][data-drawn*='markup=0']")
+    assert page.locator("#map button[aria-pressed='true']").count() == 1
+    page.click("button[data-screen='explain']")
+    page.wait_for_selector("#command-b:text('technology.rates.software=0')")
+
+
+def test_luck_or_law_counts_winners(page, port):
+    visit(page, port, "jevons", "law")
+    page.wait_for_selector("#winner:text('of 30')")
+    assert "If all 5 were as likely to win, each would win about 6." in page.inner_text("#winner")

@@ -1,0 +1,306 @@
+"""Market Lab without a browser: what its presets offer, what its server runs, and that nothing topples it."""
+
+import asyncio
+import gzip
+import json
+import math
+import os
+import re
+import shlex
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+from lab_server import get, serving
+
+import aimarket
+from aimarket import cli
+from aimarket.complaints import SettingsError
+from aimarket.configuration import run_id
+from aimarket.lab import running
+from aimarket.lab.presets import Point, RequestError, catalogue, point_of, presets
+from aimarket.lab.running import MARKET, PROVIDERS, BusyError, Runs, play
+from aimarket.lab.serving import serve
+from aimarket.results import open_results
+
+NAMES = list(presets())
+LESSONS = Path(__file__).parents[2] / "docs" / "lessons"
+SMALL = Point("jevons", 5, (3, 3, 2), (False,))  # the cheapest market
+
+
+# --- what is offered --------------------------------------------------------------------------------------------------
+
+
+def test_there_are_eight_presets_in_order():
+    assert [preset.order for preset in presets().values()] == list(range(1, 9))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_is_a_market_for_a_class(name):
+    settings = aimarket.load([f"experiment=lab/{name}"])
+    assert len(settings.providers) == 5
+    assert (settings.run.steps, settings.run.steps_per_year) == (120, 12)
+    assert settings.users.size >= 2000
+    assert {"market", "providers"} <= set(settings.record.tables)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sliders_start_where_the_market_stands(name):
+    """A is the experiment itself: saying the starting stops changes nothing, every other stop changes the market."""
+    plain = run_id(aimarket.load([f"experiment=lab/{name}"]))
+    for key, slider in presets()[name].sliders.items():
+        assert list(slider.stops) == sorted(set(slider.stops))
+        seen = set()
+        for stop in range(len(slider.stops)):
+            point = point_of({"preset": name, key: str(stop)})
+            spread = [k.replace("*", firm) for k in slider.keys for firm in aimarket.load(point.overrides()).providers]
+            said = [f"{k}={slider.stops[stop]:g}" for k in dict.fromkeys(spread)]
+            found = run_id(aimarket.load([f"experiment=lab/{name}", *said]))
+            assert (found == plain) == (stop == slider.start), f"{key} {slider.stops[stop]}"
+            assert run_id(aimarket.load(point.overrides())) == found
+            seen.add(found)
+        assert len(seen) == len(slider.stops)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_switch_changes_the_market(name):
+    plain = run_id(aimarket.load([f"experiment=lab/{name}"]))
+    for key in presets()[name].switches:
+        assert run_id(aimarket.load(point_of({"preset": name, "off": key}).overrides())) != plain, key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_preset_shows_is_there(name):
+    preset = presets()[name]
+    assert preset.guess.column in MARKET
+    assert preset.guess.low < preset.guess.high
+    assert all((LESSONS / f"{lesson}.md").is_file() for lesson in preset.lessons)
+
+
+def test_the_page_is_told_of_all_presets():
+    told = json.loads(catalogue())
+    assert [preset["name"] for preset in told["presets"]] == NAMES
+    assert all(len(preset["providers"]) == 5 for preset in told["presets"])
+
+
+@pytest.mark.parametrize(
+    ("query", "complaint"),
+    [
+        ({}, "preset: no such preset"),
+        ({"preset": "../../etc/passwd"}, "preset: no such preset"),
+        ({"preset": "jevons", "elasticity": "9"}, "elasticity: should be a whole number from 0 to 8"),
+        ({"preset": "jevons", "elasticity": "-1"}, "elasticity: should be"),
+        ({"preset": "jevons", "elasticity": "1.5"}, "elasticity: should be"),
+        ({"preset": "jevons", "elasticity": "²"}, "elasticity: should be"),
+        ({"preset": "jevons", "elasticity": "1" * 500}, "elasticity: should be"),
+        ({"preset": "jevons", "seed": "1e9"}, "seed: should be a whole number"),
+        ({"preset": "jevons", "off": "gravity"}, "off: no such switch"),
+        ({"preset": "jevons", "users.size": "1000000000"}, "unknown; allowed: preset, seed, off, elasticity"),
+    ],
+)
+def test_a_bad_request_is_told_what_is_wrong(query, complaint):
+    with pytest.raises(RequestError, match=re.escape(complaint)) as error:
+        point_of(query)
+    assert len(str(error.value)) < 300
+
+
+# --- runs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_point_is_what_the_command_runs(tmp_path, monkeypatch):
+    """To the last bit: what the page is told, and what the command that it shows leaves on disk."""
+    monkeypatch.chdir(tmp_path)
+    point = point_of({"preset": "open_race", "seed": "7", "gain": "6", "luck": "1", "off": "taste"})
+    told = json.loads(gzip.decompress(play(point)))
+    words = shlex.split(told["command"])
+    assert words[:2] == ["aimarket", "run"]
+    cli.main(words[1:])
+    results = open_results("outputs/lab-open-race")
+    for name in MARKET:
+        assert told["market"][name] == without_nan(results.market[name]), name
+    for firm, columns in told["providers"].items():
+        rows = results.providers[results.providers["provider"] == firm]
+        for name in PROVIDERS:
+            assert columns[name] == without_nan(rows[name]), (firm, name)
+
+
+def without_nan(values):
+    return [None if math.isnan(value) else value for value in values]
+
+
+def test_a_run_that_takes_too_long_is_stopped(monkeypatch):
+    monkeypatch.setattr(running, "SECONDS", 0.0)
+    with pytest.raises(TimeoutError, match="it had come to step 2"):
+        play(SMALL)
+
+
+def ask(*points, ahead=(), processes=1):
+    async def together():
+        async with Runs(processes) as runs:
+            for point in ahead:
+                runs.run_ahead(point)
+            answers = await asyncio.gather(*(runs.answer(point) for point in points), return_exceptions=True)
+            return answers, list(runs._kept)
+
+    return asyncio.run(together())
+
+
+def test_a_point_is_run_once_and_what_is_waited_for_comes_first(monkeypatch):
+    later = [Point("jevons", seed, SMALL.stops, SMALL.off) for seed in (11, 12, 13)]
+    answers, kept = ask(SMALL, SMALL, later[2], SMALL, ahead=later)
+    assert answers[0] is answers[1] is answers[3]
+    assert kept[:3] == [later[0], SMALL, later[2]]  # the first had begun, the others had to wait
+
+
+def test_too_much_at_once_is_refused(monkeypatch):
+    monkeypatch.setattr(running, "MOST_WAITING", 1)
+    others = [Point("jevons", seed, SMALL.stops, SMALL.off) for seed in (21, 22)]
+    answers, _ = ask(*others)
+    assert isinstance(answers[0], bytes)
+    assert isinstance(answers[1], BusyError)
+
+
+def test_a_process_that_dies_is_replaced():
+    async def survive():
+        async with Runs(1) as runs:
+            await runs.answer(SMALL)
+            (process,) = runs._pool._processes.values()
+            os.kill(process.pid, signal.SIGKILL)
+            other = Point("jevons", 31, SMALL.stops, SMALL.off)
+            with pytest.raises(RuntimeError, match="BrokenProcessPool"):
+                await runs.answer(other)
+            return await runs.answer(other)
+
+    assert json.loads(gzip.decompress(asyncio.run(survive())))["command"].endswith("run.seed=31")
+
+
+# --- the server -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def port():
+    with serving() as number:
+        yield number
+
+
+def raw(port, sent):
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        received = b""
+        with suppress(ConnectionResetError):  # nobody listens to the rest
+            while more := line.recv(4096):
+                received += more
+    return received
+
+
+def test_the_page_says_where_things_may_come_from(port):
+    for path, kind in (("/", "text/html"), ("/main.js", "text/javascript"), ("/style.css", "text/css")):
+        status, headers, _ = get(port, path)
+        assert status == 200
+        assert headers["content-type"] == f"{kind}; charset=utf-8"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_file_of_the_page_names_another_machine():
+    for file in files("aimarket.lab").joinpath("page").iterdir():
+        text = file.read_text(encoding="utf-8").replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(r"https?:|//[a-z]+\.", text), file.name
+        assert not re.search(r"\bstyle=|\bon[a-z]+=\"", text), file.name  # the policy would not have it
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "[::1"])
+def test_another_name_is_refused(port, host):
+    status, headers, _ = get(port, "/", Host=host)
+    assert status == 400
+    assert "content-security-policy" in headers
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "expected"),
+    [
+        ("/api/run", "GET", 400),
+        ("/api/run?preset=nothing", "GET", 400),
+        ("/api/run?preset=jevons&preset=merger", "GET", 400),
+        ("/api/run?preset=jevons&ahead=2", "GET", 400),
+        ("/api/run?preset=jevons&elasticity=%00", "GET", 400),
+        ("/api/run?preset=jevons&run.steps=12000", "GET", 400),
+        ("/api/run?" + "x" * 2000, "GET", 400),
+        ("/api/run?preset=jevons", "POST", 405),
+        ("/api/run/../presets", "GET", 404),
+        ("/../../pyproject.toml", "GET", 404),
+        ("/%2e%2e/%2e%2e/pyproject.toml", "GET", 404),
+        ("/presets.py", "GET", 404),
+        ("/index.html", "GET", 404),
+    ],
+)
+def test_a_bad_request_gets_its_answer(port, path, method, expected):
+    status, headers, body = get(port, path, method)
+    assert status == expected
+    assert len(json.loads(body)["error"]) > 10
+    assert "content-security-policy" in headers
+
+
+def test_noise_does_not_topple_the_server(port):
+    negative = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n"
+    for noise in (b"\x00\xff\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 200_000, b"", negative):
+        assert raw(port, noise)[:12] in (b"", b"HTTP/1.1 400")
+    assert get(port, "/")[0] == 200
+
+
+def test_a_run_is_answered_packed_or_plain(port):
+    path = "/api/run?" + urlencode({"preset": "jevons", "seed": 41})
+    status, _, plain = get(port, path)
+    packed_status, headers, packed = get(port, path, **{"Accept-Encoding": "gzip"})
+    assert status == packed_status == 200
+    assert headers["content-encoding"] == "gzip"
+    assert json.loads(gzip.decompress(packed)) == json.loads(plain)
+    assert len(json.loads(plain)["market"]["price"]) == 120
+
+
+def test_what_was_run_ahead_is_there(port):
+    path = "/api/run?" + urlencode({"preset": "jevons", "seed": 42})
+    assert get(port, f"{path}&ahead=1")[0] == 202
+    get(port, "/api/run?preset=jevons&seed=43")
+    assert get(port, path)[0] == 200
+
+
+def test_a_class_at_once(port):
+    """Thirty clients, each with a market of a preset of its own choice, all of which the page would have run ahead."""
+    paths = [f"/api/run?preset=jevons&elasticity={i % 9}&seed=1" for i in range(30)]
+    for path in paths[:9]:
+        assert get(port, path)[0] == 200
+    barrier = threading.Barrier(30)
+
+    def client(path):
+        barrier.wait(60)
+        begun = time.monotonic()
+        status, _, _ = get(port, path)
+        return status, time.monotonic() - begun
+
+    with ThreadPoolExecutor(30) as clients:
+        answers = list(clients.map(client, paths))
+    assert {status for status, _ in answers} == {200}
+    assert sorted(seconds for _, seconds in answers)[15] < 1.0
+
+
+def test_a_port_in_use_is_told(port):
+    with pytest.raises(SettingsError, match=f"--port: {port} cannot be had"):
+        serve(port, lan=False, browser=False)
+
+
+@pytest.mark.parametrize("arguments", [["lab", "--port", "70000"], ["lab", "--port", "x"]])
+def test_a_bad_port_is_told(arguments, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    assert "port" in capsys.readouterr().err
