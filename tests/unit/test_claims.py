@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aimarket import cli
@@ -172,6 +172,7 @@ def test_holm_by_hand_and_claims_that_were_not_run_count():
     assert inference.holm({"a": 0.01}, [*"abcdef"]) == pytest.approx({"a": 0.06})
 
 
+@settings(deadline=None)  # the first example imports the library
 @given(st.lists(st.booleans(), min_size=1, max_size=80))
 def test_a_share_lies_in_its_interval(holds):
     found = inference.share(holds)
@@ -214,6 +215,7 @@ def test_a_difference_of_shares_by_hand():
     assert p == pytest.approx(34 / 70)
 
 
+@settings(deadline=None)  # the first example imports the library
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.lists(st.booleans(), min_size=1, max_size=40))
 def test_a_difference_of_shares_turns_with_its_sides(first, second):
     (there, p), (back, p_back) = inference.share_difference(first, second), inference.share_difference(second, first)
