@@ -53,6 +53,8 @@ class Runs:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for process in multiprocessing.active_children():  # nobody waits for what they are at
+            process.terminate()
         self._pool.shutdown(cancel_futures=True)
 
     async def answer(self, point: Point) -> bytes:
