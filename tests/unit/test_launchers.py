@@ -72,7 +72,7 @@ def test_a_ray_cluster_writes_where_the_command_was_given_and_failures_are_told(
     assert "outputs/sweep: 0 run, 0 already complete, 3 failed" in failed.stdout
     assert "Traceback" not in failed.stderr
     in_the_way.unlink()
-    done = call(here, *SWEEP, "hydra/launcher=on_ray", RAY_ADDRESS=cluster)
+    done = call(here, *SWEEP, "hydra/launcher=on_ray", "--retry-failed", RAY_ADDRESS=cluster)
     assert done.returncode == 0, done.stderr
     assert tables(here) == at_home
 
