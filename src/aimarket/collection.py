@@ -6,8 +6,10 @@ Only files that are, to the byte, what their manifest describes are used. Those 
 
 import json
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import reduce
+from itertools import batched
 from operator import and_
 from pathlib import Path
 
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from aimarket.manifests import Manifest, opened, size_and_time
+from aimarket.pool import cores
 from aimarket.recorder import parquet_writer
 from aimarket.recording import KEYS
 from aimarket.schema import arrow_schema, schema_version
@@ -25,6 +28,7 @@ from aimarket.workspaces import publish, workspace
 
 COLLECTED = "collected"
 _ROW_GROUP = 2**18  # rows; large groups keep a collected file fast to open
+_BESIDE = 16  # runs whose rows are held at once while some of them are read
 _SMALL_FILES = ds.ParquetFragmentScanOptions(pre_buffer=False)  # which gains nothing on files of a few pages
 
 
@@ -81,16 +85,27 @@ def _pieces(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table:
     """The rows of the runs in order, each with its settings, in pieces for a row group each."""
     held: list[pa.Table] = []
     runs: list[int] = []  # of every row held
-    for run, manifest in enumerate(manifests):
-        file = opened(folder, manifest, table)
-        for group in range(file.num_row_groups):
-            held.append(file.read_row_group(group, use_threads=False))  # most are too small to share out
-            runs += [run] * len(held[-1])
-            if len(runs) >= _ROW_GROUP:
-                yield _joined(held, swept.take(runs), _schema(table, swept))
-                held, runs = [], []
+    for run, group in _row_groups(folder, manifests, table):
+        held.append(group)
+        runs += [run] * len(group)
+        if len(runs) >= _ROW_GROUP:
+            yield _joined(held, swept.take(runs), _schema(table, swept))
+            held, runs = [], []
     if held:
         yield _joined(held, swept.take(runs), _schema(table, swept))
+
+
+def _row_groups(folder: Path, manifests: Sequence[Manifest], table: str) -> Iterator[tuple[int, pa.Table]]:
+    """The row groups of the runs in order, each with the place of its run; some files are read beside each other."""
+
+    def read(manifest: Manifest) -> list[pa.Table]:
+        file = opened(folder, manifest, table)
+        return [file.read_row_group(group, use_threads=False) for group in range(file.num_row_groups)]
+
+    with ThreadPoolExecutor(cores()) as pool:
+        for some in batched(enumerate(manifests), _BESIDE):
+            for (run, _), groups in zip(some, pool.map(read, [manifest for _, manifest in some]), strict=True):
+                yield from ((run, group) for group in groups)
 
 
 def _joined(held: Sequence[pa.Table], settings: pa.Table, schema: pa.Schema) -> pa.Table:
