@@ -270,7 +270,7 @@ def test_status_of_nothing_is_one_line(tmp_path):
 
 
 def test_an_interrupt_ends_the_processes_and_leaves_nothing_half_done(tmp_path):
-    call(tmp_path, "run", "users.size=300", "run.steps=2")  # who is compiling hears of nothing, and is ended the hard way
+    call(tmp_path, "run", "users.size=300", "run.steps=2")  # who compiles hears no signal and is killed
     arguments = ["run", "-m", "study=sweep", "run.seed=range(1,9)", "users.size=20000", "run.steps=2000"]
     process = subprocess.Popen(
         command(*arguments, "run.processes=2"),
