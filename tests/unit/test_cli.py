@@ -112,6 +112,7 @@ def test_other_commands_say_what_is_wrong(tmp_path, arguments, said):
 
 
 def test_an_interrupt_leaves_nothing_that_looks_complete(tmp_path):
+    call(tmp_path, "run", "outputs=compiled", "users.size=300", "run.steps=2")  # who compiles hears no signal
     process = subprocess.Popen(
         [*RUN, "run", "study=long", "users.size=20000", "run.steps=1000"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
