@@ -20,6 +20,7 @@ from aimarket import (
 from aimarket import settings as config
 from aimarket.kernels.sums import ordered_sum
 from aimarket.ledger import INCOME
+from aimarket.panel import asked_again
 from aimarket.provider import Provider, energy_per_hour
 from aimarket.state import Event, Floats
 from aimarket.units import HOURS_PER_MONTH, MONTHS_PER_YEAR
@@ -112,7 +113,9 @@ class Market(World):
         step = self.demand_step(self.panel_menu, self.adoption)
         if self.steps == 1:
             demand.lock_first_quotes(self.population, step)
-        self.panel = self.survey(self.panel_menu, self.adoption)
+            self.panel = self.survey(self.panel_menu, self.adoption)
+        else:  # nothing but prices has changed since research
+            self.panel = asked_again(self.panel, self.panel_menu, step.segments)
         self.totals = demand.choose(self.population, step, self.pool)
 
     def serve(self) -> None:

@@ -1,6 +1,6 @@
 """A market-research panel of users: what each would choose, use and pay, as every firm may know it."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -209,7 +209,9 @@ def survey(
         leaving_cost=np.where(attached, cost, 0.0),
         later_leaving_cost=users_switching_cost(users, segments, to_next_review),
         utility=utility,
-        price_utility=terms.menu_price_utility(users, menu, segments, settings),
+        price_utility=terms.menu_price_utility(
+            2 * s + signing, terms.is_own(users, menu), np.where(free, 0.0, users.price), menu, segments, settings
+        ),
         outside=outside,
         sensitivity=users.price,
         size=users.tasks * months * task_factor * users.depth,
@@ -229,3 +231,10 @@ def survey(
         felt=counts.factor.swapaxes(0, 1).reshape(-1, len(menu.price)),
         foresight=np.tile(counts.weight, len(count)),
     )
+
+
+def asked_again(panel: Panel, menu: Menu, segments: Segments) -> Panel:
+    """What the same users answer about a menu that differs in its prices alone."""
+    sensitivity = np.where(panel.free, 0.0, panel.sensitivity)
+    felt = terms.menu_price_utility(panel.kind, panel._own, sensitivity, menu, segments, panel.settings)
+    return replace(panel, menu=menu, price_utility=felt)

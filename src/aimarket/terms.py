@@ -91,17 +91,23 @@ def unit_price_utility(menu: Menu, segments: Segments, settings: config.Users) -
     return price_utility(price, np.ones(1), settings.price_metric, settings.reference_price).transpose(2, 1, 0, 3)
 
 
-def menu_price_utility(users: Users, menu: Menu, segments: Segments, settings: config.Users) -> Floats:
+def menu_price_utility(
+    kind: Integers, own: Flags, sensitivity: Floats, menu: Menu, segments: Segments, settings: config.Users
+) -> Floats:
     """Utility of the prices posted, for the users' own token mixes; (U, J) utils.
 
-    Own customers compare what own customers pay with what rivals ask of newcomers; who does not pay feels no price.
+    Own customers compare what own customers pay with what rivals ask of newcomers.
+
+    kind        : (U,) twice the segment, and one more for those who sign contracts
+    own         : (U, J) offers of the user's own provider
+    sensitivity : (U,) 0 for those who do not pay, and so feel no price
     """
-    unit, kind = unit_price_utility(menu, segments, settings), signs(users, segments).astype(np.int64)
-    felt_by_own = unit[users.segment, kind, 0]
-    sensitivity = np.where(users.free, 0.0, users.price)[:, None]
+    unit = unit_price_utility(menu, segments, settings)
+    of_kinds = unit.reshape(-1, *unit.shape[2:])  # (2 S, 2, J)
+    felt_by_own = of_kinds[:, 0][kind]
     if not menu.recognises:
-        return sensitivity * felt_by_own
-    return sensitivity * np.where(is_own(users, menu), felt_by_own, unit[users.segment, kind, 1])
+        return sensitivity[:, None] * felt_by_own
+    return sensitivity[:, None] * np.where(own, felt_by_own, of_kinds[:, 1][kind])
 
 
 def posted_price(own: Flags, menu: Menu, offers: Integers | slice = slice(None)) -> Floats:

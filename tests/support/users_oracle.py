@@ -68,8 +68,10 @@ def choose(users: Users, step: Step, uniform: Floats, cost: Floats) -> NDArray[n
     attached = (users.offer >= 0) & menu.on_sale[np.maximum(users.offer, 0)]
     leaving = np.where(attached, cost, 0.0)
     utility = offer_utility(users, menu, step.settings)
-    utility += terms.menu_price_utility(users, menu, step.segments, step.settings)
-    utility -= np.where(terms.is_own(users, menu), 0.0, leaving[:, None])
+    kind = 2 * users.segment + terms.signs(users, step.segments)
+    own, sensitivity = terms.is_own(users, menu), np.where(users.free, 0.0, users.price)
+    utility += terms.menu_price_utility(kind, own, sensitivity, menu, step.segments, step.settings)
+    utility -= np.where(own, 0.0, leaving[:, None])
     outside = step.segments.outside[users.segment] - leaving
     some = np.isfinite(np.maximum(utility.max(axis=1), outside))
     shares, _ = logit_shares(utility[some], outside[some])
