@@ -167,20 +167,11 @@ def _best(of: Environment, products: int, rest: float, reach: float) -> Floats:
     demand = Demand(
         first=np.array([0, 1]),
         current=np.array([-1]),
-        weight=one,
-        review=one,
+        users=np.array([one, one, one / of.differentiation, one]),  # weight, review, sensitivity, size
         rest=np.array([rest]),
-        sensitivity=one / of.differentiation,
-        size=one,
         utility=none.T + of.quality / of.differentiation,
-        mix=none + 1,
-        time_price=none,
-        felt=none + 1,
-        tokens_per_task=one,
-        thinking=0 * one,
-        paid=one,
+        groups=np.stack([none + 1, none, none + 1, none + 1, none, none + 1, none]),  # no time price, no thinking
         newcomer=np.array([False]),
-        foresight=0 * one,
         response=Response(reference_price=1.0, elasticity=0.0, curvature=1.0),
         metric="linear",
         price_rise_review=0.0,

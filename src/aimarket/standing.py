@@ -38,23 +38,31 @@ class Steady:
 
 @dataclass(frozen=True)
 class Movable:
-    """Users whom posted prices move, those of a kind together."""
+    """Users whom posted prices move, group by group; those of one of the G groups are of one kind."""
 
     rows: Integers  # (N,) of the panel
-    kind: Integers  # (N,)
     offer: Integers  # (N,) -1: none
     provider: Integers  # (N,) -1: none
     leaving_cost: Floats  # (N,) utils
-    weight: Floats  # (N,) users stood for
-    review: Floats  # (N,) probability of choosing this step
-    sensitivity: Floats  # (N,)
-    size: Floats  # (N,) tasks/step at the reference price
+    numbers: Floats  # (4, N) users stood for, probability of choosing this step, sensitivity, tasks/step
     utility: Floats  # (J, N) utils, without price and switching cost
     rest: Floats  # (F, N) utils of all that is not one firm's, switching cost paid
+    kind: Integers  # (G,) of each group
+    first: Integers  # (G + 1,) where each group begins, and N
 
-    def __getitem__(self, order: Integers) -> "Movable":
-        """The same users, those of them, in another order."""
-        return Movable(*(column[..., order] for column in vars(self).values()))
+    def parted(self, apart: Flags) -> "tuple[Movable, Flags]":
+        """The same users, some of them, (N,), in groups of their own; and which groups these are, (G,)."""
+        group = 2 * np.repeat(self.kind, np.diff(self.first)) + apart
+        order = np.argsort(group, kind="stable")
+        columns = (self.rows, self.offer, self.provider, self.leaving_cost, self.numbers, self.utility, self.rest)
+        groups, first = _runs(group[order])
+        return Movable(*(column[..., order] for column in columns), groups // 2, first), groups % 2 == 1
+
+
+def _runs(sorted_numbers: Integers) -> tuple[Integers, Integers]:
+    """The different numbers, (G,), and where each begins, (G + 1,) with the count at the end."""
+    numbers, first = np.unique(sorted_numbers, return_index=True)
+    return numbers, np.append(first, len(sorted_numbers))
 
 
 class Standing:
@@ -135,19 +143,27 @@ class Standing:
         panel = self.panel
         rows = np.flatnonzero(~(panel.free | panel.bound))
         rows = rows[np.argsort(panel.kind[rows], kind="stable")]
+        kind, first = _runs(panel.kind[rows])
+        columns = (panel.weight, panel.review, panel.sensitivity, panel.size)
         return Movable(
             rows=rows,
-            kind=panel.kind[rows],
             offer=panel.offer[rows],
             provider=panel.provider[rows],
             leaving_cost=panel.leaving_cost[rows],
-            weight=panel.weight[rows],
-            review=panel.review[rows],
-            sensitivity=panel.sensitivity[rows],
-            size=panel.size[rows],
-            utility=panel.utility.T[:, rows],
+            numbers=np.array([column[rows] for column in columns]),
+            utility=np.ascontiguousarray(panel.utility.T[:, rows]),
             rest=self._utils_of_rest(rows),
+            kind=kind,
+            first=first,
         )
+
+    @cached_property
+    def of_kinds(self) -> Floats:
+        """(7, 2 S, J) what an offer is to users of a kind: see `groups` of `kernels.profit.Demand`."""
+        panel, kinds = self.panel, np.arange(len(self.panel.paid))
+        rows = [self.menu.mix[kinds // 2], panel.time_price[kinds // 2], panel.felt]
+        of_a_kind = (panel.tokens_per_task[kinds // 2], panel.thinking[kinds // 2], panel.paid, panel.foresight)
+        return np.array([*rows, *(np.broadcast_to(x[:, None], panel.felt.shape) for x in of_a_kind)])
 
     def _utils_of_rest(self, users: Integers) -> Floats:
         """(F, n) utils of all that is not one firm's, switching cost paid, to some users; -inf if that is nothing."""

@@ -99,36 +99,24 @@ class View:
         """
         from aimarket.kernels.profit import Demand
 
-        panel, standing, own, settings = self.panel, self.panel.standing, self.offers, self.settings
-        users = standing.movable
+        standing, own, settings = self.panel.standing, self.offers, self.settings
+        users, recognised = standing.movable, np.zeros(len(standing.movable.kind), dtype=bool)
         newcomer = users.provider != self.provider
-        group = 2 * users.kind
         if recognising:
-            group = group + newcomer
-            order = np.argsort(group, kind="stable")
-            users, newcomer, group = users[order], newcomer[order], group[order]
-        first = np.flatnonzero(np.append(True, group[1:] != group[:-1])[: len(group)])
-        groups = group[first]
-        kind, segment = groups // 2, groups // 4
-        column = np.full(len(self.menu.price) + 1, -1)  # the last for those without an offer
+            users, recognised = users.parted(newcomer)
+            newcomer = np.repeat(recognised, np.diff(users.first))
+        offers = len(self.menu.price)
+        column = np.full(offers + 1, -1)  # the last for those without an offer
         column[own] = np.arange(len(own))
+        of_kinds = standing.of_kinds.reshape(len(standing.of_kinds), -1)
         return users.rows, Demand(
-            first=np.append(first, len(group)),
+            first=users.first,
             current=column[users.offer],
-            weight=users.weight,
-            review=users.review,
+            users=users.numbers,
             rest=users.rest[self.provider],
-            sensitivity=users.sensitivity,
-            size=users.size,
             utility=users.utility[own] - np.where(newcomer, users.leaving_cost, 0.0),
-            mix=self.menu.mix[segment][:, own],
-            time_price=panel.time_price[segment][:, own],
-            felt=panel.felt[kind][:, own],
-            tokens_per_task=panel.tokens_per_task[segment],
-            thinking=panel.thinking[segment],
-            paid=panel.paid[kind],
-            newcomer=groups % 2 == 1,
-            foresight=panel.foresight[kind],
+            groups=of_kinds.take(users.kind[:, None] * offers + own, axis=1),
+            newcomer=recognised,
             response=terms.response(settings),
             metric=settings.price_metric,
             price_rise_review=settings.price_rise_review,

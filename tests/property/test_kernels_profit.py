@@ -122,7 +122,8 @@ def test_the_gradient_is_the_derivative_in_log_prices(seed, metric, load, ahead)
 
 def test_a_rise_drives_holders_out_and_a_cut_does_not():
     demand = make_demand(4, users=8, offers=1, metric="log", capacity=np.inf, kink=1.0)
-    demand = replace(demand, review=np.zeros(8), current=np.zeros(8, dtype=int), utility=np.full((8, 1), -100.0))
+    demand.users[1] = 0.0  # nobody reviews of his own accord
+    demand = replace(demand, current=np.zeros(8, dtype=int), utility=np.full((1, 8), -100.0))
     # Nobody would choose this offer again, so what it sells is what holders who do not look around still buy.
     costs, nothing, one = np.zeros(1), np.zeros(8), np.ones(1)
     before, cut, rise = (of_value(demand, p * one, costs, nothing)[0] for p in (1.0, 0.9, 1.2))

@@ -26,20 +26,11 @@ def textbook(qualities: list[float], rivals: float, sensitivity: float, metric: 
     return Demand(
         first=np.array([0, 1]),
         current=np.full(1, -1),
-        weight=one,
-        review=one,
+        users=np.array([one, one, sensitivity * one, one]),  # weight, review, sensitivity, size
         rest=np.full(1, rivals),
-        sensitivity=np.full(1, sensitivity),
-        size=one,
         utility=np.array([qualities]).T,
-        mix=plain,
-        time_price=0 * plain,
-        felt=plain,
-        tokens_per_task=one,
-        thinking=0 * one,
-        paid=one,
+        groups=np.stack([plain, 0 * plain, plain, plain, 0 * plain, plain, 0 * plain]),  # no time price, no thinking
         newcomer=np.zeros(1, dtype=bool),
-        foresight=0 * one,
         response=Response(1.0, 0.0, 1.0),
         metric=metric,
         price_rise_review=0.0,

@@ -15,23 +15,21 @@ def make_demand(
     group = np.sort(rng.integers(0, groups, users))
     newcomer = rng.choice([False, True], groups) & newcomers
     shape = (groups, offers)
+    current = np.where(newcomer[group], -1, rng.integers(-1, offers, users))
+    weight, review, rest = rng.uniform(1, 1000, users), rng.choice([0.0, 1.0, 0.2], users), rng.normal(0, 1, users)
+    size = rng.uniform(0.3, 3, users), rng.lognormal(0, 1, users) * rng.uniform(0.5, 4, users)
+    utility = rng.normal(0, 1, (offers, users))
+    of_offers = rng.uniform(0.5, 2, shape), rng.uniform(0, 3, shape), rng.uniform(0.7, 1.2, shape)
+    of_groups = rng.uniform(0.1, 1, groups), rng.choice([0.0, 0.5, 2.0], groups), rng.uniform(0.8, 1, groups)
+    foresight = rng.uniform(0, 1, groups)
     return Demand(
         first=np.searchsorted(group, np.arange(groups + 1)),
-        current=np.where(newcomer[group], -1, rng.integers(-1, offers, users)),
-        weight=rng.uniform(1, 1000, users),
-        review=rng.choice([0.0, 1.0, 0.2], users),
-        rest=rng.normal(0, 1, users),
-        sensitivity=rng.uniform(0.3, 3, users),
-        size=rng.lognormal(0, 1, users) * rng.uniform(0.5, 4, users),
-        utility=rng.normal(0, 1, (offers, users)),
-        mix=rng.uniform(0.5, 2, shape),
-        time_price=rng.uniform(0, 3, shape),
-        felt=rng.uniform(0.7, 1.2, shape),
-        tokens_per_task=rng.uniform(0.1, 1, groups),
-        thinking=rng.choice([0.0, 0.5, 2.0], groups),
-        paid=rng.uniform(0.8, 1, groups),
+        current=current,
+        users=np.array([weight, review, *size]),
+        rest=rest,
+        utility=utility,
+        groups=np.array([*of_offers, *(np.repeat(x[:, None], offers, axis=1) for x in (*of_groups, foresight))]),
         newcomer=newcomer,
-        foresight=rng.uniform(0, 1, groups),
         response=Response(0.8, 0.9, 0.4),
         metric=metric,
         price_rise_review=3.0,

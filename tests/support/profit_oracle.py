@@ -14,26 +14,29 @@ class _Users:
 
     def __init__(self, demand: Demand, prices: Floats) -> None:
         d = self.demand = demand
+        self.weight, self.review, self.sensitivity, self.size = d.users
+        self.mix, self.time_price, self.felt, plain, thinking, paid, foresight = d.groups
+        self.plain, self.thinking, self.share_paid, self.foresight = (x[:, 0] for x in (plain, thinking, paid, foresight))
         self.group = np.repeat(np.arange(len(d.newcomer)), np.diff(d.first))
         rows = np.minimum(prices, d.price_cap).reshape(-1, prices.shape[-1])
         self.row = np.where(d.newcomer[self.group], len(rows) - 1, 0)
         self.posted, self.own = rows[self.row], rows[0]
-        self.paid = self.posted * d.paid[self.group, None]
+        self.paid = self.posted * self.share_paid[self.group, None]
         self.tokens, self.elasticity = self._use()
         self.share, self.slope = self._choice()
 
     def _use(self) -> tuple[Floats, Floats]:
         d, g = self.demand, self.group
-        price, plain, one = d.mix[g] * self.paid, d.tokens_per_task[g, None], np.ones(())
-        count, thinking = use(d.size[:, None], one, d.thinking[g, None], price, d.time_price[g], d.response)
-        extensive, intensive = use_elasticities(price, d.time_price[g], d.response)
-        tokens = count * (plain + thinking) * d.mix[g]
+        price, plain, one = self.mix[g] * self.paid, self.plain[g, None], np.ones(())
+        count, thinking = use(self.size[:, None], one, self.thinking[g, None], price, self.time_price[g], d.response)
+        extensive, intensive = use_elasticities(price, self.time_price[g], d.response)
+        tokens = count * (plain + thinking) * self.mix[g]
         return tokens, extensive + thinking / (plain + thinking) * intensive
 
     def _choice(self) -> tuple[Floats, Floats]:
         d, g = self.demand, self.group
-        felt = d.mix[g] * self.posted * (self.own / self.posted) ** d.foresight[g, None] * d.felt[g]
-        sensitivity = d.sensitivity[:, None]
+        felt = self.mix[g] * self.posted * (self.own / self.posted) ** self.foresight[g, None] * self.felt[g]
+        sensitivity = self.sensitivity[:, None]
         utility = d.utility.T + price_utility(felt, sensitivity, d.metric, d.response.reference_price)
         top = np.maximum(utility.max(axis=1), d.rest)
         weight = np.exp(utility - top[:, None])
@@ -45,14 +48,14 @@ class _Users:
         d = self.demand
         rise = np.maximum(np.log(self.own / d.previous_prices), 0.0)
         holds = d.current[:, None] == np.arange(len(self.own))
-        stays = d.weight * np.where(holds, (1 - d.review)[:, None] * np.exp(-d.price_rise_review * rise), 0.0).T
+        stays = self.weight * np.where(holds, (1 - self.review)[:, None] * np.exp(-d.price_rise_review * rise), 0.0).T
         stays = stays.T
-        chooses = np.where(holds.any(axis=1), d.weight - stays.sum(axis=1), d.weight * d.review)[:, None] * self.share
+        chooses = np.where(holds.any(axis=1), self.weight - stays.sum(axis=1), self.weight * self.review)[:, None] * self.share
         mean = (self.share * worth).sum(axis=1)[:, None]
         of_choice = chooses * self.slope * (worth - mean)
         leaves = stays * np.where(rise > 0, d.price_rise_review, 0.0) * (mean - worth)
         now = chooses * worth_slope + stays * worth_slope + leaves
-        foresight = np.where(d.newcomer, d.foresight, 0.0)[self.group, None]
+        foresight = np.where(d.newcomer, self.foresight, 0.0)[self.group, None]
         gradient = np.zeros((2, len(self.own)))
         np.add.at(gradient, self.row, now + (1 - foresight) * of_choice)
         gradient[0] += (foresight * of_choice).sum(axis=0)

@@ -32,42 +32,30 @@ class Demand:
     K users whom prices can move, group by group; users of one of the G groups count tokens and feel prices alike:
     first       : (G + 1,) int            where each group begins, and K
     current     : (K,) int                own offer now held, -1 for none of them
-    weight      : (K,) float, users       a panel user stands for
-    review      : (K,) float, 1           probability of choosing anew this step
+    users       : (4, K) float            weight, users a panel user stands for; review, probability of choosing anew
+                                          this step; sensitivity, utils per log point or per USD/Mtok; and size,
+                                          tasks/step at the reference price
     rest        : (K,) float, utils       inclusive value of every other alternative
-    sensitivity : (K,) float, utils per log point, or per USD/Mtok
-    size        : (K,) float, tasks/step  at the reference price
     utility     : (M, K) float, utils     of own offers without price
 
     Groups:
-    mix             : (G, M) float, 1         price of the token mix over that of the reference mix
-    time_price      : (G, M) float, USD/Mtok
-    felt            : (G, M) float, 1         price that counts in the choice over the price posted
-    tokens_per_task : (G,) float, Mtok        without thinking
-    thinking        : (G,) float, Mtok        thinking tokens at the reference price
-    paid            : (G,) float, 1           share of the posted price that is paid
-    newcomer        : (G,) bool               no customer of the firm: faces the second row of prices if there are two
-    foresight       : (G,) float, 1           weight a newcomer gives to the first row, which he pays later
+    groups      : (7, G, M) float         mix, price of the token mix over that of the reference mix; time price,
+                                          USD/Mtok; price that counts in the choice over the price posted; Mtok a task
+                                          without thinking; Mtok of thinking at the reference price; share of the posted
+                                          price that is paid; and weight a newcomer gives to the first row of prices,
+                                          which he pays later
+    newcomer    : (G,) bool               no customer of the firm: faces the second row of prices if there are two
 
     Users whom no price moves count in `steady_hours`, and in what the firm has at stake.
     """
 
     first: Integers
     current: Integers
-    weight: Floats
-    review: Floats
+    users: Floats
     rest: Floats
-    sensitivity: Floats
-    size: Floats
     utility: Floats
-    mix: Floats
-    time_price: Floats
-    felt: Floats
-    tokens_per_task: Floats
-    thinking: Floats
-    paid: Floats
+    groups: Floats
     newcomer: Flags
-    foresight: Floats
     response: Response
     metric: str
     price_rise_review: float  # hazard of a review per log point of price rise
@@ -84,8 +72,10 @@ class ExpectedValue(NamedTuple):
     A few packed arrays, for a compiled function takes a moment to look at each; of M offers, K users and G groups.
     """
 
-    users: Floats  # (6, K) weight, review, rest, sensitivity, size; and USD of having the user after this step
-    groups: Floats  # (7, G, M) mix, time price, price felt, tokens a task, thinking, share paid, foresight
+    users: Floats  # (4, K) see `Demand`
+    rest: Floats  # (K,) utils
+    user_value: Floats  # (K,) USD of having the user after this step
+    groups: Floats  # (7, G, M) see `Demand`
     offers: Floats  # (3, M) cost, hours, previous price
     numbers: Floats  # (11,) of use, five, see `panel_choice`; of the firm, five; whether price counts in dollars
     first: Integers
@@ -102,22 +92,20 @@ class ExpectedValue(NamedTuple):
         steady_value : float, USD         expected of users whom no price moves, in this step and after it
         """
         d, r = demand, demand.response
-        groups = np.empty((7, *d.mix.shape))
-        groups[0], groups[1], groups[2] = d.mix, d.time_price, d.felt
-        for row, values in enumerate((d.tokens_per_task, d.thinking, d.paid, d.foresight), start=3):
-            groups[row] = values[:, None]
         everything = math.log(r.ceiling) / r.elasticity if r.elasticity > 0 else math.inf
         of_use = (math.log(r.reference_price), r.elasticity, r.curvature, everything, r.difficulty)
         of_firm = (d.price_rise_review, d.capacity, d.price_cap, d.steady_hours, steady_value)
         return cls(
-            users=np.array([d.weight, d.review, d.rest, d.sensitivity, d.size, user_value]),
-            groups=groups,
+            users=d.users,
+            rest=d.rest,
+            user_value=user_value,
+            groups=d.groups,
             offers=np.array([costs, d.hours, d.previous_prices]),
             numbers=np.array([*of_use, *of_firm, d.metric == "linear"], dtype=float),
             first=d.first,
             newcomer=d.newcomer,
             current=d.current,
-            utility=np.ascontiguousarray(d.utility),
+            utility=d.utility,
         )
 
     def __call__(self, prices: Floats) -> tuple[float, Floats]:
@@ -167,8 +155,9 @@ def _value(firm: ExpectedValue, asked: Floats) -> tuple[float, Floats]:
     slope = np.zeros((len(prices), 2, offers))  # of value and of work
     for g in range(len(firm.newcomer)):
         start, end = first[g], first[g + 1]
-        weight, review, rest = users[0][start:end], users[1][start:end], users[2][start:end]
-        sensitivity, size, user_value = users[3][start:end], users[4][start:end], users[5][start:end]
+        weight, review = users[0][start:end], users[1][start:end]
+        sensitivity, size = users[2][start:end], users[3][start:end]
+        rest, user_value = firm.rest[start:end], firm.user_value[start:end]
         held, count = firm.current[start:end], end - start
         chooses, stays = room[2][:count], room[3][:count]
         row = len(prices) - 1 if firm.newcomer[g] else 0
