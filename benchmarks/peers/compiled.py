@@ -70,13 +70,13 @@ def chunk_month(fixed, tables, use, key, month, first, offer, tenure, depth, use
     fixed, menu = Fixed(*fixed), Menu(*tables)
     held, chosen, choice = np.empty(BLOCK, np.int16), np.empty(BLOCK, np.int16), np.empty(BLOCK, np.int16)
     leaving, uniform, none = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32), np.zeros(BLOCK, np.bool_)
-    users[:], used[:] = 0, 0
+    users[:], used[:], zero = 0, 0, np.uint64(0)
     for start in range(0, len(offer), BLOCK):
         a, b = start, min(start + BLOCK, len(offer))
         look_up(menu.provider, offer[a:b], held)
         prepare(held, tenure[a:b], depth[a:b], key, month, first + a, leaving, uniform)
         own = (fixed.quality[a:b], fixed.latency[a:b], fixed.price[a:b])
-        choosers = Choosers(own[0], own[1], own[2], leaving, held, none, none, fixed.tastes[a // BLOCK], uniform)
+        choosers = Choosers(own[0], own[1], own[2], leaving, held, none, none, fixed.tastes[a // BLOCK], zero, uniform)
         sample_offers(choosers, menu, choice[: b - a])
         look_up(menu.provider, choice[: b - a], chosen)
         settle(held, chosen, choice, use, fixed.size[a:b], offer[a:b], tenure[a:b], depth[a:b], users, used)

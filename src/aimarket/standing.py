@@ -54,9 +54,11 @@ class Movable:
         """The same users, some of them, (N,), in groups of their own; and which groups these are, (G,)."""
         group = 2 * np.repeat(self.kind, np.diff(self.first)) + apart
         order = np.argsort(group, kind="stable")
-        columns = (self.rows, self.offer, self.provider, self.leaving_cost, self.numbers, self.utility, self.rest)
-        groups, first = _runs(group[order])
-        return Movable(*(column[..., order] for column in columns), groups // 2, first), groups % 2 == 1
+        kinds, first = _runs(group[order])
+        some = {
+            name: column.take(order, axis=-1) for name, column in vars(self).items() if name not in ("kind", "first")
+        }
+        return Movable(**some, kind=kinds // 2, first=first), kinds % 2 == 1
 
 
 def _runs(sorted_numbers: Integers) -> tuple[Integers, Integers]:
@@ -151,7 +153,7 @@ class Standing:
             provider=panel.provider[rows],
             leaving_cost=panel.leaving_cost[rows],
             numbers=np.array([column[rows] for column in columns]),
-            utility=np.ascontiguousarray(panel.utility.T[:, rows]),
+            utility=panel.utility.T.take(rows, axis=1),
             rest=self._utils_of_rest(rows),
             kind=kind,
             first=first,
@@ -167,7 +169,7 @@ class Standing:
 
     def _utils_of_rest(self, users: Integers) -> Floats:
         """(F, n) utils of all that is not one firm's, switching cost paid, to some users; -inf if that is nothing."""
-        rest, panel = self._rest[:, users], self.panel
+        rest, panel = self._rest.take(users, axis=1), self.panel
         with np.errstate(divide="ignore"):
             utils = np.log(rest) + self.top[users]
         for firm, k in np.argwhere(rest < _THIN):

@@ -48,6 +48,7 @@ def choices(count, offers):
         free=columns[4] < 0.1,
         signs=columns[4] > 0.8,
         tastes=(numbers[None, :] * 200 - 100 + np.arange(5)[:, None]).astype(np.int8),
+        from_row=np.uint64(0),
         uniform=single[::-1].copy(),
     )
     tables = single[: 8 * offers].reshape(8, offers) - np.float32(0.5)

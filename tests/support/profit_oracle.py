@@ -16,7 +16,9 @@ class _Users:
         d = self.demand = demand
         self.weight, self.review, self.sensitivity, self.size = d.users
         self.mix, self.time_price, self.felt, plain, thinking, paid, foresight = d.groups
-        self.plain, self.thinking, self.share_paid, self.foresight = (x[:, 0] for x in (plain, thinking, paid, foresight))
+        self.plain, self.thinking, self.share_paid, self.foresight = (
+            x[:, 0] for x in (plain, thinking, paid, foresight)
+        )
         self.group = np.repeat(np.arange(len(d.newcomer)), np.diff(d.first))
         rows = np.minimum(prices, d.price_cap).reshape(-1, prices.shape[-1])
         self.row = np.where(d.newcomer[self.group], len(rows) - 1, 0)
@@ -50,7 +52,10 @@ class _Users:
         holds = d.current[:, None] == np.arange(len(self.own))
         stays = self.weight * np.where(holds, (1 - self.review)[:, None] * np.exp(-d.price_rise_review * rise), 0.0).T
         stays = stays.T
-        chooses = np.where(holds.any(axis=1), self.weight - stays.sum(axis=1), self.weight * self.review)[:, None] * self.share
+        chooses = (
+            np.where(holds.any(axis=1), self.weight - stays.sum(axis=1), self.weight * self.review)[:, None]
+            * self.share
+        )
         mean = (self.share * worth).sum(axis=1)[:, None]
         of_choice = chooses * self.slope * (worth - mean)
         leaves = stays * np.where(rise > 0, d.price_rise_review, 0.0) * (mean - worth)

@@ -33,6 +33,7 @@ def market(seed, users, offers, spread=1.0, outside=0.0):
         free=free,
         signs=~free & (random.random(users) < 0.3),
         tastes=random.integers(-127, 128, (firms, users)).astype(np.int8),
+        from_row=np.uint64(0),
         uniform=((random.integers(0, 2**23, users) + 0.5) * 2.0**-23).astype(single),
     )
     menu = Menu(
@@ -58,8 +59,10 @@ def sampled(choosers, menu):
 
 def some(choosers, rows):
     """A contiguous copy of some of the users."""
-    columns = (np.ascontiguousarray(column[..., rows]) for column in choosers)
-    return Choosers(*columns)
+    columns = {
+        name: np.ascontiguousarray(column[..., rows]) for name, column in choosers._asdict().items() if np.ndim(column)
+    }
+    return choosers._replace(**columns)
 
 
 @settings(deadline=None)

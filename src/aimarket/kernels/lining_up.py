@@ -25,25 +25,17 @@ class Candidates(NamedTuple):
     free: Flags
     offer: Shorts
     cost: Singles  # of leaving
-    tastes: Bytes  # (F, n)
-
-
-@njit(nogil=True, cache=True)
-def _copy(column: Bytes, other: Bytes) -> None:
-    for i in range(len(other)):  # an assignment of slices goes byte by byte
-        other[i] = column[i]
+    tastes: Bytes  # (F, m)
+    from_row: np.uint64  # of tastes: where these users begin
 
 
 @njit(nogil=True, cache=True)
 def in_place(users: Users, start: int, stop: int, cost: Singles) -> Candidates:
     """Everybody from start to stop."""
     rows = slice(start, stop)
-    tastes = np.empty((len(users.tastes), stop - start), np.int8)
-    for brand in range(len(tastes)):
-        _copy(users.tastes[brand, rows], tastes[brand])
     return Candidates(
         np.arange(start, stop), users.quality[rows], users.latency[rows], users.price[rows], users.router[rows],
-        users.free[rows], users.offer[rows], cost[: stop - start], tastes,
+        users.free[rows], users.offer[rows], cost[: stop - start], users.tastes, np.uint64(start),
     )  # fmt: skip
 
 
@@ -76,7 +68,7 @@ def gathered(users: Users, rows: Integers, cost: Singles, start: int) -> Candida
     _gather(cost, places, leaving)
     for brand in range(brands):
         _gather(users.tastes[brand], padded, tastes[brand])
-    return Candidates(padded, quality, latency, price, router, free, offer, leaving, tastes)
+    return Candidates(padded, quality, latency, price, router, free, offer, leaving, tastes, np.uint64(0))
 
 
 @njit(nogil=True, cache=True)
@@ -104,5 +96,5 @@ def line_up(
     for k in range(n):
         draw = words(key, step, first + rows[k])
         uniform[k], waits[k] = unit32(draw[0]), draw[1]
-    own = (candidates.quality, candidates.latency, price, leaving, held, free, signs, candidates.tastes, uniform)
-    return Choosers(*own), waits
+    own = (candidates.quality, candidates.latency, price, leaving, held, free, signs)
+    return Choosers(*own, candidates.tastes, candidates.from_row, uniform), waits

@@ -38,7 +38,8 @@ class Choosers(NamedTuple):
     held: Indices  # (n,) provider of the offer held, -1: none
     free: Flags  # (n,) does not pay
     signs: Flags  # (n,) signs a contract with whatever offer is chosen
-    tastes: NDArray[np.int8]  # (F, n) taste for each brand, in steps
+    tastes: NDArray[np.int8]  # (F, m) taste for each brand, in steps, of more users perhaps
+    from_row: np.uint64  # where in them these users begin
     uniform: Reals  # (n,) draw on (0, 1)
 
 
@@ -64,7 +65,8 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
     The utility of offer j is
 
         quality menu.quality[j] - latency menu.delay[j] + price menu.unit_price[signs, newcomer to its provider, j]
-        + menu.taste_step tastes[menu.brand[j]] + menu.appeal[j] - (leaving, unless its provider is the one held)
+        + menu.taste_step tastes[menu.brand[j], from_row:] + menu.appeal[j]
+        - (leaving, unless its provider is the one held)
 
     and that of the outside option, which comes last, menu.outside - leaving. A user who does not pay cannot have an
     offer without a free tier. All is of single precision: a choice may differ from that of exact arithmetic if the
@@ -76,7 +78,7 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
     count, offers = len(choice), len(menu.order)
     quality, latency, price, leaving = choosers.quality, choosers.latency, choosers.price, choosers.leaving
     held, free, signs, tastes, uniform = choosers.held, choosers.free, choosers.signs, choosers.tastes, choosers.uniform
-    order, outside = menu.order, menu.outside
+    order, outside, from_row = menu.order, menu.outside, choosers.from_row
     size = min(_BLOCK, count)
     weight = np.empty((offers, size), dtype=np.float32)  # utility at first, cumulated weight in the end
     best, reach = np.empty(size, dtype=np.float32), np.empty(size, dtype=np.float32)
@@ -93,7 +95,21 @@ def sample_offers(choosers: Choosers, menu: Menu, choice: Indices) -> None:
         for k in range(offers):
             offer = _offer(menu, order[k])
             _weigh_up(
-                offer, _ROW(k), first, width, quality, latency, price, leaving, held, free, signs, tastes, weight, best
+                offer,
+                _ROW(k),
+                first,
+                width,
+                quality,
+                latency,
+                price,
+                leaving,
+                held,
+                free,
+                signs,
+                tastes,
+                from_row,
+                weight,
+                best,
             )
         for k in range(offers):
             _cumulate(_ROW(k), width, best, weight, reach)
@@ -146,6 +162,7 @@ def _weigh_up(
     free: Flags,
     signs: Flags,
     tastes: NDArray[np.int8],
+    from_row: np.uint64,
     utility: Reals,
     best: Reals,
 ) -> None:
@@ -157,7 +174,7 @@ def _weigh_up(
         contract = offer.own_contract if stays else offer.new_contract
         worth = quality[row] * offer.quality - latency[row] * offer.delay
         worth += price[row] * (contract if signs[row] else posted)
-        worth += offer.taste_step * np.float32(tastes[offer.brand, row]) + offer.appeal
+        worth += offer.taste_step * np.float32(tastes[offer.brand, from_row + row]) + offer.appeal
         worth -= np.float32(0) if stays else leaving[row]
         worth = _NOTHING if offer.paid_only & free[row] else worth
         utility[k, i] = worth
