@@ -7,14 +7,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aimarket.aside import put_aside, take_aside
 from aimarket.checkpoints import Keeper, claimed, discard
+from aimarket.compilation import compile_ahead
 from aimarket.complaints import say
 from aimarket.configuration import run_id, settings_dict
 from aimarket.demand import Populate
@@ -28,7 +28,6 @@ from aimarket.versions import version
 from aimarket.workspaces import workspace
 
 PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
-_FEW = 1000  # users who are enough to compile for
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
@@ -98,20 +97,6 @@ def processes_for(points: Sequence[Settings], processes: int | None = None) -> i
     """How many processes may work at once: what is asked for, or what the points say; 0: what there are cores for."""
     asked = max((point.run.processes for point in points), default=0) if processes is None else processes
     return asked or max(1, cores() // max((point.run.threads for point in points), default=1))
-
-
-def compile_ahead(settings: Settings) -> None:
-    """Compile what a step of some settings needs and keep it on disk, or nothing if something is there already.
-
-    Processes hired for many runs would otherwise compile the same beside each other, each for itself.
-    """
-    from aimarket.kernels.chunk import step_chunk
-
-    if any(Path(step_chunk.stats.cache_path).glob("chunk.step_chunk-*.nbi")):  # as Numba calls its index of a function
-        return
-    few = min(settings.users.size, _FEW)
-    with suppress(Exception):  # what is wrong with a run is told where it is run
-        Market(replace(settings, users=replace(settings.users, size=few))).step()
 
 
 def _writer(settings: Settings, name: str) -> RunWriter:

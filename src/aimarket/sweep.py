@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aimarket.checkpoints import discard
+from aimarket.compilation import compile_ahead
 from aimarket.complaints import one_line
 from aimarket.composition import compose_each
 from aimarket.conditions import condition, finished
@@ -21,7 +22,7 @@ from aimarket.configuration import run_id, validate
 from aimarket.plans import Planned, distinguishing, write_plan
 from aimarket.pool import outcomes
 from aimarket.settings import Settings
-from aimarket.simulation import compile_ahead, processes_for, record_failure, run
+from aimarket.simulation import processes_for, record_failure, run
 
 Reasons = Mapping[str, str]  # {run id: why it failed}, of points that may not have been able to write it down
 
@@ -157,8 +158,10 @@ def _alone(point: Point, processes: int, title: str, show: bool) -> Reasons:
 
     steps = point.settings.run.steps * point.settings.run.replications
     try:
-        with compiling_announced(), progress(steps, title or point.settings.study, show) as advance:
-            run(point.settings, point.overrides, advance, processes)
+        with compiling_announced() as announce:
+            compile_ahead(point.settings, announce)
+            with progress(steps, title or point.settings.study, show) as advance:
+                run(point.settings, point.overrides, advance, processes)
     except Exception as error:
         return {point.run_id: f"{type(error).__name__}: {error}"}
     return {}
@@ -169,8 +172,8 @@ def _beside(points: Sequence[Point], processes: int, title: str, show: bool) -> 
     from aimarket.report.progress import compiling_announced, sweep_progress
 
     if processes > 1:
-        with compiling_announced():
-            compile_ahead(points[0].settings)
+        with compiling_announced() as announce:
+            compile_ahead(points[0].settings, announce)
     reasons = {}
     with (
         sweep_progress(len(points), title or points[0].settings.study, show) as advance,

@@ -18,6 +18,7 @@ def main(arguments: list[str]) -> None:
     from aimarket.calibration.running import workers
     from aimarket.calibration.search import Search
     from aimarket.calibration.targets import read_targets
+    from aimarket.compilation import compile_ahead
     from aimarket.report.calibration import lines, tables
     from aimarket.report.progress import compiling_announced, progress
 
@@ -25,8 +26,9 @@ def main(arguments: list[str]) -> None:
         overrides = [f"study=calibration-{Path(options.targets).stem}", *overrides]
     targets = read_targets(options.targets, overrides)
     search = Search(targets, options.seeds, Path(targets.settings.outputs) / targets.settings.study)
+    with compiling_announced() as announce:
+        compile_ahead(targets.settings, announce)
     with (
-        compiling_announced(),
         progress(search.runs_left(options.trials), targets.settings.study) as advance,
         workers(targets.moments, options.processes, lambda: advance(0, 0)) as simulate_all,
     ):

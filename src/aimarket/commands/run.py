@@ -71,6 +71,7 @@ def _run_composed(config: Mapping[str, Any], overrides: Sequence[str]) -> None:
 def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     """One run by itself, which is summed up."""
     from aimarket.checkpoints import discard
+    from aimarket.compilation import compile_ahead
     from aimarket.conditions import finished
     from aimarket.configuration import run_id
     from aimarket.report.progress import compiling_announced, progress
@@ -83,8 +84,10 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     else:
         try:
             steps = settings.run.steps * settings.run.replications
-            with compiling_announced(), progress(steps, settings.study) as advance:
-                run(settings, overrides, _started(advance, settings.run.replications))
+            with compiling_announced() as announce:
+                compile_ahead(settings, announce)
+                with progress(steps, settings.study) as advance:
+                    run(settings, overrides, _started(advance, settings.run.replications))
         except ResultsError:  # of a checkpoint
             raise
         except (ArithmeticError, OSError, MemoryError, ValueError, RuntimeError) as error:

@@ -94,24 +94,31 @@ class _Lines:
 
 
 @contextmanager
-def compiling_announced() -> Iterator[None]:
-    """Say once that functions are being compiled, should it come to that: nothing moves for a while then."""
+def compiling_announced() -> Iterator[Callable[[], None]]:
+    """Say once that functions are being compiled, should it come to that: nothing moves for a while then.
+
+    yields : what says so for functions that other processes compile
+    """
     from numba.core import event
 
     class Announcement(event.Listener):  # type: ignore[misc]  # numba says nothing of types
         made = False
 
-        def on_start(self, event: object) -> None:
+        def make(self) -> None:
             if not self.made:
                 sys.stderr.write("aimarket: compiling for the first time, up to a minute; kept for later runs\n")
                 sys.stderr.flush()
             self.made = True
 
+        def on_start(self, event: object) -> None:
+            self.make()
+
         def on_end(self, event: object) -> None:
             pass
 
-    with event.install_listener("numba:compile", Announcement()):
-        yield
+    announcement = Announcement()
+    with event.install_listener("numba:compile", announcement):
+        yield announcement.make
 
 
 def duration(seconds: float) -> str:
