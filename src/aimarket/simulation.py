@@ -4,7 +4,6 @@ import json
 import platform
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -24,10 +23,10 @@ from aimarket.recorder import RunWriter
 from aimarket.recording import Recorder, Recording, part_of
 from aimarket.settings import Run, Settings
 from aimarket.sharding import workers
+from aimarket.stopwatch import Stopwatch
 from aimarket.versions import version
 from aimarket.workspaces import workspace
 
-PHASES = ("deliver", "research", "invest", "quote", "choose", "serve", "settle", "turn_over", "measure")
 _PACKAGES = ("aimarket", "hydra-core", "numpy", "scipy", "pandas", "pyarrow", "pydantic")
 
 Advance = Callable[[int, int], None]
@@ -116,26 +115,6 @@ def seconds_by_phase(settings: Settings, clock: Callable[[], float] = time.proce
     return dict(watch.seconds)
 
 
-class Stopwatch:
-    """Adds up the seconds that things take, by name."""
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self.seconds: dict[str, float] = defaultdict(float)
-        self._clock = clock
-
-    @contextmanager
-    def on(self, name: str) -> Iterator[None]:
-        """Time the block."""
-        started = self._clock()
-        yield
-        self.seconds[name] += self._clock() - started
-
-    def add(self, seconds: Mapping[str, float]) -> None:
-        """Add what another watch has measured."""
-        for name, value in seconds.items():
-            self.seconds[name] += value
-
-
 def _parts_from_processes(
     settings: Settings,
     name: str,
@@ -216,7 +195,7 @@ def _replicate(
         market = Market(settings, replication, *hands)
         if keeper and done:
             keeper.restore(market)
-    _time_phases(market, watch)
+    watch.time_phases(market)
     for step in range(done + 1, steps + 1):
         market.step()
         with watch.on("record"):
@@ -252,20 +231,6 @@ def _recorded(keeper: Keeper, steps: int, pieces: list[Recording]) -> Generator[
 def _ends_part(step: int, steps: int) -> bool:
     """Whether a step is the last one of a part of the recording."""
     return step == steps or part_of(step + 1) > part_of(step)
-
-
-def _time_phases(market: Market, watch: Stopwatch) -> None:
-    """Let the watch run in every phase of the market."""
-
-    def timed(name: str, phase: Callable[[], None]) -> Callable[[], None]:
-        def run_phase() -> None:
-            with watch.on(name):
-                phase()
-
-        return run_phase
-
-    for name in PHASES:
-        setattr(market, name, timed(name, getattr(market, name)))
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from aimarket import cli
 from aimarket.calibration.targets import read_targets
 from aimarket.composition import compose_plain
 from aimarket.settings import SHELVES, rule_kinds
-from aimarket.simulation import PHASES
+from aimarket.stopwatch import PHASES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

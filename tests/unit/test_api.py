@@ -10,7 +10,8 @@ import pytest
 
 import aimarket
 from aimarket import recording
-from aimarket.simulation import PHASES, run, seconds_by_phase
+from aimarket.simulation import run, seconds_by_phase
+from aimarket.stopwatch import PHASES
 
 SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=4"]
 
