@@ -174,3 +174,40 @@ def test_nobody_pays_a_negative_amount(amount):
     with pytest.raises(ValueError, match="alpha cannot pay"):
         ledger.pay("alpha", "users", amount, "energy")
     assert ledger.books["alpha"].balance == before
+
+
+def test_who_finances_a_firm_at_the_start():
+    ledger = Ledger()
+    ledger.open("alpha", cash=500.0, debt=300.0, fleet=700.0)
+    assert {who: usd for who, usd in ledger.outside.items() if usd} == {
+        "investors": -900.0,
+        "lenders": -300.0,
+        "vendors": 700.0,
+    }
+    late = Ledger()
+    late.open("beta", cash=0.0, debt=10.0, fleet=4.0)  # the rest of the debt went on losses
+    assert {who: usd for who, usd in late.outside.items() if usd} == {"lenders": -10.0, "vendors": 4.0, "staff": 6.0}
+
+
+def test_books_side_by_side_are_the_books_one_by_one():
+    ledger = opened()
+    ledger.pay("alpha", "vendors", 9000.0, "capex")
+    ledger.transfer("alpha", "orders", "fleet", 8000.0)
+    ledger.pay("users", "beta", 20.0, "revenue")
+    ledger.pay("beta", "staff", 5.0, "overhead")
+    accounts = ledger.accounts()
+    for f, books in enumerate(ledger.books.values()):
+        assert accounts.scale[f] == books.scale
+        assert accounts.net_income[f] == books.net_income
+        assert accounts.spent("capex", "overhead")[f] == books.spent("capex", "overhead")
+    assert accounts.moved().tolist() == [0.0, 0.0]
+
+
+def test_rounding_is_judged_by_the_largest_balance_there_ever_was():
+    ledger = opened()
+    ledger.pay("investors", "beta", 1e6, "capital")
+    ledger.close_step()
+    ledger.pay("beta", "investors", 1e6, "dividends")
+    ledger.close_step()
+    ledger.close_step()
+    assert ledger.books["beta"].scale == 1e6 + 50
