@@ -50,7 +50,7 @@ def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, 
     if _stamped(target) == stamp:
         return target
     with workspace(folder, f"{COLLECTED}-{table}") as partial:
-        with parquet_writer(partial / table, _schema(table, swept)) as writer:
+        with parquet_writer(partial / table, _schema(table, swept), [*KEYS, *swept.column_names]) as writer:
             for rows in _pieces(folder, manifests, swept, table):
                 writer.write_table(rows, row_group_size=rows.num_rows)
             writer.add_key_value_metadata({"stamp": stamp})
