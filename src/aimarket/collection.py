@@ -109,7 +109,7 @@ def _row_groups(folder: Path, manifests: Sequence[Manifest], table: str) -> Iter
 
 
 def _joined(held: Sequence[pa.Table], settings: pa.Table, schema: pa.Schema) -> pa.Table:
-    recorded = pa.concat_tables(held)
+    recorded = pa.concat_tables(held).combine_chunks()  # first: a table of a thousand chunks is slow to make
     columns = [(settings if name in settings.column_names else recorded)[name] for name in schema.names]
     return pa.table(columns, schema=schema).combine_chunks()
 
