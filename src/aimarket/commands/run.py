@@ -155,7 +155,9 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     sys.argv = ["aimarket run", *arguments]
     listed = flags.cfg or flags.info or flags.shell_completion
     if flags.multirun and listed:
-        raise SettingsError("-m: runs points; leave it out beside --cfg, --info and --shell-completion, which list things")
+        raise SettingsError(
+            "-m: runs points; leave it out beside --cfg, --info and --shell-completion, which list things"
+        )
     shown = listed or flags.help or flags.hydra_help
     try:
         if flags.multirun and not shown:
