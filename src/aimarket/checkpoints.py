@@ -55,14 +55,14 @@ def discard(folder: Path, run_id: str) -> None:
 
 
 @contextmanager
-def claimed(settings: Settings) -> Iterator[Path | None]:
+def claimed(settings: Settings, name: str) -> Iterator[Path | None]:
     """The place of a run's checkpoints, for this process alone; None if the run has none and is to have none.
 
     Who comes second to a run that another process is at runs it without.
 
+    name   : the run's id
     raises : ResultsError if what is there cannot be gone on from
     """
-    name = run_id(settings)
     place = home(Path(settings.outputs) / settings.study, name)
     if not (settings.run.checkpoint_every or place.is_dir()):
         yield None

@@ -50,7 +50,7 @@ def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, 
     if _stamped(target) == stamp:
         return target
     with workspace(folder, f"{COLLECTED}-{table}") as partial:
-        with parquet_writer(partial / table, _schema(table, swept)) as writer:
+        with parquet_writer(partial / table, _schema(table, swept), [*KEYS, *swept.column_names]) as writer:
             for rows in _pieces(folder, manifests, swept, table):
                 writer.write_table(rows, row_group_size=rows.num_rows)
             writer.add_key_value_metadata({"stamp": stamp})
@@ -109,7 +109,7 @@ def _row_groups(folder: Path, manifests: Sequence[Manifest], table: str) -> Iter
 
 
 def _joined(held: Sequence[pa.Table], settings: pa.Table, schema: pa.Schema) -> pa.Table:
-    recorded = pa.concat_tables(held)
+    recorded = pa.concat_tables(held).combine_chunks()  # first: a table of a thousand chunks is slow to make
     columns = [(settings if name in settings.column_names else recorded)[name] for name in schema.names]
     return pa.table(columns, schema=schema).combine_chunks()
 

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -92,9 +93,15 @@ def run_id(settings: Settings) -> str:
     The order of providers, offers, segments and regions is part of it: rows and draws follow it.
     """
     models = {offer.model for provider in settings.providers.values() for offer in provider.offers.values()}
-    listed = [repr(price) for key, price in sorted(list_prices().items()) if key in models]
+    listed = [price for key, price in _list_prices() if key in models]
     text = json.dumps([settings_dict(settings, results_only=True), listed, version("aimarket")])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def _list_prices() -> list[tuple[str, str]]:
+    """The list prices by model as text that holds all of them, in order."""
+    return [(key, repr(price)) for key, price in sorted(list_prices().items())]
 
 
 def _rule(shelf: str, item: Any, key: str) -> Any:

@@ -6,15 +6,13 @@ replaces the whole node by a plain value.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 NODE_KEYS = ("value", "unit", "range", "source")
 _NODE_KEYS = frozenset(NODE_KEYS)
 
 
-@dataclass(frozen=True)
-class Documented:
+class Documented(NamedTuple):
     """One documented number, or list of numbers of one unit."""
 
     value: float | tuple[float, ...]

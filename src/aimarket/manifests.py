@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from aimarket.complaints import ResultsError
 from aimarket.conditions import RUNS
 from aimarket.recorder import MANIFEST_KEYS
-from aimarket.schema import TABLES, arrow_schema, schema_version
+from aimarket.schema import TABLES, schema_version
 
 if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
@@ -98,6 +98,11 @@ def _column(values: Sequence[Any]) -> pa.Array:
 # ── files ──
 
 
+def _expected(run_id: str, table: str) -> dict[str, str]:
+    """What the file of a table says of itself; the schema's version is a digest of all columns."""
+    return {"run_id": run_id, "table": table, "schema": schema_version()}
+
+
 def size_and_time(path: Path, manifest: Manifest) -> tuple[int, int]:
     """Size in bytes and time of change in ns of a file of a run."""
     try:
@@ -122,7 +127,7 @@ def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
     if digest != described["sha256"]:
         raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
     file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
-    same_run = file.metadata.metadata.get(b"run_id") == run_id.encode()
-    if not (same_run and file.schema_arrow.equals(arrow_schema(table))):
+    said = file.metadata.metadata  # comparing 87 columns instead takes a tenth of the time of reading a small file
+    if any(said.get(key.encode()) != value.encode() for key, value in _expected(run_id, table).items()):
         raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {RERUN}")
     return file

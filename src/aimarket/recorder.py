@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
 from aimarket.conditions import RUNS, manifest_path
-from aimarket.recording import Recorder, RecordError, Recording, checked_run_id
+from aimarket.recording import KEYS, Recorder, RecordError, Recording, checked_run_id
 from aimarket.schema import TABLES, arrow_schema, schema_version
-from aimarket.workspaces import as_json, described, publish, sync, workspace
+from aimarket.workspaces import as_json, described, publish, publish_each, sync, workspace
 
 __all__ = ["RecordError", "Recorder", "Recording", "RunWriter", "write"]
 
@@ -93,8 +93,7 @@ class RunWriter:
             files[table] = {"rows": self._rows[table], **written_file}
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
         self._retract()
-        for table in TABLES:
-            publish(self._partial / table, self.folder / files[table]["path"])
+        publish_each({self._partial / table: self.folder / files[table]["path"] for table in TABLES})
         path = self._publish_manifest(self._partial, text)
         self._published, self._writers = True, {}
         return path
@@ -128,10 +127,11 @@ class RunWriter:
 
     def _retract(self) -> None:
         """Take back an earlier run of the same id, manifest first: no manifest ever describes another's files."""
-        for path in (self._path(RUNS, "json"), *(self._path(table, "parquet") for table in TABLES)):
-            with suppress(FileNotFoundError):
-                path.unlink()
-                sync(path.parent)
+        with suppress(FileNotFoundError):
+            self._path(RUNS, "json").unlink()
+            sync(self.folder / RUNS)
+        for table in TABLES:
+            self._path(table, "parquet").unlink(missing_ok=True)
 
     def _path(self, kind: str, suffix: str) -> Path:
         return self.folder / kind / f"{self.run_id}.{suffix}"
@@ -150,14 +150,17 @@ def write(
 
 
 @contextmanager
-def parquet_writer(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+def parquet_writer(path: Path, schema: pa.Schema, asked_by: Iterable[str] = KEYS) -> Iterator[pq.ParquetWriter]:
     """The one way this package writes Parquet: quick to write and to read, and every reader of Parquet knows it.
 
     Measured numbers hardly ever repeat, so that a dictionary of them costs time and space; names do.
+
+    asked_by : columns by which rows are chosen; of these the file says the least and the greatest value
     """
     names = [field.name for field in schema if not pa.types.is_floating(field.type)]
+    how = {"compression": "snappy", "use_dictionary": names, "write_statistics": list(asked_by)}
     with (
         LocalFileSystem().open_output_stream(str(path), buffer_size=_BUFFER) as file,
-        pq.ParquetWriter(file, schema, compression="snappy", use_dictionary=names) as writer,
+        pq.ParquetWriter(file, schema, **how) as writer,
     ):
         yield writer

@@ -63,7 +63,7 @@ def run(
     folder, name = Path(settings.outputs) / settings.study, run_id(settings)
     watch = Stopwatch()
     beside = min(processes_for([settings], processes), settings.run.replications)
-    with claimed(settings) as place, _writer(settings, name) as writer:
+    with claimed(settings, name) as place, _writer(settings, name) as writer:
         keep = partial(Keeper, place, settings, overrides=overrides) if place else None
         try:
             with ExitStack() as stack:

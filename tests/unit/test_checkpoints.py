@@ -152,7 +152,8 @@ def test_who_comes_second_leaves_the_checkpoints_alone(settings, whole, tmp_path
     again = in_folder(settings, tmp_path)
     place = interrupt(again, 0, 8)
     before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
-    with claimed(again) as mine, claimed(again) as theirs:
+    name = run_id(again)
+    with claimed(again, name) as mine, claimed(again, name) as theirs:
         assert (mine, theirs) == (place, None)
     assert "another process is at it" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in place.rglob("*") if path.name != "lock"} == {

@@ -80,6 +80,7 @@ BAD = [
     (["run.steps=="], "run.steps=="),
     (["-m", "run.seed=1,2,-3"], "run.seed"),
     (["--no-such-flag"], "--no-such-flag"),
+    (["-m", "hydra/launcher=basic", "--cfg", "hydra"], "-m: runs points"),
 ]
 
 

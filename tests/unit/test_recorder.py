@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aimarket import recorder, recording
+from aimarket import recording
 from aimarket.conditions import finished
 from aimarket.dictionary import markdown
 from aimarket.recorder import Recorder, RecordError, Recording, RunWriter, write
@@ -258,20 +258,43 @@ def test_a_crash_between_two_renames_leaves_no_complete_run(
     tmp_path: Path, calls: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(record(seed=1), tmp_path, manifest(), "")
-    publish, left = recorder.publish, iter(range(calls))
+    replace, left = Path.replace, iter(range(calls))
 
     def crash(partial: Path, target: Path) -> Path:
         if next(left, None) is None:
             raise OSError("no space left on device")
-        return publish(partial, target)
+        return replace(partial, target)
 
-    monkeypatch.setattr(recorder, "publish", crash)
+    monkeypatch.setattr(Path, "replace", crash)
     with pytest.raises(OSError, match="no space"):
         write(record(seed=2), tmp_path, manifest(), "")
     assert not (tmp_path / "runs/run.json").exists()
     assert len(parquet(tmp_path)) == calls
     for name in parquet(tmp_path):
         assert pq.read_table(tmp_path / name).num_rows == 6
+
+
+def test_the_disk_has_every_table_before_anything_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, int]] = []  # what was done, and to which inode
+    fsync, replace = os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        fsync(descriptor)
+        told.append(("synced", os.fstat(descriptor).st_ino))
+
+    def moved(partial: Path, target: Path) -> Path:
+        told.append(("moved", partial.stat().st_ino))
+        return replace(partial, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", moved)
+    write(record(), tmp_path, manifest(), "")
+    tables = [(tmp_path / table / "run.parquet").stat().st_ino for table in TABLES]
+    last = (tmp_path / "runs/run.json").stat().st_ino
+    for file in [*tables, last]:
+        assert told.index(("synced", file)) < told.index(("moved", file))
+    assert max(told.index(("moved", table)) for table in tables) < told.index(("moved", last))
+    assert told[-1] == ("synced", (tmp_path / "runs").stat().st_ino)
 
 
 def test_partial_folders_of_the_dead_are_cleared_and_of_the_living_are_not(tmp_path: Path) -> None:

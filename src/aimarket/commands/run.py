@@ -156,7 +156,12 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     parser.error = lambda message: fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
     sys.argv = ["aimarket run", *arguments]
-    shown = flags.cfg or flags.info or flags.help or flags.hydra_help or flags.shell_completion
+    listed = flags.cfg or flags.info or flags.shell_completion
+    if flags.multirun and listed:
+        raise SettingsError(
+            "-m: runs points; leave it out beside --cfg, --info and --shell-completion, which list things"
+        )
+    shown = listed or flags.help or flags.hydra_help
     try:
         if flags.multirun and not shown:
             _check_launcher(flags.overrides)
