@@ -7,6 +7,7 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -51,7 +52,8 @@ def serve(port: int, lan: bool, browser: bool) -> None:
     sys.stdout.flush()
     if browser:
         threading.Thread(target=_open_when_ready, args=(url, next(iter(presets()))), daemon=True).start()
-    _Server(config, app).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has ended
+        _Server(config, app).run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):
