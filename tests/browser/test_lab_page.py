@@ -177,12 +177,26 @@ def test_a_link_brings_back_what_was_seen(page, port):
     page.select_option("#measure", "price")
     page.wait_for_selector("body[data-drawn*='off=merger']")
     page.wait_for_selector("#figures caption:text('Month 70')")
+    page.wait_for_url("**show=price**")
     figures, link = page.inner_text("#figures"), page.url
     page.goto("about:blank")
     page.goto(link)
     page.wait_for_selector("body[data-drawn*='off=merger']")
     assert page.inner_text("#figures") == figures
     assert page.input_value("#measure") == "price"
+
+
+def test_playing_does_not_write_the_address_month_by_month(page, port):
+    """Browsers refuse that, one with an error, after a hundred times."""
+    page.add_init_script(
+        "const write = history.replaceState; window.written = 0;"
+        "history.replaceState = function (...told) { written += 1; return write.apply(this, told); };"
+    )
+    visit(page, port, "jevons", "compare", month=1)
+    page.click("#play")
+    page.wait_for_selector("#month-value:text('120')")
+    page.wait_for_url(lambda url: "month=" not in url)
+    assert page.evaluate("written") < 20
 
 
 def test_a_link_with_nonsense_still_opens(page, port):

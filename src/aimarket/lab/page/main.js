@@ -11,8 +11,8 @@ import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const PEACE = 200; // ms after which the server is told what is looked at
-let presets, preset, state, playing, idle;
+const PEACE = 200; // ms without a change, after which the state is written down: browsers refuse a hundred times in a few seconds
+let presets, preset, state, playing, restless;
 
 // --- what the state asks for ---------------------------------------------------------------------------------------
 
@@ -93,8 +93,6 @@ async function draw() {
     for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "false";
   } while (again);
   busy = false;
-  clearTimeout(idle);
-  idle = setTimeout(() => lookAt(chosen()), PEACE);
 }
 const chosenOf = (drawn) => marketQuery(drawn, presets.find(({ name }) => name === drawn.preset)).toString();
 
@@ -105,13 +103,16 @@ function say(text, bad = false) {
 
 const fail = (error) => say(error.message, true);
 
-/** Change the state, the URL with it, and draw. */
+/** Change the state and draw it; once it stays, it stands in the URL, and the server is told. */
 function change(changes) {
   state = { ...state, ...changes };
-  history.replaceState(null, "", `?${write(state, preset)}`);
+  clearTimeout(restless);
+  restless = setTimeout(() => { writeDown(); lookAt(chosen()); }, PEACE);
   lay();
   return draw();
 }
+
+const writeDown = () => history.replaceState(null, "", `?${write(state, preset)}`);
 
 /** Set every control to what the state says. */
 function lay() {
@@ -229,6 +230,7 @@ function listen() {
 }
 
 async function copyLink() {
+  writeDown();
   try {
     await navigator.clipboard.writeText(location.href); // only this machine's own address may; a LAN's may not
     say("The link is copied.");
@@ -249,8 +251,7 @@ async function start() {
   for (const id of ["measure", "law-measure"]) choices($(id), measures);
   listen();
   build();
-  lay();
-  await draw();
+  await change({});
   performance.mark("first chart");
 }
 
