@@ -106,8 +106,8 @@ class Point:
         yield from (replace(self, seed=seed) for seed in range(self.seed + 1, min(self.seed + SEEDS, MOST_SEEDS)))
 
     def far(self) -> Iterator["Point"]:
-        """Several sliders moved, nearest first."""
-        yield from (replace(self, stops=stops) for stops in self._places() if self._moved(stops) > 1)
+        """The map as it opens: the first two sliders moved, nearest first."""
+        yield from (replace(self, stops=s) for s in self._places() if self._moved(s) > 1 and s[2:] == self.stops[2:])
 
     def _places(self) -> list[tuple[int, ...]]:
         """Wherever the sliders may stand, nearest first."""

@@ -42,8 +42,8 @@ class Ahead(IntEnum):
     """What is run ahead, and before what."""
 
     NEAR = 0
-    OTHER_SEEDS = 1
-    UNSEEN = 2  # nobody looks there yet
+    UNSEEN = 1  # nobody looks there yet
+    OTHER_SEEDS = 2
     FAR = 3
 
 
@@ -108,7 +108,7 @@ class Runs:
 
     def prepare(self, point: Point) -> None:
         """Somebody may come to look at a point."""
-        self._line_up(Ahead.UNSEEN, point, point.near())
+        self._line_up(Ahead.UNSEEN, point, iter((point,)))
 
     def _line_up(self, when: Ahead, looked: Point, points: Iterator[Point]) -> None:
         looks = self._ahead[when]
