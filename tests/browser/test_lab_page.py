@@ -140,11 +140,13 @@ def test_the_screen_shows_what_the_command_finds(page, port, tmp_path, monkeypat
         shown = [(cell.inner_text(), cell.get_attribute("data-value")) for cell in cells.all()]
         words = shlex.split(page.locator(f"#command-{side}").inner_text())
         cli.main([*words[1:], f"study=side-{side}"])
-        last = open_results(f"outputs/side-{side}").market.iloc[-1]
+        market = open_results(f"outputs/side-{side}").market
+        last = market.iloc[-1]
         assert last["step"] == 120
-        assert [float(value) for _, value in shown[1:]] == [
+        assert [float(value) for _, value in shown[1:5]] == [
             last[name] for name in ("leader_share", "effective_providers", "price", "lerner")
         ]
+        assert float(shown[5][1]) == pytest.approx(market["spend"].iloc[-12:].mean(), rel=1e-12)
         assert shown[1][0] == f"{100 * last['leader_share']:.1f}"
         assert shown[4][0] == f"{100 * last['lerner']:.1f}"
 
