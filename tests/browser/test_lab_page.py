@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shlex
 import shutil
 import statistics
@@ -167,6 +168,12 @@ def test_csv_and_png_can_be_taken_away(page, port, tmp_path):
     image = (tmp_path / "chart.png").read_bytes()
     assert image[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(image[16:20]) > 600  # pixels across
+
+
+def test_a_sheet_is_one_page_of_paper(page, port):
+    for preset in presets():
+        visit(page, port, preset, "explain", guess=50)
+        assert len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4"))) == 1, preset
 
 
 def test_a_link_brings_back_what_was_seen(page, port):
