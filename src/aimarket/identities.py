@@ -1,10 +1,12 @@
 """Accounting identities, checked in every step: a breach stops the run and names itself."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aimarket.ledger import Accounts
 from aimarket.population import Floats
@@ -38,15 +40,30 @@ class Identity:
     def check(self, step: int) -> None:
         """Raise IdentityBreach with name, step and amount unless both sides agree; the first of many that do not."""
         left, right = np.asarray(self.left, float), np.asarray(self.right, float)
-        gap = left - right
-        size = np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(self.scale))
-        agree = np.isfinite(gap) & (np.abs(gap) <= TOLERANCE * size)
+        gap, agree = left - right, _agree(left, right, np.asarray(self.scale, float))
         if agree.all():
             return
         n = int(np.argmin(agree))
         name = f"{self.name} ({self.of[n]})" if self.of else self.name
         found, expected, apart = (float(np.broadcast_to(x, agree.shape).flat[n]) for x in (left, right, gap))
         raise IdentityBreach(f"{name}: {found!r} against {expected!r}, {apart:.6g} apart, in step {step}")
+
+
+def check_all(identities: Iterable[Identity], step: int) -> None:
+    """Check many at once, those of as many things together; raises as `Identity.check` for the first that fails."""
+    every, alike = list(identities), defaultdict[int, list[Identity]](list)
+    for identity in every:
+        alike[len(identity.of)].append(identity)
+    for some in alike.values():
+        left, right, scale = (np.array([getattr(i, side) for i in some]) for side in ("left", "right", "scale"))
+        if not _agree(left, right, scale).all():
+            for identity in every:
+                identity.check(step)
+
+
+def _agree(left: Floats, right: Floats, scale: Floats) -> NDArray[np.bool_]:
+    gap, size = left - right, np.maximum(np.maximum(np.abs(left), np.abs(right)), np.abs(scale))
+    return np.isfinite(gap) & (np.abs(gap) <= TOLERANCE * size)
 
 
 @dataclass
@@ -75,15 +92,8 @@ def audit(market: "Market", accounts: Accounts, before: Stocks) -> Stocks:
     raises : IdentityBreach
     """
     now = Stocks.of(market, accounts)
-    for identities in (
-        _money(market, accounts, before),
-        _books(market, accounts, before),
-        _gpus(market, before, now),
-        _tokens(market),
-        _users(market),
-    ):
-        for identity in identities:
-            identity.check(market.steps)
+    of_firms = (*_money(market, accounts, before), *_books(market, accounts, before), *_gpus(market, before, now))
+    check_all((*of_firms, *_tokens(market), *_users(market)), market.steps)
     return now
 
 
@@ -150,7 +160,7 @@ def _tokens(market: "Market") -> Iterator[Identity]:
     worked = (busy.sum(axis=1) + market.rented) * hours
     yield Identity("GPU-hours of tokens served = GPU-hours worked", used, worked, scale, names)
     over = np.maximum(busy - capacity, 0.0).max(axis=1)
-    yield Identity("served <= capacity", over, 0.0, capacity.max(axis=1), names)
+    yield Identity("served <= capacity", over, np.zeros_like(over), capacity.max(axis=1), names)
 
 
 def _users(market: "Market") -> Iterator[Identity]:

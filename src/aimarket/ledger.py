@@ -74,7 +74,6 @@ class Accounts:
 
     balance : of each name in ASSETS and CLAIMS
     paid    : what moved in cash in the step, by account
-    booked  : what moved without cash, by account
     scale   : the largest amount in a provider's books, by which rounding is judged
     """
 
@@ -85,12 +84,17 @@ class Accounts:
         for f, b in enumerate(every):
             for (account, counterparty), amount in b.flows.items():
                 (paid if counterparty else booked)[account][f] += amount
-        self.paid, self.booked = ({name: np.array(row) for name, row in table.items()} for table in (paid, booked))
+        cash, other = np.array([list(paid.values()), list(booked.values())])
+        self.paid = dict(zip(_BALANCE, cash, strict=True))
+        both = cash + other
+        both.setflags(write=False)  # `moved` hands its rows out
+        self._moved = dict(zip(_BALANCE, both, strict=True))
         self.scale = np.array([b.scale for b in every])
 
     def moved(self, *accounts: str) -> Floats:
         """Net amounts received in the step on some accounts; expenses are negative."""
-        return sum((self.paid[name] + self.booked[name] for name in accounts), np.zeros_like(self.scale))
+        first, *others = (self._moved[name] for name in accounts)
+        return sum(others, first)
 
     def spent(self, *accounts: str) -> Floats:
         """Net amounts given in the step on some accounts; expenses are positive."""
@@ -102,7 +106,8 @@ class Accounts:
 
     @property
     def assets(self) -> Floats:
-        return sum((self.balance[name] for name in ASSETS), np.zeros_like(self.scale))
+        first, *others = (self.balance[name] for name in ASSETS)
+        return sum(others, first)
 
     @property
     def equity(self) -> Floats:

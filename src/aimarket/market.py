@@ -34,7 +34,7 @@ _NOTABLE_OUTAGE = 0.01  # share of work turned away
 class Market(World):
     """Providers and users of AI inference; one call of `step` is one step of the market.
 
-    `tables` holds what the last step measured: {table: {column: values}}, see `schema.TABLES`.
+    `tables` holds what the last step measured of `record.tables`: {table: {column: values}}, see `schema.TABLES`.
     """
 
     def __init__(

@@ -1,5 +1,6 @@
 """What is measured at the end of a step: the rows of every table of `schema.TABLES`. Flows are per month."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def ratio(numerator: Any, denominator: Any) -> Any:
 
 
 def measure(market: "Market", history: History) -> Tables:
-    """Check the identities of the step, then count everything.
+    """Check the identities of the step, then count what is recorded (`record.tables`).
 
     raises : IdentityBreach
     """
@@ -65,25 +66,27 @@ def measure(market: "Market", history: History) -> Tables:
     attribute(market, accounts, history.stocks.gpus, history.costs, history.market_cost)
     by_segment, by_offer = sums_by_segment(market), sums_by_offer(market)
     providers = _providers(market, history, accounts, stated, by_offer)
-    segments = {"segment": list(market.segments.names), **_demand(by_segment, market.clock.months)}
     surplus = consumer_surplus(market)
     adopted = float(ordered_sum(by_segment["adopted"]))
     market.surplus_per_user = surplus / adopted if adopted > 0 else np.nan
     if np.isnan(market.first_surplus_per_user):
         market.first_surplus_per_user = market.surplus_per_user
-    return {
-        "market": _market(market, history, by_segment, by_offer, stated | providers, surplus)
-        | divide_surplus(market, accounts, before, surplus),
-        "providers": providers,
-        "statements": stated,
-        "offers": _offers(market, by_offer, history.stocks.gpus),
-        "segments": segments,
-        "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
-        "events": _columns(
+    whole = _market(market, history, by_segment, by_offer, stated | providers, surplus)
+    whole |= divide_surplus(market, accounts, before, surplus)
+    names, months, gpus = list(market.segments.names), market.clock.months, history.stocks.gpus
+    tables: dict[str, Callable[[], dict[str, Any]]] = {
+        "market": lambda: whole,
+        "providers": lambda: providers,
+        "statements": lambda: stated,
+        "offers": lambda: _offers(market, by_offer, gpus),
+        "segments": lambda: {"segment": names, **_demand(by_segment, months)},
+        "ledger": lambda: _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
+        "events": lambda: _columns(
             ("kind", "provider", "subject", "value"),
             ((e.kind, e.provider, e.subject, e.value) for e in market.events),
         ),
     }
+    return {name: tables[name]() for name in market.settings.record.tables}
 
 
 def _columns(names: tuple[str, ...], rows: Any) -> dict[str, list[Any]]:
@@ -216,7 +219,8 @@ def _market(
     service, months = market.service, market.clock.months
     numbers = {name: column for name, column in rows.items() if isinstance(column, np.ndarray)}
     total = dict(zip(numbers, ordered_sum(np.array(list(numbers.values()))).tolist(), strict=True))
-    demand = _demand({name: float(ordered_sum(column)) for name, column in by_segment.items()}, months)
+    sums = ordered_sum(np.stack(list(by_segment.values()))).tolist()
+    demand = _demand(dict(zip(by_segment, sums, strict=True)), months)
     spend, served, wanted = demand["spend"], demand["tokens_served"], demand["tokens_wanted"]
     quantity = by_offer["mix_served"] / months
     cost = float(ordered_sum(quantity * market.marginal_cost))

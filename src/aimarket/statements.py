@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket.identities import Identity, Stocks
+from aimarket.identities import Identity, Stocks, check_all
 from aimarket.ledger import EXPENSES, FINANCING, INCOME, NON_CASH, SERVING_COST, Accounts
 from aimarket.units import MONTHS_PER_YEAR
 
@@ -92,8 +92,7 @@ def statements(market: "Market", accounts: Accounts, before: Stocks) -> dict[str
     income = income_statement(accounts)
     cash, balance = cash_flow_statement(accounts, opening["cash"]), balance_sheet(accounts)
     retained = balance["retained"] - opening["retained"]
-    for identity in _agreements(income, cash, balance, retained, accounts.scale, names):
-        identity.check(market.steps)
+    check_all(_agreements(income, cash, balance, retained, accounts.scale, names), market.steps)
     common = market.settings.hardware.discount_rate
     own = [p.settings.cost_of_capital for p in market.providers]
     rates = np.array([common if rate is None else rate for rate in own])

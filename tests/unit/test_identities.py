@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aimarket import IdentityBreach, Market, load
-from aimarket.identities import TOLERANCE, Identity
+from aimarket.identities import TOLERANCE, Identity, check_all
+from aimarket.schema import TABLES
 
 STEP = 3  # the step in which something is tampered with
 Tampering = Callable[[Market], None]
@@ -178,3 +179,35 @@ def test_nothing_equals_nothing():
     Identity("test", 0.0, 0.0).check(1)
     with pytest.raises(IdentityBreach):
         Identity("test", 1e-300, 0.0).check(1)
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.0, 0.0, 1.0]), min_size=1, max_size=3), min_size=1, max_size=8))
+def test_checked_together_or_one_by_one_the_same_breach_comes_first(gaps):
+    """A gap alone is that of one thing, several are those of as many firms."""
+    identities = []
+    for i, apart in enumerate(gaps):
+        gap = np.array(apart) if len(apart) > 1 else apart[0]
+        names = tuple(f"firm {k}" for k in range(len(apart))) if len(apart) > 1 else ()
+        identities.append(Identity(f"identity {i}", 2.0 + gap, 2.0 + 0.0 * gap, 2.0 + 0.0 * gap, names))
+    told = []
+    for check in (lambda: check_all(identities, 7), lambda: [identity.check(7) for identity in identities]):
+        try:
+            check()
+            told.append(None)
+        except IdentityBreach as breach:
+            told.append(str(breach))
+    assert told[0] == told[1]
+
+
+def test_only_what_is_recorded_is_made():
+    small = ("roster=duopoly", "users.size=400", "run.panel=100")
+    every, few = Market(load([*small])), Market(load([*small, "record=market_only"]))
+    for market in (every, few):
+        market.step()
+        market.step()
+    assert set(every.tables) == set(TABLES)
+    assert set(few.tables) == {"market", "providers"}
+    for name, table in few.tables.items():
+        assert table.keys() == every.tables[name].keys()
+        for column, values in table.items():
+            np.testing.assert_array_equal(values, every.tables[name][column], column)

@@ -15,9 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import urlencode
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lab_server import get, serving
 
 import aimarket
@@ -141,28 +144,66 @@ def test_a_run_that_takes_too_long_is_stopped(monkeypatch):
         play(SMALL)
 
 
-def ask(*points, ahead=(), processes=1):
+def ask(*points, look=None):
+    """What one process answers to some who ask at once, after somebody has looked at a point; and what it ran first."""
+
     async def together():
-        async with Runs(processes) as runs:
-            for point in ahead:
-                runs.run_ahead(point)
+        async with Runs(1) as runs:
+            if look:
+                runs.look(look)
+                await asyncio.sleep(0)  # and the process takes the first of what may be asked for next
             answers = await asyncio.gather(*(runs.answer(point) for point in points), return_exceptions=True)
             return answers, list(runs._kept)
 
     return asyncio.run(together())
 
 
-def test_a_point_is_run_once_and_what_is_waited_for_comes_first(monkeypatch):
-    later = [Point("jevons", seed, SMALL.stops, SMALL.off) for seed in (11, 12, 13)]
-    answers, kept = ask(SMALL, SMALL, later[2], SMALL, ahead=later)
+def seeded(seed):
+    return Point("jevons", seed, SMALL.stops, SMALL.off)
+
+
+def test_a_point_is_run_once_and_what_is_waited_for_comes_first():
+    answers, kept = ask(SMALL, SMALL, seeded(12), SMALL, look=seeded(11))
     assert answers[0] is answers[1] is answers[3]
-    assert kept[:3] == [later[0], SMALL, later[2]]  # the first had begun, the others had to wait
+    assert kept[:2] == [SMALL, seeded(12)]  # seed 11 had begun, and gave way
+
+
+def test_what_gives_way_is_run_again_for_whoever_waits_for_it():
+    answers, kept = ask(SMALL, seeded(11), look=seeded(11))
+    assert kept[:2] == [SMALL, seeded(11)]
+    assert json.loads(gzip.decompress(answers[1]))["command"].endswith("run.seed=11")
+
+
+def test_what_may_be_asked_for_next_is_run_unasked():
+    async def look():
+        async with Runs(2) as runs:
+            runs.prepare(seeded(51))
+            runs.look(seeded(52))
+            while len(runs._kept) < 4:
+                await asyncio.sleep(0.05)
+            return list(runs._kept)
+
+    near = list(seeded(52).near())
+    assert near[0] == seeded(52)
+    assert set(asyncio.run(look())) <= set(near[:6])  # those nearest, and none of where nobody looks
+
+
+@given(st.sampled_from(NAMES), st.data())
+def test_what_is_run_ahead_are_the_moves_of_one_control_thirty_seeds_and_the_map(name, data):
+    sliders = presets()[name].sliders
+    stops = {key: data.draw(st.integers(0, len(slider.stops) - 1)) for key, slider in sliders.items()}
+    point = point_of({"preset": name} | {key: str(stop) for key, stop in stops.items()})
+    near, seeds, far = list(point.near()), list(point.other_seeds()), list(point.far())
+    assert near[0] == point
+    assert len({*near, *seeds, *far}) == len(near) + len(seeds) + len(far)
+    first, second, third = (len(slider.stops) for slider in sliders.values())
+    assert len(near) + len(far) == first * second + third - 1 + len(presets()[name].switches)
+    assert len(seeds) == 29
 
 
 def test_too_much_at_once_is_refused(monkeypatch):
     monkeypatch.setattr(running, "MOST_WAITING", 1)
-    others = [Point("jevons", seed, SMALL.stops, SMALL.off) for seed in (21, 22)]
-    answers, _ = ask(*others)
+    answers, _ = ask(seeded(21), seeded(22))
     assert isinstance(answers[0], bytes)
     assert isinstance(answers[1], BusyError)
 
@@ -173,7 +214,7 @@ def test_a_process_that_dies_is_replaced():
             await runs.answer(SMALL)
             (process,) = runs._pool._processes.values()
             os.kill(process.pid, signal.SIGKILL)
-            other = Point("jevons", 31, SMALL.stops, SMALL.off)
+            other = seeded(31)
             with pytest.raises(RuntimeError, match="BrokenProcessPool"):
                 await runs.answer(other)
             return await runs.answer(other)
@@ -267,11 +308,20 @@ def test_a_run_is_answered_packed_or_plain(port):
     assert len(json.loads(plain)["market"]["price"]) == 120
 
 
-def test_what_was_run_ahead_is_there(port):
-    path = "/api/run?" + urlencode({"preset": "jevons", "seed": 42})
-    assert get(port, f"{path}&ahead=1")[0] == 202
-    get(port, "/api/run?preset=jevons&seed=43")
-    assert get(port, path)[0] == 200
+def test_a_look_is_taken_note_of(port):
+    assert get(port, "/api/run?preset=jevons&seed=42&ahead=1") == (202, ANY, b"")
+    assert get(port, "/api/run?preset=jevons&seed=43")[0] == 200
+
+
+def test_ctrl_c_is_told_to_whoever_waits_and_to_nobody_else(capfd):
+    with ThreadPoolExecutor(20) as clients, serving() as port:
+        waiting = [clients.submit(get, port, f"/api/run?preset=merger&seed={seed}") for seed in range(20)]
+        while not any(future.done() for future in waiting):
+            time.sleep(0.05)
+    answers = [future.result() for future in waiting]
+    assert {status for status, _, _ in answers} == {200, 503}
+    assert json.loads(next(body for status, _, body in answers if status == 503)) == {"error": "the server ends"}
+    assert capfd.readouterr().err == ""
 
 
 def test_a_class_at_once(port):

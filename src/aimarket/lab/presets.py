@@ -6,10 +6,11 @@ stop is the value that an override gives to one or more keys, so whatever the pa
 
 import dataclasses
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import yaml
@@ -21,6 +22,7 @@ from aimarket.settings import Count, Name, Real, Text, node
 Key = Annotated[str, Field(strict=True, pattern=r"^[A-Za-z_][\w.*]*$")]  # of a setting; * stands for every provider
 Line = Annotated[str, Field(strict=True, min_length=1, max_length=160)]
 MOST_SEEDS = 1_000_100  # the page goes to a million, and from there thirty further
+SEEDS = 30  # that the page asks for at once
 
 
 @node
@@ -92,6 +94,28 @@ class Point:
         for switch, off in zip(preset.switches.values(), self.off, strict=True):
             chosen += _spread(self.preset, switch.overrides) if off else []
         return [*chosen, f"run.seed={self.seed}"]
+
+    def near(self) -> Iterator["Point"]:
+        """What whoever looks at this may ask for next: itself, then one slider moved, nearest first, or one switch."""
+        yield from (replace(self, stops=stops) for stops in self._places() if self._moved(stops) < 2)
+        for i, off in enumerate(self.off):
+            yield replace(self, off=(*self.off[:i], not off, *self.off[i + 1 :]))
+
+    def other_seeds(self) -> Iterator["Point"]:
+        """The same market with other luck."""
+        yield from (replace(self, seed=seed) for seed in range(self.seed + 1, min(self.seed + SEEDS, MOST_SEEDS)))
+
+    def far(self) -> Iterator["Point"]:
+        """The map as it opens: the first two sliders moved, nearest first."""
+        yield from (replace(self, stops=s) for s in self._places() if self._moved(s) > 1 and s[2:] == self.stops[2:])
+
+    def _places(self) -> list[tuple[int, ...]]:
+        """Wherever the sliders may stand, nearest first."""
+        every = product(*(range(len(slider.stops)) for slider in presets()[self.preset].sliders.values()))
+        return sorted(every, key=lambda stops: sum(abs(a - b) for a, b in zip(stops, self.stops, strict=True)))
+
+    def _moved(self, stops: tuple[int, ...]) -> int:
+        return sum(a != b for a, b in zip(stops, self.stops, strict=True))
 
 
 @cache

@@ -1,4 +1,8 @@
-"""Markets run for the page: each once, on processes of this machine, what somebody waits for first."""
+"""Markets run for the page: each once, on processes of this machine, what somebody waits for first.
+
+While nobody waits, what may be asked for next is run ahead. Such a run breaks off as soon as somebody waits: it is
+begun again later, and nobody waits for what he has not asked for.
+"""
 
 import asyncio
 import gzip
@@ -9,8 +13,12 @@ import os
 import signal
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from enum import IntEnum
+from itertools import chain
 from typing import Any
 
 from aimarket.lab.presets import Point
@@ -22,15 +30,29 @@ MARKET = (
 )
 PROVIDERS = ("share", "price", "lerner")
 MOST_WAITING = 300  # points that somebody waits for
-MOST_AHEAD = 200  # points that are run ahead
+MOST_LOOKS = 60  # points around which others are run ahead: two for each of thirty students
 MOST_KEPT = 3000  # answers, about 30 kB each
 SECONDS = 20.0  # of processor time that a run may take
 
 Answers = dict[Point, "asyncio.Future[bytes]"]
+Looks = OrderedDict[Point, Iterator[Point]]  # what to run ahead for whoever looks at a point; whose turn is next first
+
+
+class Ahead(IntEnum):
+    """What is run ahead, and before what."""
+
+    NEAR = 0
+    UNSEEN = 1  # nobody looks there yet
+    OTHER_SEEDS = 2
+    FAR = 3
 
 
 class BusyError(RuntimeError):
     """Too much is asked for at once."""
+
+
+class DisplacedError(RuntimeError):
+    """A run that nobody waits for broke off for one that somebody waits for."""
 
 
 class Runs:
@@ -39,11 +61,14 @@ class Runs:
     def __init__(self, processes: int) -> None:
         self._kept: dict[Point, bytes] = {}  # longest unused first
         self._wanted: Answers = {}  # somebody waits
-        self._ahead: Answers = {}  # nobody waits yet
         self._begun: Answers = {}
-        self._due = asyncio.Semaphore(0)  # counts both
+        self._awaited: set[Point] = set()  # of those begun: somebody waits
+        self._ahead = tuple(Looks() for _ in Ahead)
+        self._news = asyncio.Event()
         self._processes = processes
-        self._pool = _hire(processes)
+        self._context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        self._somebody_waits = self._context.RawValue("b", 0)
+        self._pool = self._hire()
 
     async def __aenter__(self) -> "Runs":
         self._tasks = [asyncio.create_task(self._work()) for _ in range(self._processes)]
@@ -65,60 +90,113 @@ class Runs:
         if point in self._kept:
             self._kept[point] = self._kept.pop(point)
             return self._kept[point]
-        if point in self._ahead:
-            self._wanted[point] = self._ahead.pop(point)
         future = self._begun.get(point) or self._wanted.get(point)
+        if point in self._begun:
+            self._awaited.add(point)
         if future is None:
             if len(self._wanted) >= MOST_WAITING:
                 raise BusyError("too many markets are waiting; try again in a moment")
-            future = self._add(self._wanted, point)
+            self._wanted[point] = future = _promise()
+            self._tell()
         return await asyncio.shield(future)
 
-    def run_ahead(self, point: Point) -> None:
-        """Run a point once nobody waits for another; forgotten if there is too much of that."""
-        known = (self._kept, self._wanted, self._ahead, self._begun)
-        if len(self._ahead) < MOST_AHEAD and not any(point in points for points in known):
-            self._add(self._ahead, point)
+    def look(self, point: Point) -> None:
+        """Somebody looks at a point: what he may ask for next is run once nobody waits."""
+        self._line_up(Ahead.NEAR, point, point.near())
+        self._line_up(Ahead.OTHER_SEEDS, point, point.other_seeds())
+        self._line_up(Ahead.FAR, point, point.far())
 
-    def _add(self, points: Answers, point: Point) -> "asyncio.Future[bytes]":
-        points[point] = future = asyncio.get_running_loop().create_future()
-        future.add_done_callback(lambda done: done.exception())  # whoever asked may have gone
-        self._due.release()
-        return future
+    def prepare(self, point: Point) -> None:
+        """Somebody may come to look at a point."""
+        self._line_up(Ahead.UNSEEN, point, iter((point,)))
+
+    def _line_up(self, when: Ahead, looked: Point, points: Iterator[Point]) -> None:
+        looks = self._ahead[when]
+        looks[looked] = points
+        looks.move_to_end(looked, last=False)
+        if len(looks) > MOST_LOOKS:
+            looks.popitem()
+        self._tell()
+
+    def refuse(self) -> None:
+        """Whoever waits is told that the server ends."""
+        for future in (*self._wanted.values(), *self._begun.values()):
+            if not future.done():
+                future.set_exception(BusyError("the server ends"))
+
+    def _tell(self) -> None:
+        self._somebody_waits.value = bool(self._wanted)
+        self._news.set()
+
+    def _take(self) -> tuple[Point, "asyncio.Future[bytes]", bool] | None:
+        """What to run now, its answer to be, and whether it is run ahead; None: nothing."""
+        if self._wanted:
+            point = next(iter(self._wanted))
+            future = self._wanted.pop(point)
+            self._tell()
+            return point, future, False
+        for looks in self._ahead:
+            while looks:
+                looked, points = next(iter(looks.items()))
+                for point in points:
+                    if point not in self._kept and point not in self._begun:
+                        looks.move_to_end(looked)
+                        return point, _promise(), True
+                del looks[looked]
+        return None
 
     async def _work(self) -> None:
         """One run after another, as many at once as there are of this."""
         while True:
-            await self._due.acquire()
-            points = self._wanted or self._ahead
-            point = next(iter(points))
-            self._begun[point] = future = points.pop(point)
+            while (taken := self._take()) is None:
+                self._news.clear()
+                await self._news.wait()
+            point, future, ahead = taken
+            self._begun[point] = future
             try:
-                answer = await self._run(point)
+                answer = await self._run(point, ahead)
                 self._kept[point] = answer
                 if len(self._kept) > MOST_KEPT:
                     del self._kept[next(iter(self._kept))]
-                future.set_result(answer)
+                if not future.done():
+                    future.set_result(answer)
+            except DisplacedError:
+                if point in self._awaited:
+                    self._wanted[point] = future
+                else:
+                    self._line_up(Ahead.NEAR, point, chain((point,), self._ahead[Ahead.NEAR].pop(point, ())))
             except (ArithmeticError, MemoryError, OSError, RuntimeError, TimeoutError, ValueError) as error:
-                future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
+                if not future.done():
+                    future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
             finally:
                 del self._begun[point]
+                self._awaited.discard(point)
 
-    async def _run(self, point: Point) -> bytes:
+    async def _run(self, point: Point, ahead: bool) -> bytes:
         pool = self._pool
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, play, point)
+            return await asyncio.get_running_loop().run_in_executor(pool, play, point, ahead)
         except BrokenProcessPool:  # a process died, and took all others with it
             if pool is self._pool:
-                self._pool = _hire(self._processes)
+                self._pool = self._hire()
             raise
 
+    def _hire(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._processes, self._context, _begin, (self._somebody_waits,))
 
-def play(point: Point) -> bytes:
+
+def _promise() -> "asyncio.Future[bytes]":
+    future = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may have gone
+    return future
+
+
+def play(point: Point, ahead: bool = False) -> bytes:
     """Run a market and say how it went, as gzipped JSON.
 
+    ahead   : whether to break off as soon as somebody waits for another
     returns : `market` {column: [by month]}, `providers` {provider: {column: [by month]}}, `command` that does the same
-    raises  : TimeoutError
+    raises  : TimeoutError; DisplacedError
     """
     from aimarket.configuration import load
     from aimarket.recording import arrays
@@ -126,7 +204,7 @@ def play(point: Point) -> bytes:
 
     overrides = point.overrides()
     settings = load(overrides)
-    recording = simulate(settings, _within(SECONDS))
+    recording = simulate(settings, _within(SECONDS, ahead))
     market, providers = (arrays(recording.tables[table]) for table in ("market", "providers"))
     told = {
         "market": {name: _numbers(market[name]) for name in MARKET},
@@ -144,10 +222,12 @@ def _numbers(values: Any) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
-def _within(seconds: float) -> Any:
+def _within(seconds: float, ahead: bool) -> Any:
     begun: list[float] = []
 
     def advance(step: int, replication: int) -> None:
+        if ahead and any(shared.value for shared in _somebody_waits):
+            raise DisplacedError
         begun.append(time.process_time())  # others use the machine, and the first step may compile
         if begun[-1] > begun[0] + seconds:
             raise TimeoutError(f"the market takes longer than {seconds:g} s; it had come to step {step}")
@@ -155,13 +235,12 @@ def _within(seconds: float) -> Any:
     return advance
 
 
-def _hire(processes: int) -> ProcessPoolExecutor:
-    # A fresh interpreter for each process: a fork of one with threads may hang.
-    return ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), _begin)
+_somebody_waits: list[Any] = []  # in a process that runs markets: a number shared with the server, not 0 if so
 
 
-def _begin() -> None:
+def _begin(somebody_waits: Any) -> None:
     """What a process does first: leave Ctrl-C to the server, and end when it does."""
+    _somebody_waits.append(somebody_waits)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent: Any = multiprocessing.parent_process()
 

@@ -45,8 +45,8 @@ def application(hosts: Sequence[str], processes: int) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with Runs(processes) as app.state.runs:
-            for name in presets():
-                app.state.runs.run_ahead(point_of({"preset": name}))
+            for name in reversed(presets()):  # the first preset's turn is first
+                app.state.runs.prepare(point_of({"preset": name}))
             yield
 
     return Starlette(
@@ -77,14 +77,14 @@ async def _presets(request: Request) -> Response:
 
 
 async def _run(request: Request) -> Response:
-    """The run of one point; with `ahead=1` it is only put on the list, for whoever asks later."""
+    """The run of one point; with `ahead=1` nothing is answered: somebody looks at it, and may ask for others next."""
     try:
         point, ahead = _read(request)
     except RequestError as error:
         return _fault(400, str(error))
     runs: Runs = request.app.state.runs
     if ahead:
-        runs.run_ahead(point)
+        runs.look(point)
         return Response(status_code=202)
     try:
         answer = await runs.answer(point)

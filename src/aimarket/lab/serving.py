@@ -7,8 +7,11 @@ import time
 import urllib.error
 import urllib.request
 import webbrowser
+from contextlib import suppress
+from types import FrameType
 
 import uvicorn
+from starlette.applications import Starlette
 
 from aimarket.complaints import SettingsError
 from aimarket.lab.presets import catalogue, presets
@@ -32,8 +35,9 @@ def serve(port: int, lan: bool, browser: bool) -> None:
     listening = _listen(address, port)
     port = listening.getsockname()[1]
     hosts = [address, "localhost"] if not lan else [address, socket.gethostname()]
+    app = application(hosts, max(2, cores()))
     config = uvicorn.Config(
-        application(hosts, max(2, cores())),
+        app,
         log_level="error",
         access_log=False,
         server_header=False,
@@ -48,7 +52,21 @@ def serve(port: int, lan: bool, browser: bool) -> None:
     sys.stdout.flush()
     if browser:
         threading.Thread(target=_open_when_ready, args=(url, next(iter(presets()))), daemon=True).start()
-    uvicorn.Server(config).run(sockets=[listening])
+    with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has ended
+        _Server(config, app).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    """At Ctrl-C whoever still waits is told so; uvicorn would wait for the runs, and then break them off."""
+
+    def __init__(self, config: uvicorn.Config, app: Starlette) -> None:
+        super().__init__(config)
+        self._app = app
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.started:
+            self._app.state.runs.refuse()
 
 
 def _listen(address: str, port: int) -> socket.socket:

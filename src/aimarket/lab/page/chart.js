@@ -48,7 +48,7 @@ function frame(box, { title, sentence, xs, range, xLabel, height = HEIGHT }) {
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": sentence, xmlns: SVG });
   const x = (value) => EDGE.left + ((value - xs[0]) / (xs[1] - xs[0])) * (width - EDGE.left - EDGE.right);
   const y = (value) => height - EDGE.bottom - ((value - range[0]) / (range[1] - range[0])) * (height - EDGE.top - EDGE.bottom);
-  svg.append(element("rect", { width, height, fill: "#ffffff" }), say(2, 16, title, { "font-weight": 600, "font-size": 14 }));
+  svg.append(element("rect", { width, height, fill: "#ffffff" }), say(2, 16, title, { "font-weight": 600, "font-size": Math.min(14, (1.7 * width) / title.length) }));
   for (const value of ticks(...range)) {
     svg.append(element("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y(value), y2: y(value), stroke: GRID }));
     svg.append(say(EDGE.left - 6, y(value) + 4, value.toLocaleString("en-GB"), { "text-anchor": "end", fill: SOFT, "font-size": 12 }));
@@ -121,7 +121,7 @@ function rows(lines, months, upTo) {
 
 /** Counts by bin, A filled and B open, side by side. */
 export function histogram(box, { title, sentence, edges, series, xLabel }) {
-  const range = rangeOf(...series.map(({ counts }) => counts));
+  const range = rangeOf(...series.map(({ counts }) => counts.map((count) => 1.1 * count))); // room for a label
   const { svg, x, y, height } = frame(box, { title, sentence, xs: [edges[0], edges.at(-1)], range, xLabel });
   for (const edge of edges.filter((_, i) => i % 2 === 0)) {
     svg.append(say(x(edge), height - EDGE.bottom + 16, Number(edge.toPrecision(3)).toLocaleString("en-GB"), { "text-anchor": "middle", fill: SOFT, "font-size": 12 }));

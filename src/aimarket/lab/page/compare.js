@@ -12,7 +12,7 @@ export function drawCompare({ state, preset, a, b }) {
     drawShares($(id), `Shares in ${label} (%)`, run, preset.months, state.month, range);
   }
   drawBoth($("both"), state.measure, a, b, preset.months, state.month);
-  drawFigures($("figures"), a, b, state.month);
+  drawFigures($("figures"), preset, a, b, state.month);
   $("verdict").textContent = verdict(state, preset, a);
 }
 
@@ -35,14 +35,20 @@ export function drawBoth(box, measure, a, b, months, month) {
   lineChart(box, { title: titled(measure), sentence, lines, months, upTo: month, range: rangeOf(...lines.map(({ values }) => values)) });
 }
 
-/** The small table; every number keeps its full value in `data-value`. */
-export function drawFigures(table, a, b, month) {
+/** The small table: the month, and last what was asked about; every number keeps its full value in `data-value`. */
+export function drawFigures(table, preset, a, b, month) {
+  const { column, at } = preset.guess, { label, unit } = MEASURES[column];
+  const asked = `${label}, ${at === "highest" ? "highest of all" : "mean of the last year"}${unit && `, ${unit}`}`;
+  const found = [
+    ...TABLE.map((name) => [name, titled(name, [", ", ""]), (run) => run.market[name][month - 1]]),
+    [column, asked, (run) => outcome(run, preset.guess)],
+  ].map(([name, head, of]) => [name, head, of(a), of(b)]);
   table.caption.textContent = `Month ${month}`;
-  const rows = TABLE.map((name) => [titled(name, [", ", ""]), ...[a, b].map((run) => written(name, scaled(name, run.market[name][month - 1])))]);
+  const rows = found.map(([name, head, ...values]) => [head, ...values.map((value) => written(name, scaled(name, value)))]);
   fill(table, ["", "A", "B"], [["Leader", leader(a, month), leader(b, month)], ...rows]);
-  [...table.tBodies[0].rows].forEach((row, i) => [a, b].forEach((run, j) => {
-    row.cells[j + 1].className = "ab"[j];
-    if (i) row.cells[j + 1].dataset.value = run.market[TABLE[i - 1]][month - 1];
+  [...table.tBodies[0].rows].forEach((row, i) => [1, 2].forEach((cell) => {
+    row.cells[cell].className = "ab"[cell - 1];
+    if (i) row.cells[cell].dataset.value = found[i - 1][cell + 1];
   }));
 }
 

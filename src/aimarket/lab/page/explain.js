@@ -11,7 +11,7 @@ export function drawExplain({ state, preset, a, b }) {
   $("lessons").textContent = `Lessons in the documentation: ${preset.lessons.map((name) => `docs/lessons/${name}.md`).join(", ")}`;
   $("sheet").textContent = `${verdict(state, preset, a)} ${changes(state, preset)}`;
   drawBoth($("sheet-chart"), state.measure, a, b, preset.months, preset.months);
-  drawFigures($("sheet-figures"), a, b, preset.months);
+  drawFigures($("sheet-figures"), preset, a, b, preset.months);
   $("command-a").textContent = a.command;
   $("command-b").textContent = b.command;
   const seeds = Array.from({ length: SEEDS }, (_, i) => state.seed + i).join(",");

@@ -1,18 +1,18 @@
 // The page: its state, what the controls do to it, and which screen is drawn from it.
 import { drawCompare } from "./compare.js";
 import { buildControls, layControls } from "./controls.js";
-import { lineChart, rangeOf } from "./chart.js";
 import { csvOf, download, drawExplain, pngOf } from "./explain.js";
+import { drawGuess } from "./guess.js";
 import { drawLaw, SEEDS } from "./law.js";
 import { drawMap, nearestFirst, places } from "./map.js";
-import { MEASURES, scaled, titled, told } from "./measures.js";
-import { run, runAhead, runAll } from "./runs.js";
+import { MEASURES } from "./measures.js";
+import { lookAt, run, runAll } from "./runs.js";
 import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
-const GUESS_FROM = 12; // months that are seen before the guess
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-let presets, preset, state, playing, idle = [];
+const PEACE = 200; // ms without a change, after which the state is written down: browsers refuse a hundred times in a few seconds
+let presets, preset, state, playing, restless;
 
 // --- what the state asks for ---------------------------------------------------------------------------------------
 
@@ -23,35 +23,12 @@ const seeds = (query) => Array.from({ length: SEEDS }, (_, i) => {
   next.set("seed", state.seed + i);
   return next;
 });
-const around = () => Object.entries(preset.sliders).flatMap(([name, { stops }]) => stops
-  .map((_, stop) => ({ stop, far: Math.abs(stop - state.stops[name]) })).filter(({ far }) => far).sort((p, q) => p.far - q.far)
-  .map(({ stop, far }) => ({ far, query: marketQuery({ ...state, stops: { ...state.stops, [name]: stop } }, preset) })))
-  .sort((p, q) => p.far - q.far).map(({ query }) => query);
-const switched = () => Object.keys(preset.switches).map((name) => {
-  const off = state.off.includes(name) ? state.off.filter((other) => other !== name) : [...state.off, name];
-  return marketQuery({ ...state, off }, preset);
-});
-
-// What may be wanted next, and after how many milliseconds of peace the server is asked to run it.
-const LATER = [
-  [200, () => [...around(), ...switched()]],
-  [5000, () => (state.guess === null ? [] : seeds(offered()))],
-];
 
 // --- drawing -------------------------------------------------------------------------------------------------------
 
 const DRAW = {
   async guess() {
-    const a = await run(offered());
-    const { column } = preset.guess;
-    const values = a.market[column].map((value) => scaled(column, value));
-    const { low, high } = preset.guess;
-    lineChart($("start"), {
-      title: `${titled(column)}: the first year`,
-      sentence: `${MEASURES[column].label} in the first ${GUESS_FROM} months; after month ${GUESS_FROM} it is ${told(column, a.market[column][GUESS_FROM - 1])}. The rest is hidden until you have guessed.`,
-      lines: [{ label: "?", colour: "#005a9c", dash: "", values }], months: preset.months, upTo: GUESS_FROM,
-      range: rangeOf([low, high], values.slice(0, GUESS_FROM)), mark: { value: Number($("guess").value), label: "your guess" },
-    });
+    drawGuess({ preset, a: await run(offered()), guess: Number($("guess").value) });
   },
   async compare() {
     const [a, b] = await both();
@@ -116,8 +93,6 @@ async function draw() {
     for (const box of document.querySelectorAll(".chart")) box.ariaBusy = "false";
   } while (again);
   busy = false;
-  idle.forEach(clearTimeout);
-  idle = LATER.map(([wait, queries]) => setTimeout(() => runAhead(queries()).catch(() => {}), wait));
 }
 const chosenOf = (drawn) => marketQuery(drawn, presets.find(({ name }) => name === drawn.preset)).toString();
 
@@ -128,13 +103,16 @@ function say(text, bad = false) {
 
 const fail = (error) => say(error.message, true);
 
-/** Change the state, the URL with it, and draw. */
+/** Change the state and draw it; once it stays, it stands in the URL, and the server is told. */
 function change(changes) {
   state = { ...state, ...changes };
-  history.replaceState(null, "", `?${write(state, preset)}`);
+  clearTimeout(restless);
+  restless = setTimeout(() => { writeDown(); lookAt(chosen()); }, PEACE);
   lay();
   return draw();
 }
+
+const writeDown = () => history.replaceState(null, "", `?${write(state, preset)}`);
 
 /** Set every control to what the state says. */
 function lay() {
@@ -252,6 +230,7 @@ function listen() {
 }
 
 async function copyLink() {
+  writeDown();
   try {
     await navigator.clipboard.writeText(location.href); // only this machine's own address may; a LAN's may not
     say("The link is copied.");
@@ -272,8 +251,7 @@ async function start() {
   for (const id of ["measure", "law-measure"]) choices($(id), measures);
   listen();
   build();
-  lay();
-  await draw();
+  await change({});
   performance.mark("first chart");
 }
 

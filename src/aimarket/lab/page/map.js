@@ -47,8 +47,9 @@ export function drawMap({ state, preset, runs, choose }) {
     const isB = stops[state.down] === state.stops[state.down] && stops[state.across] === state.stops[state.across];
     const button = document.createElement("button");
     button.type = "button";
-    const pins = [isA && "A", isB && "B"].filter(Boolean).join(" ");
-    button.textContent = [value === null ? "…" : written(column, value), pins].filter(Boolean).join(" ");
+    const pins = [isA && "A", isB && "B"].filter(Boolean).join(" "), pinned = document.createElement("b");
+    pinned.textContent = pins && ` ${pins}`;
+    button.append(value === null ? "…" : written(column, value), pinned);
     button.ariaLabel = `${across.label} ${across.stops[c]}, ${down.label} ${down.stops[r]}: ${value === null ? "not yet there" : `${written(column, value)} ${unit}`}${pins ? `, ${pins}` : ""}`;
     button.ariaPressed = `${isB}`;
     button.className = pins ? "pin" : "";

@@ -1,4 +1,4 @@
-// Markets from the server. Each is asked for once; what may be wanted next is asked for ahead.
+// Markets from the server. Each is asked for once; the server itself runs ahead what may be asked for next.
 const kept = new Map();
 const MOST_KEPT = 400;
 
@@ -24,12 +24,12 @@ async function ask(key, patience = 5) {
   return told;
 }
 
-/** Let the server run what may be wanted next, nearest first. */
-export async function runAhead(queries) {
-  for (const query of queries) {
-    const key = query.toString();
-    if (!kept.has(key)) await fetch(`api/run?${key}&ahead=1`);
-  }
+let looked = "";
+/** Tell the server which market is looked at, so that it runs what may be asked for next. */
+export function lookAt(query) {
+  if (`${query}` === looked) return;
+  looked = `${query}`;
+  fetch(`api/run?${query}&ahead=1`).catch(() => {}); // a server that is gone is told of where a market is asked for
 }
 
 /** Runs of many queries, four at a time; `each` is called with the runs so far. */
