@@ -91,8 +91,9 @@ def case(number: int) -> Case:
     config["users"]["size"] = min(config["users"]["size"], 4 * SMALLEST_CHUNK)
     config["run"] |= {"panel": 40, "steps": draws.randint(2, MOST_STEPS), "replications": draws.choice([1, 1, 1, 2, 3])}
     points = draws.choice([1, 1, 1, 2, 3])
-    attempts = [_attempt(draws) for _ in range(draws.choice([1, 2, 2, 3, 4]))]
-    return Case(number, config, points, draws.choice(PARTS), (*attempts, _who(draws, "run")))
+    later = [_attempt(draws, ["run", "run", "resume"]) for _ in range(draws.choice([0, 1, 1, 2, 3]))]
+    attempts = (_attempt(draws, ["run"]), *later, _who(draws, "run"))
+    return Case(number, config, points, draws.choice(PARTS), attempts)
 
 
 def _who(draws: random.Random, command: str) -> Attempt:
@@ -101,8 +102,8 @@ def _who(draws: random.Random, command: str) -> Attempt:
     return Attempt(command, draws.randint(1, 4), shards, draws.choice([0, 1, 1, 2, 3]), lost)
 
 
-def _attempt(draws: random.Random) -> Attempt:
-    made = vars(_who(draws, draws.choice(["run", "run", "resume"])))
+def _attempt(draws: random.Random, commands: list[str]) -> Attempt:
+    made = vars(_who(draws, draws.choice(commands)))
     if draws.random() < 0.15:
         made |= {"file_limit": int(10 ** draws.uniform(1, 5.5)), "torn": draws.choice([False, True])}
     else:

@@ -19,7 +19,7 @@ from faults.running import Ended, perform, warm
 
 _MEMORY = Path("/dev/shm")  # a disk that is quick to sync
 _TEN_YEARS = 10 * 365.25 * 86400  # in seconds
-_DAMAGED = "delete (\\S+) to begin"
+_ADVICE = re.compile(r"delete (\S+) (?:to begin|and run it again)")
 
 
 @dataclass
@@ -109,19 +109,23 @@ class Examination:
         wrong = unsaid(attempt, ended, self._damaged) + lies(self._study, plain, self._damaged)
         if wrong:
             self._examined.story.append("".join(ended.said))
-            self._examined.wrong += wrong
+            self._examined.wrong += [one for one in wrong if one not in self._examined.wrong]
 
     def _finish(self, plain: Hashes) -> None:
         """Do as one is told until the study is complete; then it is the plain one, and nothing else is left."""
         last = self._case.attempts[-1]
-        for _ in range(12):
+        for _ in range(2 + 2 * self._case.points):
             if self._settled():
                 break
             ended = perform(self._case, replace(last, lost=0), self._folder / "here", {})
             self._judge("finish", last, ended, plain)
-            if found := re.search(_DAMAGED, ended.said[1]):
-                shutil.rmtree(self._folder / "here" / found[1])
-            elif ended.code == 0:
+            for found in _ADVICE.findall(ended.said[1]):
+                told = self._folder / "here" / found
+                if told.is_dir():
+                    shutil.rmtree(told)
+                else:
+                    told.unlink(missing_ok=True)
+            if ended.code == 0:
                 self._delete_unreadable()
         if not self._settled():
             self._examined.wrong.append("the study is never complete")
@@ -137,7 +141,7 @@ class Examination:
         return len(runs) == self._case.points and not left and all(accepted(self._study, run) for run in runs)
 
     def _delete_unreadable(self) -> None:
-        """What the reader says to do about a file that was changed: its run passes for done until one reads it."""
+        """What the reader says of a file that was changed; a sweep, which reads none, is content with its size."""
         for path in (self._study / RUNS).glob("*.json"):
             if condition(self._study, path.stem).state == "done" and not accepted(self._study, path.stem):
                 path.unlink()

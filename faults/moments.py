@@ -86,6 +86,7 @@ class Moments:
                 raise MemoryError
             case "rival":
                 self._tell("rival")
+                self._disk = self._disk and Disk(Path(self._folder))  # what others wrote is sure
             case _:
                 self._refused = _REFUSED[strike.fault]
 

@@ -3,7 +3,10 @@
 The process is forked from one in which everything is imported and compiled, and says what `aimarket` says.
 """
 
+import atexit
 import copy
+import gc
+import importlib
 import json
 import os
 import select
@@ -24,12 +27,15 @@ import aimarket.designs
 import aimarket.overrides
 import aimarket.sweep
 from aimarket import Market, cli, recording, strata
-from aimarket.commands import resume, run  # noqa: F401  imported before processes are forked
 from aimarket.configuration import validate
 from faults.cases import SMALLEST_CHUNK, Attempt, Case
 from faults.cluster import cluster
 from faults.moments import Moments, limit_files
 
+_IMPORTED = (
+    *("aimarket.commands.run", "aimarket.commands.resume", "aimarket.multirun", "aimarket.results", "aimarket.sweep"),
+    *("aimarket.report.summary", "aimarket.report.progress", "rich.console", "rich.table", "rich.progress"),
+)  # when they are needed, elsewhere
 _PATIENCE = 120  # seconds until a process is taken for hanging
 
 
@@ -51,10 +57,13 @@ class Ended:
 
 def warm() -> None:
     """Import and compile what markets take; from here on processes are forked."""
+    for module in _IMPORTED:
+        importlib.import_module(module)
     strata.SMALLEST = SMALLEST_CHUNK
     market = Market(validate(everything(run__steps=3)))
     for _ in range(3):
         market.step()
+    gc.freeze()
 
 
 def perform(
@@ -122,6 +131,7 @@ def _live(
     """The life of a process; it is over at the end of this."""
     code = 1
     try:
+        atexit._clear()  # that is for who forked this
         signal.signal(signal.SIGINT, signal.default_int_handler)
         for number, descriptor in enumerate(out[:2], 1):
             os.dup2(descriptor, number)

@@ -120,7 +120,8 @@ def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
     except OSError as error:
         raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
     if digest != described["sha256"]:
-        raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
+        told = folder / RUNS / f"{run_id}.json"  # by its size it is complete, and would not be run again
+        raise ResultsError(f"{path} is not the file that run {run_id} wrote; delete {told} and run it again")
     file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
     same_run = file.metadata.metadata.get(b"run_id") == run_id.encode()
     if not (same_run and file.schema_arrow.equals(arrow_schema(table))):
