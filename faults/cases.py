@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
+from compositions import composed
 from drawing import drawn_market
 
 MOST_STEPS = 8
@@ -94,6 +95,15 @@ def case(number: int) -> Case:
     later = [_attempt(draws, ["run", "run", "resume"]) for _ in range(draws.choice([0, 1, 1, 2, 3]))]
     attempts = (_attempt(draws, ["run"]), *later, _who(draws, "run"))
     return Case(number, config, points, draws.choice(PARTS), attempts)
+
+
+def at_moment(fault: str, kind: str, number: int, of: int) -> Case:
+    """One small run that something befalls at a certain moment, counted from 0, of so many of its kind."""
+    config = composed("roster=duopoly") | {"outputs": "outputs", "study": "study"}
+    config["users"]["size"] = 2 * SMALLEST_CHUNK
+    config["run"] |= {"panel": 40, "steps": 3}
+    struck = Attempt(every=2, strikes=(Strike(fault, kind, (number + 0.5) / max(of, 1)),))
+    return Case(number, config, 1, 2, (struck, Attempt(every=2)))
 
 
 def _who(draws: random.Random, command: str) -> Attempt:

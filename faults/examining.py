@@ -13,7 +13,7 @@ from pathlib import Path
 from aimarket.checkpoints import CHECKPOINTS
 from aimarket.conditions import RUNS, condition
 from aimarket.workspaces import PARTIAL
-from faults.cases import Attempt, Case, case
+from faults.cases import AT_PHASES, AT_WRITES, Attempt, Case, at_moment, case
 from faults.judging import Hashes, accepted, hashes, lies, unsaid
 from faults.running import Ended, perform, warm
 
@@ -44,14 +44,30 @@ def prepare() -> None:
 
 
 def examine(number: int) -> Examined:
+    """Run the case of a number."""
+    return examine_case(case(number))
+
+
+def examine_case(case: Case) -> Examined:
     """Run a case in a folder of its own."""
-    examined = Examined(number, totals=Counter(cases=1))
+    examined = Examined(case.number, totals=Counter(cases=1))
     with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         try:
-            Examination(case(number), Path(folder), examined).go()
+            Examination(case, Path(folder), examined).go()
         except Exception as error:
             examined.wrong.append(f"{type(error).__name__}: {error}")
     return examined
+
+
+def every_moment(fault: str) -> list[Case]:
+    """The same small run once for each of its moments, struck there."""
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+        quiet = at_moment(fault, "write", 0, 0)
+        (Path(folder) / "outputs").mkdir()
+        counts = perform(quiet, quiet.attempts[-1], Path(folder), {}).counts
+    kinds = [kind for kind, faults in (("phase", AT_PHASES), ("write", AT_WRITES)) if fault in faults]
+    places = [(kind, number) for kind in kinds for number in range(counts[kind])]
+    return [replace(at_moment(fault, *place, counts[place[0]]), number=n) for n, place in enumerate(places)]
 
 
 class Examination:
@@ -67,7 +83,7 @@ class Examination:
         """The plain run, the same with checkpoints, the attempts, and the comparison."""
         plain, counts = self._in_peace("plain", replace(self._case.attempts[-1], threads=1, shards=0, every=0))
         first = self._case.attempts[0]
-        kept, counts = self._in_peace("kept", replace(first, strikes=(), file_limit=0, command="run", every=1))
+        kept, counts = self._in_peace("kept", replace(first, strikes=(), file_limit=0, command="run", lost=0))
         if kept != plain or not plain:
             self._examined.wrong.append("other bytes without any mishap")
         (self._folder / "here" / "outputs").mkdir(parents=True)

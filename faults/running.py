@@ -14,8 +14,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -147,8 +146,8 @@ def _live(
         recording.STEPS_IN_PART = case.part
         if attempt.file_limit:
             limit_files(attempt.file_limit, attempt.torn)
-        with _composed(case):
-            code = _ended(case.command(attempt))
+        _compose_as(case)
+        code = _ended(case.command(attempt))
         tell(f"counts {moments.counted()}")
     except BaseException:
         traceback.print_exc()
@@ -170,19 +169,17 @@ def _ended(arguments: list[str]) -> int:
     return 0
 
 
-@contextmanager
-def _composed(case: Case) -> Iterator[None]:
-    """The market of a case is what the files of the configuration say, for the composing alone would take longer."""
+def _compose_as(case: Case) -> None:
+    """The market of a case is what the files of the configuration say: composing them would take longer than all else."""
 
-    def compose(overrides: list[str]) -> dict[str, Any]:
+    def compose(overrides: Sequence[str]) -> dict[str, Any]:
         values = {key: int(value) for key, _, value in (override.partition("=") for override in overrides)}
         return changed(copy.deepcopy(case.config), values)
 
-    def points(overrides: list[str]) -> tuple[list[list[str]], None]:
+    def points(overrides: Sequence[str]) -> tuple[list[list[str]], None]:
         common = [override for override in overrides if not override.startswith("run.seed=")]
         return [[seed, *common] for seed in case.seeds()], None
 
     aimarket.overrides.compose_plain = compose
     aimarket.designs.points_of = points
     aimarket.sweep.compose_each = lambda points: map(compose, points)
-    yield
