@@ -20,7 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from faults.cases import AT_PHASES, AT_WRITES
-from faults.examining import Examined, every_moment, examine, examine_case, prepare
+from faults.examining import Examined, examine, examine_moments, prepare
 
 
 def main() -> int:
@@ -46,7 +46,7 @@ def main() -> int:
         if totals["cases"] % 100 == 0:
             print(f"{totals['cases']} cases, {failed} failed, {time.perf_counter() - started:.0f} s", flush=True)
     print(f"{failed} of {totals.pop('cases')} cases failed")
-    print(", ".join(f"{count} {what}" for what, count in sorted(totals.items())))
+    print(", ".join(f"{count} {what}" for what, count in sorted(totals.items()) if count))
     return 1 if failed else 0
 
 
@@ -54,8 +54,7 @@ def _examined(options: argparse.Namespace) -> Iterator[Examined]:
     chosen = [options.case] if options.case is not None else range(options.first, options.first + options.cases)
     if options.moments:
         prepare()
-        moments = every_moment(options.moments)
-        yield from map(examine_case, moments if options.case is None else [moments[options.case]])
+        yield from examine_moments(options.moments, options.case)
     elif len(chosen) == 1 or options.jobs == 1:
         prepare()
         yield from map(examine, chosen)

@@ -4,11 +4,14 @@ import os
 import random
 import re
 import shutil
+import signal
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from aimarket.checkpoints import CHECKPOINTS
 from aimarket.conditions import RUNS, condition
@@ -20,6 +23,13 @@ from faults.running import Ended, perform, warm
 _MEMORY = Path("/dev/shm")  # a disk that is quick to sync
 _TEN_YEARS = 10 * 365.25 * 86400  # in seconds
 _ADVICE = re.compile(r"delete (\S+) (?:to begin|and run it again)")
+
+
+class Quiet(NamedTuple):
+    """What a study is if nothing happens, and how many moments of each kind its first attempt has."""
+
+    plain: Hashes
+    counts: dict[str, int]
 
 
 @dataclass
@@ -48,26 +58,35 @@ def examine(number: int) -> Examined:
     return examine_case(case(number))
 
 
-def examine_case(case: Case) -> Examined:
-    """Run a case in a folder of its own."""
+def examine_case(case: Case, quiet: Quiet | None = None) -> Examined:
+    """Run a case in a folder of its own.
+
+    quiet : what the same study is if nothing happens, where that is known
+    """
     examined = Examined(case.number, totals=Counter(cases=1))
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+    with _folder() as folder:
         try:
-            Examination(case, Path(folder), examined).go()
+            Examination(case, Path(folder), examined).go(quiet)
         except Exception as error:
             examined.wrong.append(f"{type(error).__name__}: {error}")
     return examined
 
 
-def every_moment(fault: str) -> list[Case]:
-    """The same small run once for each of its moments, struck there."""
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        quiet = at_moment(fault, "write", 0, 0)
-        (Path(folder) / "outputs").mkdir()
-        counts = perform(quiet, quiet.attempts[-1], Path(folder), {}).counts
+def examine_moments(fault: str, only: int | None = None) -> Iterator[Examined]:
+    """The same small run once for each of its moments, or for one of them, struck there."""
     kinds = [kind for kind, faults in (("phase", AT_PHASES), ("write", AT_WRITES)) if fault in faults]
-    places = [(kind, number) for kind in kinds for number in range(counts[kind])]
-    return [replace(at_moment(fault, *place, counts[place[0]]), number=n) for n, place in enumerate(places)]
+    examined = Examined(0)
+    with _folder() as folder:
+        quiet = Examination(at_moment(fault, "write", 0, 0), Path(folder), examined).in_peace()
+    assert not examined.wrong, examined.wrong
+    places = [(kind, number) for kind in kinds for number in range(quiet.counts[kind])]
+    for n, (kind, number) in enumerate(places):
+        if only in (None, n):
+            yield examine_case(replace(at_moment(fault, kind, number, quiet.counts[kind]), number=n), quiet)
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None)
 
 
 class Examination:
@@ -79,19 +98,24 @@ class Examination:
         self._draws = random.Random(f"damage {case.number}")
         self._damaged = False
 
-    def go(self) -> None:
-        """The plain run, the same with checkpoints, the attempts, and the comparison."""
-        plain, counts = self._in_peace("plain", replace(self._case.attempts[-1], threads=1, shards=0, every=0))
-        first = self._case.attempts[0]
-        kept, counts = self._in_peace("kept", replace(first, strikes=(), file_limit=0, command="run", lost=0))
-        if kept != plain or not plain:
-            self._examined.wrong.append("other bytes without any mishap")
+    def go(self, quiet: Quiet | None = None) -> None:
+        """The study in peace, unless that is known; then the attempts, and the comparison."""
+        plain, counts = quiet or self.in_peace()
         (self._folder / "here" / "outputs").mkdir(parents=True)
         for attempt in self._case.attempts:
             self._attempt(attempt, plain, counts)
         self._finish(plain)
 
-    def _in_peace(self, name: str, attempt: Attempt) -> tuple[Hashes, dict[str, int]]:
+    def in_peace(self) -> Quiet:
+        """By one thread and without checkpoints, and by the hands of the first attempt: the bytes are the same."""
+        plain, _ = self._performed("plain", replace(self._case.attempts[-1], threads=1, shards=0, every=0, lost=0))
+        first = self._case.attempts[0]
+        kept, counts = self._performed("kept", replace(first, strikes=(), file_limit=0, lost=0))
+        if kept != plain or not plain:
+            self._examined.wrong.append("other bytes without any mishap")
+        return Quiet(plain, counts)
+
+    def _performed(self, name: str, attempt: Attempt) -> tuple[Hashes, dict[str, int]]:
         place = self._folder / name
         (place / "outputs").mkdir(parents=True)
         ended = perform(self._case, attempt, place, {})
@@ -100,12 +124,11 @@ class Examination:
         return hashes(place / "outputs" / "study"), ended.counts
 
     def _attempt(self, attempt: Attempt, plain: Hashes, counts: dict[str, int]) -> None:
-        here, rivals = self._folder / "here", list[Ended]()
+        here = self._folder / "here"
 
         def meanwhile() -> None:
             rival = replace(attempt, strikes=(), file_limit=0, command="run", threads=1 + attempt.threads % 4)
-            rivals.append(perform(self._case, rival, here, {}))
-            self._judge("rival", rival, rivals[-1], plain)
+            self._judge("rival", rival, perform(self._case, rival, here, {}), plain)
 
         ended = perform(self._case, attempt, here, counts, meanwhile)
         if (cut := here / "cut").is_dir():
@@ -117,8 +140,8 @@ class Examination:
 
     def _judge(self, who: str, attempt: Attempt, ended: Ended, plain: Hashes) -> None:
         self._examined.totals.update(["attempts", *ended.struck])
-        if ended.code == -25:
-            self._examined.totals["torn writes"] += 1
+        self._examined.totals["torn"] += ended.code == -signal.SIGXFSZ
+        self._examined.totals["file too large"] += bool(attempt.file_limit and "File too large" in ended.said[1])
         told = " | ".join(line for line in ended.said[1].splitlines() if line.startswith("aimarket"))
         struck = ", ".join(ended.struck) or "nothing"
         self._examined.story.append(f"{who}: {attempt}: {struck} struck, exit code {ended.code}: {told}")

@@ -73,9 +73,7 @@ def perform(
     counts    : moments by kind of the run when nothing happens, which the strikes have shares of
     meanwhile : what a rival does, if one comes
     """
-    due = {
-        (strike.kind, 1 + int(strike.share * counts.get(strike.kind, 0))): strike for strike in attempt.strikes
-    }
+    due = {(strike.kind, 1 + int(strike.share * counts.get(strike.kind, 0))): strike for strike in attempt.strikes}
     ours, theirs = zip(*(os.pipe() for _ in range(3)), strict=True)
     heard, answer = os.pipe()
     process = os.fork()
@@ -85,7 +83,7 @@ def perform(
         _live(case, attempt, folder, due, theirs, heard)
     for descriptor in (*theirs, heard):
         os.close(descriptor)
-    texts = {descriptor: b"" for descriptor in ours}
+    texts = dict.fromkeys(ours, b"")
     ended = Ended()
     try:
         for descriptor, text in _texts(ours, process):
@@ -170,7 +168,7 @@ def _ended(arguments: list[str]) -> int:
 
 
 def _compose_as(case: Case) -> None:
-    """The market of a case is what the files of the configuration say: composing them would take longer than all else."""
+    """The market of a case is what the configuration says: composing it would take longer than all else."""
 
     def compose(overrides: Sequence[str]) -> dict[str, Any]:
         values = {key: int(value) for key, _, value in (override.partition("=") for override in overrides)}

@@ -59,9 +59,8 @@ def workspaces(folder: Path) -> dict[str, bool]:
 def clear(folder: Path) -> None:
     """Remove what dead processes left half made in a study."""
     home = Path(folder) / PARTIAL
-    with suppress(OSError):  # there is nothing, or it cannot be changed
-        with _claiming(home) as alone:
-            _clear(home, alone)
+    with suppress(OSError), _claiming(home) as alone:  # there may be nothing, or what cannot be changed
+        _clear(home, alone)
 
 
 @contextmanager

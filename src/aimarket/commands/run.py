@@ -134,8 +134,8 @@ def _interruptible(points: "Sequence[Point]") -> Iterator[None]:
     except KeyboardInterrupt:
         from aimarket.conditions import finished
 
-        kept = sum(finished(point.folder, point.run_id) for point in points)
-        raise KeyboardInterrupt(f"{kept} of {len(points)} points are complete, the same command runs the others") from None
+        kept = f"{sum(finished(point.folder, point.run_id) for point in points)} of {len(points)} points"
+        raise KeyboardInterrupt(f"{kept} are complete, the same command runs the others") from None
 
 
 # --- Hydra ------------------------------------------------------------------------------------------------------------
