@@ -43,7 +43,7 @@ def main() -> int:
             print(f"FAILED {examined.number}: {'; '.join(examined.wrong)}")
             which = f"--moments {options.moments} " if options.moments else ""
             print(f"  python -m faults {which}--case {examined.number}", flush=True)
-        if totals["cases"] % 100 == 0:
+        if totals["cases"] % 50 == 0:
             print(f"{totals['cases']} cases, {failed} failed, {time.perf_counter() - started:.0f} s", flush=True)
     print(f"{failed} of {totals.pop('cases')} cases failed")
     print(", ".join(f"{count} {what}" for what, count in sorted(totals.items()) if count))

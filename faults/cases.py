@@ -7,11 +7,11 @@ from typing import Any
 from compositions import composed
 from drawing import drawn_market
 
-MOST_STEPS = 8
+MOST_STEPS = 5
 SMALLEST_CHUNK = 25  # users: markets of a hundred have several chunks, for several threads and shards
 PARTS = (600, 600, 3, 2)  # steps of a part of the recording
 
-# What can happen at a moment of a run, and at moments of which kind. `full`, `read-only` and `broken` last from then on.
+# What can happen, and at moments of which kind. `full`, `read-only` and `broken` last from then on.
 AT_PHASES = ("kill", "kill", "interrupt", "memory", "rival")
 AT_WRITES = ("kill", "kill", "power", "power", "interrupt", "full", "read-only", "broken", "rival")
 DAMAGE = ("cut short", "flipped", "emptied", "gone", "clocks")
@@ -90,9 +90,9 @@ def case(number: int) -> Case:
     config = drawn_market(number)
     config |= {"outputs": "outputs", "study": "study"}
     config["users"]["size"] = min(config["users"]["size"], 4 * SMALLEST_CHUNK)
-    config["run"] |= {"panel": 40, "steps": draws.randint(2, MOST_STEPS), "replications": draws.choice([1, 1, 1, 2, 3])}
+    config["run"] |= {"panel": 40, "steps": draws.randint(2, MOST_STEPS), "replications": draws.choice([1, 1, 1, 2])}
     points = draws.choice([1, 1, 1, 2, 3])
-    later = [_attempt(draws, ["run", "run", "resume"]) for _ in range(draws.choice([0, 1, 1, 2, 3]))]
+    later = [_attempt(draws, ["run", "run", "resume"]) for _ in range(draws.choice([0, 1, 1, 2, 2]))]
     attempts = (_attempt(draws, ["run"]), *later, _who(draws, "run"))
     return Case(number, config, points, draws.choice(PARTS), attempts)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 class Disk:
     """A folder, and how much of it would be there after a power cut.
 
-    A file is sure to have the bytes, and a folder the names, that it had when it was last synced. What changed since may
-    have reached the disk or not: each name and each file by itself, in no order, and of a file some bytes only.
+    A file is sure to have the bytes, and a folder the names, that it had when it was last synced. What changed since
+    may have reached the disk or not: each name and each file by itself, in no order, and of a file some bytes only.
 
     folder : all of it is on the disk to begin with
     """

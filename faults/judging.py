@@ -56,8 +56,8 @@ def lies(study: Path, expected: Hashes, damaged: bool) -> list[str]:
                 wrong.append(f"run {run_id} passes for complete with other bytes")
         elif state == "done" and not damaged:
             wrong.append(f"run {run_id} is said to be done, and cannot be read")
-        elif state == "stale" and "manifest" in reason and not damaged:
-            wrong.append(f"the manifest of run {run_id} is torn")
+        elif state == "stale" and not damaged:
+            wrong.append(f"the manifest of run {run_id} came before what it describes, or is torn: {reason}")
     return wrong
 
 

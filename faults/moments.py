@@ -17,12 +17,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults.cases import Strike
-from faults.disk import Disk
-
 from aimarket.market import Market
 from aimarket.recorder import RunWriter
 from aimarket.simulation import PHASES
+from faults.cases import Strike
+from faults.disk import Disk
 
 _CHANGES = {"os.mkdir": 1, "os.rmdir": 1, "os.remove": 1, "os.rename": 2, "os.truncate": None}  # where dir_fd stands
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -100,12 +99,13 @@ class Moments:
 
     def _synced(self, descriptor: int) -> None:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
-        if not f"{path}/".startswith(self._folder):
-            return self._fsync(descriptor)
-        self.reach("write", "fsync", path)
+        within = f"{path}/".startswith(self._folder)
+        if within:
+            self.reach("write", "fsync", path)
         self._fsync(descriptor)
-        if self._disk:
-            self._busy, self._disk_synced = True, self._disk.sync(Path(path))
+        if within and self._disk and not self._busy:
+            self._busy = True
+            self._disk.sync(Path(path))
             self._busy = False
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:

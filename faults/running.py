@@ -35,7 +35,7 @@ _IMPORTED = (
     *("aimarket.commands.run", "aimarket.commands.resume", "aimarket.multirun", "aimarket.results", "aimarket.sweep"),
     *("aimarket.report.summary", "aimarket.report.progress", "rich.console", "rich.table", "rich.progress"),
 )  # when they are needed, elsewhere
-_PATIENCE = 120  # seconds until a process is taken for hanging
+_PATIENCE = 900  # seconds until a process is taken for hanging; the machine may be crowded
 
 
 @dataclass
