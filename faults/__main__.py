@@ -9,18 +9,17 @@ printed with the command that runs it alone. With --moments the cases are all th
 """
 
 import argparse
-import multiprocessing
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
+from aimarket.pool import outcomes
 from faults.cases import AT_PHASES, AT_WRITES
-from faults.examining import Examined, examine, examine_moments, prepare
+from faults.examining import Examined, examine, examine_moments
 
 
 def main() -> int:
@@ -53,15 +52,14 @@ def main() -> int:
 def _examined(options: argparse.Namespace) -> Iterator[Examined]:
     chosen = [options.case] if options.case is not None else range(options.first, options.first + options.cases)
     if options.moments:
-        prepare()
         yield from examine_moments(options.moments, options.case)
     elif len(chosen) == 1 or options.jobs == 1:
-        prepare()
         yield from map(examine, chosen)
     else:
-        spawned = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(options.jobs, spawned, prepare) as pool:
-            yield from pool.map(examine, chosen, chunksize=4)
+        for _, examined in outcomes(examine, chosen, options.jobs):  # which end with this process
+            if isinstance(examined, Exception):
+                raise examined
+            yield examined
 
 
 if __name__ == "__main__":

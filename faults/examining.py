@@ -10,6 +10,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,8 @@ class Examined:
     story: list[str] = field(default_factory=list)
 
 
-def prepare() -> None:
+@cache
+def _prepare() -> None:
     """Once in a process that is to examine cases."""
     warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork", category=DeprecationWarning)
     warm()
@@ -63,6 +65,7 @@ def examine_case(case: Case, quiet: Quiet | None = None) -> Examined:
 
     quiet : what the same study is if nothing happens, where that is known
     """
+    _prepare()
     examined = Examined(case.number, totals=Counter(cases=1))
     with _folder() as folder:
         try:
@@ -74,6 +77,7 @@ def examine_case(case: Case, quiet: Quiet | None = None) -> Examined:
 
 def examine_moments(fault: str, only: int | None = None) -> Iterator[Examined]:
     """The same small run once for each of its moments, or for one of them, struck there."""
+    _prepare()
     kinds = [kind for kind, faults in (("phase", AT_PHASES), ("write", AT_WRITES)) if fault in faults]
     examined = Examined(0)
     with _folder() as folder:

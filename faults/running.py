@@ -130,6 +130,7 @@ def _live(
     try:
         atexit._clear()  # that is for who forked this
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         for number, descriptor in enumerate(out[:2], 1):
             os.dup2(descriptor, number)
         sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1, closefd=False) for number in (1, 2))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say
+from aimarket.interrupts import heard_everywhere
 
 _USAGE = """usage: aimarket COMMAND ...
 
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments[0] not in _COMMANDS:
         fail(f"{arguments[0]}: no such command; allowed: {', '.join(_COMMANDS)}")
     try:
-        importlib.import_module(f"aimarket.commands.{arguments[0]}").main(arguments[1:])
+        with heard_everywhere():
+            importlib.import_module(f"aimarket.commands.{arguments[0]}").main(arguments[1:])
     except (SettingsError, ResultsError) as error:
         fail(str(error))
     except KeyboardInterrupt as interrupt:

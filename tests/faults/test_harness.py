@@ -61,7 +61,7 @@ recorder.publish = hasty""",
         """
 def failing(*_):
     raise RuntimeError("lost")
-interrupts._Held.hear = failing""",
+interrupts._hear = failing""",
         "exit code 1",
     ),
     "a full disk ends in a traceback": ("full", "simulation.RunWriter.fail = lambda *_: {}['lost']", "a traceback"),
@@ -75,8 +75,7 @@ def test_what_breaks_a_promise_is_seen(promise: str) -> None:
 import sys
 sys.path[:0] = [".", "tests/support"]
 from aimarket import checkpoints, interrupts, recorder, simulation, workspaces
-from faults.examining import examine_moments, prepare
-prepare()
+from faults.examining import examine_moments
 {change}
 for examined in examine_moments({fault!r}):
     if {seen!r} in str(examined.wrong):

@@ -98,8 +98,6 @@ def compiling_announced() -> Iterator[None]:
     """Say once that functions are being compiled, should it come to that: nothing moves for a while then."""
     from numba.core import event
 
-    from aimarket.interrupts import held_while_compiling
-
     class Announcement(event.Listener):  # type: ignore[misc]  # numba says nothing of types
         made = False
 
@@ -112,7 +110,7 @@ def compiling_announced() -> Iterator[None]:
         def on_end(self, event: object) -> None:
             pass
 
-    with held_while_compiling(), event.install_listener("numba:compile", Announcement()):
+    with event.install_listener("numba:compile", Announcement()):
         yield
 
 
