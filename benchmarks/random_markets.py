@@ -22,6 +22,7 @@ from drawing import check_market, drawn_case, drawn_market
 from aimarket import SettingsError, simulate
 from aimarket.configuration import validate
 
+
 def run(case: int, steps: int) -> tuple[int, str]:
     """A case and what went wrong, or an empty text."""
     try:

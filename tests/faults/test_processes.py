@@ -35,10 +35,10 @@ def started(folder: Path, *arguments: str, before: Callable[[], object] | None =
     return subprocess.Popen(
         arguments,
         cwd=folder,
-        preexec_fn=prepared,
+        preexec_fn=prepared,  # noqa: PLW1509  there are no threads
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,  # noqa: PLW1509  no threads here
+        text=True,
     )
 
 
