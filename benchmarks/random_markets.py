@@ -17,28 +17,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
-from drawing import Drawn, Keyed, base_of, check_market, draw_from
+from drawing import check_market, drawn_case, drawn_market
 
 from aimarket import SettingsError, simulate
 from aimarket.configuration import validate
-
-# The default roster is three to eight times as slow as the others, and takes a tenth of the cases.
-ROSTERS = ("real", *("oligopoly",) * 4, *("duopoly",) * 3, "monopoly", "textbook")
-NUMBERS = 40  # drawn at once, at most
-
-
-def drawn(case: int) -> tuple[str, Drawn]:
-    """The roster of a case, and what differs from it."""
-    pick = Keyed(case)
-    roster = pick.one(ROSTERS)
-    return roster, draw_from(pick, base_of(roster), NUMBERS)
 
 
 def run(case: int, steps: int) -> tuple[int, str]:
     """A case and what went wrong, or an empty text."""
     try:
-        roster, draw = drawn(case)
-        config = draw.config(base_of(roster))
+        config = drawn_market(case)
         config["run"]["steps"] = steps
         config["run"]["panel"] = 40
         config["users"]["size"] = min(config["users"]["size"], 100)
@@ -66,7 +54,7 @@ def main() -> int:
     cases = range(arguments.first, arguments.first + arguments.cases)
     if arguments.show:
         for case in cases:
-            roster, draw = drawn(case)
+            roster, draw = drawn_case(case)
             print(f"{case}: roster={roster}", *map(repr, draw.overrides()))
         return 0
     started, outcomes = time.perf_counter(), Counter[str]()

@@ -262,8 +262,13 @@ def _made_by(code: Iterable[str]) -> dict[str, Any]:
 def _code() -> list[str]:
     """The files of this package that are loaded."""
     modules = [module for name, module in [*sys.modules.items()] if name.startswith("aimarket.")]
-    files = filter(None, (getattr(module, "__file__", None) for module in modules))
-    return sorted(Path(file).relative_to(_PACKAGE).as_posix() for file in files)
+    return sorted(map(_within, filter(None, (getattr(module, "__file__", None) for module in modules))))
+
+
+@cache
+def _within(file: str) -> str:
+    """Where a file stands in this package."""
+    return Path(file).relative_to(_PACKAGE).as_posix()
 
 
 @cache

@@ -1,11 +1,14 @@
 """The command line. Each command is a file of `aimarket.commands`, imported when it is called."""
 
+import atexit
 import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from aimarket.complaints import ResultsError, SettingsError, fail
+from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say
+from aimarket.interrupts import heard_everywhere
 
 _USAGE = """usage: aimarket COMMAND ...
 
@@ -41,11 +44,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments[0] not in _COMMANDS:
         fail(f"{arguments[0]}: no such command; allowed: {', '.join(_COMMANDS)}")
     try:
-        importlib.import_module(f"aimarket.commands.{arguments[0]}").main(arguments[1:])
+        with heard_everywhere():
+            importlib.import_module(f"aimarket.commands.{arguments[0]}").main(arguments[1:])
     except (SettingsError, ResultsError) as error:
         fail(str(error))
-    except KeyboardInterrupt:
-        fail("interrupted; complete runs are kept, and of others what their last checkpoint holds", code=130)
+    except KeyboardInterrupt as interrupt:
+        _stop(str(interrupt) or "complete runs are kept, and of others what their last checkpoint holds")
     except BrokenPipeError:  # the reader, say `head`, has had enough; nothing more may be written, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (OSError, MemoryError) as error:  # of the machine: a full disk, a folder that cannot be written
+        fail(one_line(str(error)) or "out of memory", code=1)
+
+
+def _stop(kept: str) -> NoReturn:
+    """End an interrupted process without taking it down piece by piece.
+
+    What an interrupt left half made would complain, and where it came while a text was executed as code, as dataclasses
+    do, the interpreter would not end with this exit code but with the signal.
+    """
+    say(f"interrupted; {kept}")
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    os._exit(130)

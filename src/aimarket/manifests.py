@@ -125,7 +125,8 @@ def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
     except OSError as error:
         raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
     if digest != described["sha256"]:
-        raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
+        told = folder / RUNS / f"{run_id}.json"  # by its size it is complete, and would not be run again
+        raise ResultsError(f"{path} is not the file that run {run_id} wrote; delete {told} and run it again")
     file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
     said = file.metadata.metadata  # comparing 87 columns instead takes a tenth of the time of reading a small file
     if any(said.get(key.encode()) != value.encode() for key, value in _expected(run_id, table).items()):

@@ -6,6 +6,7 @@ Each multirun leaves a plan, `<study>/plans/<plan>.json`, before its first point
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -43,7 +44,10 @@ def write_plan(folder: Path, runs: Iterable[Planned], design: Mapping[str, Any] 
     plan = {"design": design, "points": points}
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
     path = f"{PLANS}/{digest}.json"
-    return Path(folder) / path if (Path(folder) / path).is_file() else write_json(folder, path, plan)
+    with suppress(OSError, ValueError):  # there is none, or one that is torn
+        if json.loads((Path(folder) / path).read_text(encoding="utf-8")) == plan:
+            return Path(folder) / path
+    return write_json(folder, path, plan)
 
 
 def read_plans(folder: Path) -> list[dict[str, Any]]:

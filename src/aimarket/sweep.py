@@ -23,6 +23,7 @@ from aimarket.plans import Planned, distinguishing, write_plan
 from aimarket.pool import outcomes
 from aimarket.settings import Settings
 from aimarket.simulation import processes_for, record_failure, run
+from aimarket.workspaces import clear
 
 Reasons = Mapping[str, str]  # {run id: why it failed}, of points that may not have been able to write it down
 
@@ -117,7 +118,11 @@ def carry_out(
             discard(*place)  # of a point interrupted just when it was complete
     untouched = ("done",) if retry_failed else ("done", "failed")
     due = [point for place, point in distinct.items() if before[place] not in untouched]
-    reasons = by(due) if due else {}
+    try:
+        reasons = by(due) if due else {}
+    finally:
+        for folder in {folder for folder, _ in distinct}:
+            clear(folder)  # of processes that were killed
     failed = []
     swept = distinguishing([point.overrides for point in distinct.values()])
     for (place, point), which in zip(distinct.items(), swept, strict=True):

@@ -1,7 +1,8 @@
 """Where files are made, and how they get to their place: whole or not at all, even if the power fails.
 
-A file is made in `<study>/.partial/<name>.<pid>/`, synced, then renamed. What a dead process left there is
-cleared by the next.
+A file is made in `<study>/.partial/<name>.<pid>/`, synced, then renamed. Its owner holds a lock there, which goes with
+the process however it ends; what has none is cleared by the next. Numbers of processes decide nothing where there are
+locks: one is used again, a dead process that nobody asked after keeps its own, and another machine has others.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +28,17 @@ _CLAIMING = threading.Lock()
 
 @contextmanager
 def workspace(folder: Path, name: str) -> Iterator[Path]:
-    """A private folder `<folder>/.partial/<name>.<pid>`, removed afterwards; those of dead processes are cleared first.
-
-    Its owner holds a file lock: on a shared disk a process of another machine looks dead by its number but is not.
-    """
+    """A private folder in `<folder>/.partial/`, removed afterwards; those of dead processes are cleared first."""
     home = Path(folder) / PARTIAL
-    partial = home / f"{name}.{os.getpid()}"
-    with _CLAIMING:
-        make_folder(home)
-        for other in home.iterdir():
-            _clear_if_dead(other)
+    make_folder(home)
+    with _claiming(home) as alone:
+        _clear(home, alone)
+        mine = (home / f"{name}.{os.getpid()}{twin}" for twin in chain([""], map("-{}".format, count(2))))
+        partial = next(place for place in mine if not place.exists())  # of a process with this number elsewhere
         partial.mkdir()
         lock = (partial / "lock").open("w")
-        with suppress(OSError):  # a disk without locks: others cannot lock either, and so never clear
-            fcntl.flock(lock, fcntl.LOCK_EX)  # whoever asks after its owner holds it for a moment
+        with suppress(OSError):  # a disk without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
     with lock:
         try:
             yield partial
@@ -49,34 +48,61 @@ def workspace(folder: Path, name: str) -> Iterator[Path]:
 
 def workspaces(folder: Path) -> dict[str, bool]:
     """The names under which something is, or was, at work in a study, and whether it still is."""
+    home = Path(folder) / PARTIAL
     found: dict[str, bool] = {}
-    with suppress(FileNotFoundError):
-        for partial in (Path(folder) / PARTIAL).iterdir():
-            name = partial.name.rpartition(".")[0]
-            found[name] = found.get(name, False) or _is_owned(partial)
+    if home.is_dir():
+        with _claiming(home) as alone:
+            for partial in home.iterdir():
+                name = partial.name.rpartition(".")[0]
+                found[name] = found.get(name, False) or _is_owned(partial, alone)
     return found
 
 
-def _is_owned(partial: Path) -> bool:
+def clear(folder: Path) -> None:
+    """Remove what dead processes left half made in a study."""
+    home = Path(folder) / PARTIAL
+    with suppress(OSError), _claiming(home) as alone:  # there may be nothing, or what cannot be changed
+        _clear(home, alone)
+
+
+@contextmanager
+def _claiming(home: Path) -> Iterator[bool]:
+    """Nobody else makes or clears workspaces meanwhile: one that is just being made has no lock yet.
+
+    Yields whether that is sure: some disks lock files, but no folders.
+    """
+    with _CLAIMING:
+        descriptor, alone = os.open(home, os.O_RDONLY), True
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError:
+                alone = False
+            yield alone
+        finally:
+            os.close(descriptor)
+
+
+def _clear(home: Path, alone: bool) -> None:
+    for partial in home.iterdir():
+        if not _is_owned(partial, alone):
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_owned(partial: Path, alone: bool) -> bool:
     """Whether somebody holds the lock of a workspace; on a disk without locks, whether its process is alive here."""
-    pid = partial.name.rpartition(".")[2]
+    pid = partial.name.rpartition(".")[2].partition("-")[0]
+    living = pid.isdigit() and _alive(int(pid))
     try:
         with (partial / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
     except BlockingIOError:
         return True
+    except FileNotFoundError:  # whoever made it died before there was one, or is about to make it
+        pass
     except OSError:
-        return pid.isdigit() and _alive(int(pid))
-
-
-def _clear_if_dead(partial: Path) -> None:
-    pid = partial.name.rpartition(".")[2]
-    if not pid.isdigit() or (int(pid) != os.getpid() and _alive(int(pid))):
-        return
-    with suppress(OSError), (partial / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(partial, ignore_errors=True)
+        return living
+    return not alone and living and int(pid) != os.getpid()
 
 
 def _alive(pid: int) -> bool:

@@ -1,7 +1,6 @@
 """What the recorder refuses, what a run leaves on disk, and what it leaves when something goes wrong."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from aimarket.dictionary import markdown
 from aimarket.recorder import Recorder, RecordError, Recording, RunWriter, write
 from aimarket.recording import KEYS
 from aimarket.schema import TABLES, arrow_schema
+from aimarket.workspaces import workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -300,13 +300,13 @@ def test_the_disk_has_every_table_before_anything_names_it(tmp_path: Path, monke
 def test_partial_folders_of_the_dead_are_cleared_and_of_the_living_are_not(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()  # its number is free now
-    dead, living = tmp_path / f".partial/old.{gone.pid}", tmp_path / f".partial/other.{os.getppid()}"
-    for folder in (dead, living):
-        folder.mkdir(parents=True)
-        (folder / "market").write_bytes(b"PAR1")
-    with RunWriter(tmp_path, "run", ""):
-        assert not dead.exists()
-        assert living.exists()
+    dead = tmp_path / f".partial/old.{gone.pid}"
+    with workspace(tmp_path, "other") as living:
+        dead.mkdir()
+        (dead / "market").write_bytes(b"PAR1")
+        with RunWriter(tmp_path, "run", ""):
+            assert not dead.exists()
+            assert living.exists()
 
 
 def test_writers_in_threads_of_one_process_leave_one_another_alone(tmp_path: Path) -> None:

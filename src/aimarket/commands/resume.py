@@ -23,12 +23,12 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("path", help="a study, or the checkpoints of one run")
     parser.add_argument("override", nargs="*", help="who does the work from now on, such as run.threads=4")
     options = parser.parse_args(arguments)
-    points = [_point(place, options.override) for place in _places(options.path)]
+    points = [_point(place, options.override) for place in _unfinished(_places(options.path))]
     if len(points) == 1:
         from aimarket.commands.run import run_one
 
         run_one(points[0].settings, points[0].overrides)
-    else:
+    elif points:
         from aimarket.commands.run import tell
         from aimarket.sweep import run_points
 
@@ -46,6 +46,22 @@ def _places(path: str) -> list[Path]:
     if found := [run for run in runs if any(run.glob(f"*/{HEADER}"))]:
         return found
     raise ResultsError(f"{path}: no checkpoint to go on from, neither in outputs/ nor here")
+
+
+def _unfinished(places: list[Path]) -> list[Path]:
+    """Without those of runs that were interrupted just when they were complete: what is left of these goes."""
+    from aimarket.checkpoints import discard
+    from aimarket.conditions import finished
+
+    found = []
+    for place in places:
+        study = place.absolute().parents[1]
+        if finished(study, place.name):
+            discard(study, place.name)
+            print(f"{study}: run {place.name} is already complete")
+        else:
+            found.append(place)
+    return found
 
 
 def _point(place: Path, overrides: Sequence[str]) -> "Point":

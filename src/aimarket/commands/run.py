@@ -72,14 +72,16 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     """One run by itself, which is summed up."""
     from aimarket.checkpoints import discard
     from aimarket.compilation import compile_ahead
-    from aimarket.conditions import finished
+    from aimarket.conditions import condition, finished
     from aimarket.configuration import run_id
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
+    from aimarket.workspaces import clear
 
     study, name = Path(settings.outputs) / settings.study, run_id(settings)
     if finished(study, name):
         discard(study, name)  # in case it was interrupted just when it was complete
+        clear(study)
         print(f"{study}: run {name} is already complete")
     else:
         try:
@@ -91,7 +93,8 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
         except ResultsError:  # of a checkpoint
             raise
         except (ArithmeticError, OSError, MemoryError, ValueError, RuntimeError) as error:
-            fail(f"run {name} failed: {one_line(str(error))}; see {study}/runs/{name}.json", code=1)
+            see = f"; see {study}/runs/{name}.json" if condition(study, name).state == "failed" else ""
+            fail(f"run {name} failed: {one_line(str(error)) or type(error).__name__}{see}", code=1)
     _summarise(settings, name)
     print(f"{study}/runs/{name}.json")
 
@@ -134,8 +137,8 @@ def _interruptible(points: "Sequence[Point]") -> Iterator[None]:
     except KeyboardInterrupt:
         from aimarket.conditions import finished
 
-        kept = sum(finished(point.folder, point.run_id) for point in points)
-        fail(f"interrupted; {kept} of {len(points)} points are complete, the same command runs the others", code=130)
+        kept = f"{sum(finished(point.folder, point.run_id) for point in points)} of {len(points)} points"
+        raise KeyboardInterrupt(f"{kept} are complete, the same command runs the others") from None
 
 
 # --- Hydra ------------------------------------------------------------------------------------------------------------

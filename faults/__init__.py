@@ -1,0 +1,1 @@
+"""Studies under fire; see `__main__`."""
