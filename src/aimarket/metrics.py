@@ -78,7 +78,10 @@ def measure(market: "Market", history: History) -> Tables:
         "statements": stated,
         "offers": _offers(market, by_offer, history.stocks.gpus),
         "segments": segments,
-        "ledger": _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
+        "ledger": _columns(
+            ("provider", "account", "counterparty", "amount"),
+            ((*entry, amount / market.clock.months) for *entry, amount in market.ledger.rows()),
+        ),
         "events": _columns(
             ("kind", "provider", "subject", "value"),
             ((e.kind, e.provider, e.subject, e.value) for e in market.events),
