@@ -116,20 +116,15 @@ def intact(folder: Path) -> Header:
         header: Header = json.loads(text)["checkpoint"]
         if _sealed(header) != text:
             raise ValueError("its hash is another")
-        named = files(header)
+        files = [*header["rows"], *filter(None, [header["state"]])]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
-    for file in named:
+    for file in files:
         found = described(folder / file["path"], file["path"]) if (folder / file["path"]).is_file() else {}
         if any(found.get(key) != file[key] for key in ("bytes", "sha256")):
             what = "not what was written" if found else "missing"
             raise ResultsError(f"{folder / file['path']} is {what}; {_begin(folder)}")
     return header
-
-
-def files(header: Header) -> list[Header]:
-    """What a header says of the files that belong to its checkpoint."""
-    return [*header["rows"], *filter(None, [header["state"]])]
 
 
 def rows(folder: Path, header: Header) -> Iterator[Recording]:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aimarket.audit.faults import Fault, Floats, Law, at_least, ratio
-from aimarket.audit.tables import Tables, shown
+from aimarket.audit.arithmetic import Flags, Floats, after_first, last, ratio
+from aimarket.audit.faults import Fault, Law, at_least
+from aimarket.audit.frame import told
+from aimarket.audit.tables import Tables
 
 # How each line of the statements is read off the ledger: account, and the sign it is told with.
 LINES = {
@@ -19,8 +21,10 @@ LINES = {
 }
 ACCOUNTS = {account for account, _ in LINES.values()} | {"merger", "break_up"}
 SERVING = ("energy", "hosting", "wholesale", "rental", "depreciation")
-_OPERATING = ("revenue", "rental_income", "energy", "hosting", "wholesale", "rental")
-_OPERATING += ("overhead", "training", "interest", "tax")
+_OPERATING = (
+    *("revenue", "rental_income", "energy", "hosting", "wholesale", "rental"),
+    *("overhead", "training", "interest", "tax"),
+)
 _INVESTING = ("capex", "subsidy", "resale", "merger", "break_up")
 _FINANCING = ("borrowing", "capital", "dividends")
 _CASHLESS = ("depreciation", "write_off", "dividends", "merger", "break_up")  # may have nobody on the other side
@@ -64,22 +68,24 @@ def entries(tables: Tables) -> Iterator[Fault]:
     paid = cash & np.isin(rows["account"], ("depreciation", "write_off"))
     for wrong, column in ((unknown, "account"), (one_sided, "counterparty"), (paid, "counterparty")):
         for row in np.flatnonzero(wrong)[:1]:
-            found = shown(rows[column][row])
+            found = told(rows[column][row])
             yield Fault(
                 f"ledger.{column}, row {row + 1}, step {rows['step'][row]}, {rows['provider'][row]}",
                 f"{found} found on account {rows['account'][row]}, which is not one it may stand with",
             )
-    places = zip(*(rows[key].tolist() for key in _ENTRY), strict=True)
+    keys = zip(*(rows[key].tolist() for key in _ENTRY), strict=True)
     amounts: dict[tuple[Any, ...], float] = {}
-    for row, (place, amount) in enumerate(zip(places, rows["amount"].tolist(), strict=True)):
-        if place in amounts:
-            yield Fault(f"ledger, row {row + 1}", f"{', '.join(map(str, place))} stands there twice")
-        amounts[place] = amount
+    for row, (key, moved) in enumerate(zip(keys, rows["amount"].tolist(), strict=True)):
+        if key in amounts:
+            yield Fault(f"ledger, row {row + 1}", f"{', '.join(map(str, key))} stands there twice")
+        amounts[key] = moved
     firms = set(tables.firms)
     for (*when, provider, account, other), amount in amounts.items():
         if other in firms and (mirrored := amounts.get((*when, other, account, provider))) != -amount:
             place = f"ledger.amount, step {when[1]}, {provider}, {account} with {other}"
-            yield Fault(place, f"{amount!r} found, {None if mirrored is None else -mirrored!r} on the other side's books")
+            yield Fault(
+                place, f"{amount!r} found, {None if mirrored is None else -mirrored!r} on the other side's books"
+            )
 
 
 _ENTRY = ("replication", "step", "provider", "account", "counterparty")
@@ -111,10 +117,12 @@ def cash_flows(tables: Tables) -> Iterator[Law]:
     yield _law("change_in_cash", "operating + investing + financing", lines["change_in_cash"], sections, scale)
     earned = lines["net_income"] + lines["depreciation"] + lines["write_off"]
     scale = _largest(lines, "net_income", "depreciation", "write_off", "operating_cash_flow")
-    yield _law("operating_cash_flow", "net income and what no cash paid for", lines["operating_cash_flow"], earned, scale)
-    change = _changes(lines["cash"]) / months
-    scale = _so_far(lines, "cash") / months
-    yield _law("cash", "last balance + change in cash", change, lines["change_in_cash"], scale, _after_first(change))
+    yield _law(
+        "operating_cash_flow", "net income and what no cash paid for", lines["operating_cash_flow"], earned, scale
+    )
+    cash, due = lines["cash"], last(lines["cash"]) + lines["change_in_cash"] * months
+    scale = _so_far(lines, "cash")
+    yield _law("cash", "last balance + change in cash", cash, due, scale, after_first(cash))
 
 
 def balances(tables: Tables) -> Iterator[Law]:
@@ -126,10 +134,9 @@ def balances(tables: Tables) -> Iterator[Law]:
     yield _law("equity", "paid in + retained", lines["equity"], lines["paid_in"] + lines["retained"], scale)
     yield _law("claims", "debt + equity", lines["claims"], lines["debt"] + lines["equity"], scale)
     yield _law("assets", "balance sheet balances", lines["assets"], lines["claims"], scale)
-    kept = (lines["net_income"] - lines["dividends"]) * months
-    change = _changes(lines["retained"])
-    name = "last balance + net income - dividends"
-    yield _law("retained", name, change, kept, scale, _after_first(change))
+    retained = lines["retained"]
+    due = last(retained) + (lines["net_income"] - lines["dividends"]) * months
+    yield _law("retained", "last balance + net income - dividends", retained, due, scale, after_first(retained))
     for column in ("orders", "fleet", "debt", "paid_in"):
         yield at_least("statements", column, "never negative", lines[column], 0.0, scale)
 
@@ -146,14 +153,20 @@ def books(tables: Tables, moved: Moved) -> Iterator[Law]:
         yield _law(column, name, lines[column], total, moved.largest)
     scale = np.maximum(_so_far(lines, "cash", "debt", "paid_in", "retained", "fleet"), moved.largest * months)
     capital = moved.all("capital") + moved.all("merger") + moved.all("break_up") - moved.booked["dividends"]
-    change = _changes(lines["paid_in"])
+    due = last(lines["paid_in"]) + capital * months
     name = "last balance + capital paid in or handed over"
-    yield _law("paid_in", name, change, capital * months, scale, _after_first(change))
-    forgiven = np.abs(moved.booked["write_off"]) > 0  # what of it are assets lost and what is debt, the ledger nets
-    handed = sum((np.abs(moved.all(name)) for name in ("merger", "break_up")), np.zeros(1)).any(axis=-1, keepdims=True)
-    change, drawn = _changes(lines["debt"]), moved.all("borrowing") * months
-    quiet = _after_first(change) & ~handed & (~forgiven | (lines["debt"] > 0))
-    yield _law("debt", "last balance + borrowing", change, drawn, scale, quiet)
+    yield _law("paid_in", name, lines["paid_in"], due, scale, after_first(due))
+    due = last(lines["debt"]) + moved.all("borrowing") * months
+    yield _law("debt", "last balance + borrowing", lines["debt"], due, scale, after_first(due) & _no_debt_moved(moved))
+
+
+def _no_debt_moved(moved: Moved) -> Flags:
+    """(R, T, F) where the ledger tells all there is to tell of debt: none was handed over, and none forgiven.
+
+    On exit it nets debt forgiven and assets lost; it does not say how much of what is handed over is debt.
+    """
+    handed = np.any([moved.all(name) != 0 for name in ("merger", "break_up")], axis=0)
+    return np.asarray(~handed & (moved.booked["write_off"] == 0))
 
 
 def charges(tables: Tables) -> Iterator[Law]:
@@ -163,14 +176,14 @@ def charges(tables: Tables) -> Iterator[Law]:
     own = [provider["cost_of_capital"] for provider in tables.settings["providers"].values()]
     rates = np.array([common if rate is None else rate for rate in own], float)
     employed = lines["orders"] + lines["fleet"]
-    opening = np.concatenate([np.zeros_like(employed[:, :1]), employed[:, :-1]], axis=1)
+    opening = last(employed)
     profit = lines["net_income"] + lines["interest"] - opening * np.expm1(np.log1p(rates) * months / 12) / months
     scale = np.maximum(opening * rates, np.abs(lines["net_income"]))
     name = "net income + interest - cost of capital"
-    yield _law("economic_profit", name, lines["economic_profit"], profit, scale, _after_first(employed))
+    yield _law("economic_profit", name, lines["economic_profit"], profit, scale, after_first(employed))
 
 
-def aggregates(tables: Tables, moved: Moved | None) -> Iterator[Law]:
+def totals(tables: Tables) -> Iterator[Law]:
     """What the market shows of money is the sum over its providers."""
     market, lines = tables["market"], tables["statements"]
     law = partial(Law, "market")
@@ -178,16 +191,19 @@ def aggregates(tables: Tables, moved: Moved | None) -> Iterator[Law]:
     for name in (*names, "equity_raised", "dividends"):
         yield law(name, "sum over providers", market[name], lines[name].sum(-1), np.abs(lines[name]).sum(-1))
     revenue = lines["revenue"].sum(-1)
-    yield law("spend", "revenue of providers", market["spend"], revenue, revenue)
-    sales = revenue + lines["rental_income"].sum(-1)
-    paid = sum((lines[name].sum(-1) for name in ("energy", "hosting", "wholesale", "rental")), np.zeros(1))
+    yield law("spend", "revenue of providers", market["spend"], revenue)
+    sales, paid = revenue + lines["rental_income"].sum(-1), _paid_to_serve(lines).sum(-1)
     name = "sales less the cash cost of serving"
     yield law("producer_surplus", name, market["producer_surplus"], sales - paid, sales + paid)
-    cost = paid + lines["depreciation"].sum(-1)
-    yield law("unit_cost", "cost of serving over tokens served", market["unit_cost"], ratio(cost, market["tokens_served"]))
-    if moved is not None:
-        received, scale = moved.treasury.sum(-1), np.abs(moved.treasury).sum(-1)
-        yield law("taxes", "what the treasury received and paid", market["taxes"], received, scale)
+    unit_cost = ratio(paid + lines["depreciation"].sum(-1), market["tokens_served"])
+    yield law("unit_cost", "cost of serving over tokens served", market["unit_cost"], unit_cost)
+
+
+def taxes(tables: Tables, moved: Moved) -> Iterator[Law]:
+    """What the treasury received and paid."""
+    received, scale = moved.treasury.sum(-1), np.abs(moved.treasury).sum(-1)
+    name = "what the ledger says of the treasury"
+    yield Law("market", "taxes", name, tables["market"]["taxes"], received, scale)
 
 
 def of_providers(tables: Tables) -> Iterator[Law]:
@@ -196,22 +212,15 @@ def of_providers(tables: Tables) -> Iterator[Law]:
     law = partial(Law, "providers")
     for name in ("revenue", "training", "net_income", "capex", "cash", "debt", "equity"):
         yield law(name, f"statements.{name}", firms[name], lines[name])
-    paid = lines["energy"] + lines["hosting"] + lines["wholesale"] + lines["rental"]
-    left = lines["revenue"] - paid
-    name = "revenue less the cash cost of serving"
-    yield law("inference_cash", name, firms["inference_cash"], left, np.abs(lines["revenue"]) + np.abs(paid))
-    served = firms["tokens_served"]
-    yield law("unit_cost", "cost of serving over tokens served", firms["unit_cost"], ratio(paid + lines["depreciation"], served))
+    paid, served = _paid_to_serve(lines), firms["tokens_served"]
+    left, scale = lines["revenue"] - paid, np.abs(lines["revenue"]) + np.abs(paid)
+    yield law("inference_cash", "revenue less the cash cost of serving", firms["inference_cash"], left, scale)
+    unit_cost = ratio(paid + lines["depreciation"], served)
+    yield law("unit_cost", "cost of serving over tokens served", firms["unit_cost"], unit_cost)
 
 
-def _changes(balance: Floats) -> Floats:
-    """From the step before; of the first step 0."""
-    return np.diff(balance, axis=1, prepend=balance[:, :1])
-
-
-def _after_first(values: Floats) -> NDArray[np.bool_]:
-    """All steps but the first, whose past is not recorded."""
-    return np.broadcast_to((np.arange(values.shape[1]) > 0)[None, :, None], values.shape)
+def _paid_to_serve(lines: Mapping[str, Floats]) -> Floats:
+    return np.sum([lines[name] for name in ("energy", "hosting", "wholesale", "rental")], axis=0)
 
 
 def _largest(lines: Mapping[str, Floats], *names: str) -> Floats:

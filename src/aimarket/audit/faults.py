@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
+from aimarket.audit.arithmetic import Floats
 
 TOLERANCE = 1e-9  # of the largest amount that enters a law: what rounding may do
 _SHOWN = 5  # faults of one law in one run that are told one by one
@@ -46,7 +46,10 @@ class Law:
     where: ArrayLike = True
 
     def faults(self, rows: Sequence[str]) -> Iterator[Fault]:
-        """Where both sides differ, or only one exists; the first few one by one. rows : (N,) names of rows of a step."""
+        """Where both sides differ, or only one exists; the first few one by one.
+
+        rows : (N,) names of the rows of a step
+        """
         found, expected = np.broadcast_arrays(self.found, np.asarray(self.expected, float))
         size = np.maximum(np.maximum(np.abs(found), np.abs(expected)), np.nan_to_num(np.abs(self.scale)))
         with np.errstate(invalid="ignore"):
@@ -75,11 +78,10 @@ def at_least(
     return Law(table, column, name, found, np.where(np.isnan(found), found, np.fmax(found, bound)), scale, where)
 
 
-def ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
-    """Quotient, nan where there is nothing to divide by."""
-    over, under = np.broadcast_arrays(np.asarray(numerator, float), np.asarray(denominator, float))
-    some = np.abs(under) > 0
-    return np.divide(over, under, out=np.full(under.shape, np.nan), where=some)
+def exists(table: str, column: str, found: Floats, where: ArrayLike, elsewhere: bool = False) -> Law:
+    """A column that holds a number in some places, and none in all others unless it may be there `elsewhere`."""
+    expected = np.where(where, np.nan_to_num(found), found if elsewhere else np.nan)
+    return Law(table, column, "exists where there is something to measure", found, expected)
 
 
 def _at(cell: NDArray[Any], shape: tuple[int, ...], rows: Sequence[str]) -> str:

@@ -4,63 +4,66 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from aimarket.audit import accounts, measures, quantities
+from aimarket.audit import accounts, capacity, demand, events, measures
 from aimarket.audit.faults import Fault, Law
 from aimarket.audit.tables import Tables
 
-_MONEY, _FIRMS, _OFFERS, _SEGMENTS = "statements", "providers", "offers", "segments"
-_LAWS: tuple[tuple[Callable[[Tables], Iterator[Law]], tuple[str, ...]], ...] = (  # with the tables that they need
-    (accounts.income, (_MONEY,)),
-    (accounts.cash_flows, (_MONEY,)),
-    (accounts.balances, (_MONEY,)),
-    (accounts.charges, (_MONEY,)),
-    (accounts.of_providers, (_FIRMS, _MONEY)),
-    (quantities.signs, ()),
-    (quantities.segments, ("market", _SEGMENTS)),
-    (quantities.offers, (_FIRMS, _OFFERS)),
-    (quantities.providers, (_FIRMS,)),
-    (quantities.aggregates, ("market", _FIRMS)),
-    (quantities.shares_of_users, ("market", _OFFERS)),
-    (measures.concentration, ("market", _FIRMS)),
-    (measures.prices, ("market",)),
-    (measures.costs_of_providers, ("market", _FIRMS)),
-    (measures.posted, (_OFFERS,)),
-    (measures.qualities, ("market", _OFFERS)),
-    (measures.surplus, ("market",)),
-    (measures.drivers, (_FIRMS, _MONEY, _OFFERS)),
-    (measures.told, ("events",)),
+_LAWS: tuple[tuple[Callable[[Tables], Iterator[Law]], str], ...] = (  # with the tables that they need
+    (accounts.income, "statements"),
+    (accounts.cash_flows, "statements"),
+    (accounts.balances, "statements"),
+    (accounts.charges, "statements"),
+    (accounts.of_providers, "providers statements"),
+    (accounts.totals, "market statements"),
+    (demand.segments, "market segments"),
+    (demand.offers, "providers offers"),
+    (demand.providers, "providers"),
+    (demand.stayers, "market providers events"),
+    (demand.totals, "market providers"),
+    (demand.shares, "market offers"),
+    (capacity.work, "providers"),
+    (capacity.totals, "market providers"),
+    (capacity.arrivals, "providers events"),
+    (capacity.market_of_gpus, "market"),
+    (capacity.opportunity_costs, "market offers"),
+    (measures.concentration, "market providers"),
+    (measures.prices_of_market, "market"),
+    (measures.prices_of_providers, "providers"),
+    (measures.costs, "market providers"),
+    (measures.posted, "offers"),
+    (measures.qualities, "market offers"),
+    (measures.indices, "market offers"),
+    (measures.surplus, "market"),
+    (measures.drivers, "providers statements offers"),
+    (events.comings_and_goings, "providers events"),
+    (events.rounds, "statements events"),
+    (events.price_changes, "offers events"),
 )
 
 
 def breaches(tables: Tables) -> list[Fault]:
-    """What contradicts itself in whole tables."""
+    """What contradicts itself in tables whose rows are all there."""
     with np.errstate(all="ignore"):
-        found = [fault for law in _laws(tables) for fault in law.faults(_rows(tables, law))]
-    if tables.has("ledger"):
-        found += accounts.entries(tables)
-    if tables.has("events"):
-        found += measures.happenings(tables)
-    return found
+        found = [fault for law in _laws(tables) for fault in law.faults(tables.frame.rows(law.table))]
+    return [*found, *accounts.entries(tables), *events.kinds(tables)]
 
 
 def _laws(tables: Tables) -> Iterator[Law]:
     for laws, needed in _LAWS:
-        if tables.has(*needed):
+        if tables.has(*needed.split()):
             yield from laws(tables)
-    for table in ("market", _SEGMENTS):
+    for table in ("market", "segments"):
         if tables.has(table):
-            yield from quantities.users(tables, table)
-    moved = accounts.Moved(tables) if tables.has("ledger") else None
-    if moved is not None and tables.has(_MONEY):
-        yield from accounts.books(tables, moved)
-    if moved is not None and tables.has(_FIRMS):
-        yield from quantities.fleets(tables, moved)
-    if tables.has("market", _MONEY):
-        yield from accounts.aggregates(tables, moved)
-    if tables.has("events", _FIRMS):
-        delivered = measures.by_firm(tables, "delivery") + measures.by_firm(tables, "entry")
-        yield from quantities.arrivals(tables, delivered)
+            yield from demand.users(tables, table)
+    if tables.has("ledger"):
+        moved = accounts.Moved(tables)
+        for paid, needed in _PAID:
+            if tables.has(*needed.split()):
+                yield from paid(tables, moved)
 
 
-def _rows(tables: Tables, law: Law) -> list[str]:
-    return list(tables.frame.rows[law.table])
+_PAID: tuple[tuple[Callable[[Tables, accounts.Moved], Iterator[Law]], str], ...] = (  # of the ledger and other tables
+    (accounts.books, "statements"),
+    (accounts.taxes, "market"),
+    (capacity.bills, "providers"),
+)

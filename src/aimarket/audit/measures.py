@@ -1,21 +1,20 @@
-"""Prices, concentration, surplus, cost drivers and events, reckoned anew."""
+"""Prices, margins, concentration, surplus and cost drivers, reckoned anew."""
 
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from aimarket.audit.faults import Fault, Floats, Law, at_least, at_most, ratio
-from aimarket.audit.quantities import margins
+from aimarket.audit.arithmetic import Flags, Floats, after_first, change, last, ratio
+from aimarket.audit.faults import Law, at_least, at_most, exists
 from aimarket.audit.tables import Tables
 
 _LIST_PRICES = ("input_price", "cached_price", "output_price")
-_KINDS = (
-    *("generation_released", "model_launched", "outage", "price_change", "delivery", "sale", "equity_round"),
-    *("entry", "exit", "merger", "break_up"),
-)
 _DRIVEN = ("depreciation", "hosting", "rental", "energy")  # costs that drivers are found for
+_GAINS = {"consumer": "consumer_surplus", "producer": "net_income", "treasury": "taxes"}
+_LEAST = 1e-300  # more than nothing
+_NEAR_NOTHING = 1e-3  # logits: of less quality than that, what a logit is worth cannot be told
 
 
 def concentration(tables: Tables) -> Iterator[Law]:
@@ -28,26 +27,38 @@ def concentration(tables: Tables) -> Iterator[Law]:
     yield law("effective_providers", "1 / HHI", market["effective_providers"], ratio(1.0, market["hhi"]))
 
 
-def prices(tables: Tables) -> Iterator[Law]:
-    """Unit values, margins and what quality takes off them."""
+def margins(tables: Tables, table: str) -> Iterator[Law]:
+    """Lerner index and markup of price over long-run marginal cost."""
+    rows = tables[table]
+    price, cost = rows["price"], rows["marginal_cost"]
+    over = ratio(cost, price)
+    yield Law(table, "lerner", "1 - cost over price", rows["lerner"], 1 - over, np.maximum(1.0, over))
+    yield Law(table, "markup", "price over cost - 1", rows["markup"], ratio(price, cost) - 1, 1.0)
+    yield at_least(table, "marginal_cost", "never negative", cost, 0.0)
+
+
+def prices_of_market(tables: Tables) -> Iterator[Law]:
+    """The price of the market is what is paid for a token; quality takes off it what users give for that."""
     market = tables["market"]
-    law = partial(Law, "market")
-    yield law("price", "spend over tokens served", market["price"], ratio(market["spend"], market["tokens_served"]))
+    price = ratio(market["spend"], market["tokens_served"])
+    yield Law("market", "price", "spend over tokens served", market["price"], price)
     yield from margins(tables, "market")
-    # Of the same price and quality, the quality-adjusted price is one price a logit lower, in every step the same.
-    premium = -ratio(np.log(ratio(market["quality_adjusted_price"], market["price"])), market["mean_quality"])
-    known = np.isfinite(premium) & (np.abs(market["mean_quality"]) > _NEAR_NOTHING)
-    usual = np.array([np.median(row[some]) if some.any() else np.nan for row, some in zip(premium, known, strict=True)])
-    adjusted = market["price"] * np.exp(-market["mean_quality"] * usual[:, None])
-    where = np.isfinite(adjusted)
+    adjusted = market["price"] * np.exp(-market["mean_quality"] * _premium(tables)[:, None])
+    found, where = market["quality_adjusted_price"], np.isfinite(adjusted)
     name = "price less what users give for quality, as in other steps"
-    yield law("quality_adjusted_price", name, market["quality_adjusted_price"], adjusted, adjusted * 10, where)
+    yield Law("market", "quality_adjusted_price", name, found, adjusted, 10 * adjusted, where)
 
 
-_NEAR_NOTHING = 1e-3  # logits: of less quality than that, what a logit is worth cannot be told
+def prices_of_providers(tables: Tables) -> Iterator[Law]:
+    """The price of a provider is what is paid for a token."""
+    firms = tables["providers"]
+    price = ratio(firms["revenue"], firms["tokens_served"])
+    yield Law("providers", "price", "revenue over tokens served", firms["price"], price)
+    yield from margins(tables, "providers")
+    yield exists("providers", "marginal_cost", firms["marginal_cost"], firms["tokens_served"] > 0)
 
 
-def costs_of_providers(tables: Tables) -> Iterator[Law]:
+def costs(tables: Tables) -> Iterator[Law]:
     """Long-run cost of the market is that of its providers, weighted by tokens."""
     market, firms = tables["market"], tables["providers"]
     cost = np.nan_to_num(firms["marginal_cost"]) * firms["tokens_served"]
@@ -56,50 +67,99 @@ def costs_of_providers(tables: Tables) -> Iterator[Law]:
 
 
 def posted(tables: Tables) -> Iterator[Law]:
-    """List prices keep their ratios, and margins are of the price posted."""
+    """List prices keep their ratios, margins are of the price posted, and answers take their time."""
     rows = tables["offers"]
     yield from margins(tables, "offers")
+    for name in ("price", "newcomer_price"):
+        yield at_least("offers", name, "above zero", rows[name], _LEAST)
     for name in _LIST_PRICES:
         kept = np.median(ratio(rows[name], rows["price"]), axis=1, keepdims=True) * rows["price"]
         yield Law("offers", name, "list prices keep their ratios", rows[name], kept)
-    yield at_least("offers", "latency", "the first token, or later", rows["latency"], rows["time_to_first_token"])
     one_price = [_one_price(p["pricing"]) for p in tables.settings["providers"].values() for _ in p["offers"]]
     where = np.array(one_price, bool) & (rows["owner"] == rows["provider"])
     name = "the price posted, by a rule with one price"
     yield Law("offers", "newcomer_price", name, rows["newcomer_price"], rows["price"], 0.0, where)
+    for name in ("latency", "time_to_first_token"):
+        yield exists("offers", name, rows[name], rows["users"] > 0)
+        yield at_least("offers", name, "never negative", rows[name], 0.0)
+    yield at_least("offers", "latency", "the first token, or later", rows["latency"], rows["time_to_first_token"])
 
 
-def _one_price(rule: object) -> bool:
+def _one_price(rule: Any) -> bool:
     """Whether a pricing rule, and those inside it, ask the same of everybody."""
     if not isinstance(rule, dict):
         return True
     return rule.get("kind") != "customer_recognition" and all(map(_one_price, rule.values()))
 
 
+# --- quality and indices ----------------------------------------------------------------------------------------------
+
+
 def qualities(tables: Tables) -> Iterator[Law]:
-    """The frontier is the best on offer, and nothing is better on average; prices move by what offers did."""
+    """The frontier is the best on offer, and nothing is better on average."""
     market, rows = tables["market"], tables["offers"]
-    frontier, best = market["frontier_quality"], rows["quality"].max(-1, initial=-np.inf)
+    frontier, none = market["frontier_quality"], -np.inf
+    best = rows["quality"].max(-1, initial=none)
     yield at_most("market", "frontier_quality", "best of all offers, or less", frontier, best, np.abs(best))
-    after = np.where(rows["active"], rows["quality"], -np.inf).max(-1, initial=-np.inf)
-    was = np.concatenate([rows["active"][:, :1], rows["active"][:, :-1]], axis=1)
-    steady = (was == rows["active"]).all(-1)
-    steady[:, 0] = False
-    yield Law("market", "frontier_quality", "best on sale", frontier, after, 0.0, steady & np.isfinite(after))
-    bound = np.where(rows["tokens_served"] > 0, rows["quality"], -np.inf).max(-1, initial=-np.inf)
-    yield at_most("market", "mean_quality", "best that is served", market["mean_quality"], bound, 1.0, np.isfinite(bound))
-    log_price = np.log(rows["price"])
-    change = np.diff(np.log(market["price_index"]), axis=1)
-    steps = np.diff(log_price, axis=1)
-    sold = (rows["tokens_served"][:, 1:] > 0) & (rows["tokens_served"][:, :-1] > 0)
-    for bounded, extreme, fill in ((at_most, np.max, -np.inf), (at_least, np.min, np.inf)):
-        most = extreme(np.where(sold, steps, fill), axis=-1, initial=fill)
-        most = np.where(np.isfinite(most), most, 0.0)
-        at = np.concatenate([np.zeros_like(change[:, :1]), change], axis=1)
-        limit = np.concatenate([np.zeros_like(change[:, :1]), most], axis=1)
-        yield bounded("market", "price_index", "between the changes of posted prices", at, limit, 1.0)
-    yield Law("market", "price_index", "1 in the first step", market["price_index"][:, :1], 1.0)
-    yield Law("market", "quality_adjusted_index", "1 in the first step", market["quality_adjusted_index"][:, :1], 1.0)
+    on_sale = np.where(rows["active"], rows["quality"], none).max(-1, initial=none)
+    steady = (last(rows["active"]) == rows["active"]).all(-1) & after_first(frontier) & np.isfinite(on_sale)
+    yield Law("market", "frontier_quality", "best on sale", frontier, on_sale, 0.0, steady)
+    served = np.where(rows["tokens_served"] > 0, rows["quality"], none).max(-1, initial=none)
+    some = np.isfinite(served)
+    yield at_most("market", "mean_quality", "best that is served", market["mean_quality"], served, 1.0, some)
+    for name in ("frontier_quality", "mean_quality"):
+        yield exists("market", name, market[name], some, elsewhere=True)
+
+
+def indices(tables: Tables) -> Iterator[Law]:
+    """Chained indices begin at 1 and move as posted prices did: no further than the extremes, and by a mean of them.
+
+    What was spent at posted prices is told only where nobody pays another price, or nothing: there the mean is known.
+    """
+    market, rows = tables["market"], tables["offers"]
+    moves = change(np.log(rows["price"]))
+    better = _premium(tables)[:, None, None] * change(rows["quality"])
+    sold = (rows["tokens_served"] > 0) & (last(rows["tokens_served"]) > 0)
+    linear = tables.settings["users"]["price_metric"] == "linear"  # quality then has no price in logs
+    yield exists("market", "quality_adjusted_index", market["quality_adjusted_index"], not linear, elsewhere=True)
+    for column, moved in (("price_index", moves), ("quality_adjusted_index", moves - better)):
+        index, start = market[column], np.ones((1, 1))
+        yield at_least("market", column, "above zero", index, _LEAST)
+        yield Law("market", column, "1 in the first step", index, start, 0.0, ~after_first(index) & ~np.isnan(index))
+        found = change(np.log(index))
+        for bounded, extreme, none in ((at_most, np.max, -np.inf), (at_least, np.min, np.inf)):
+            limit = extreme(np.where(sold, moved, none), axis=-1, initial=none)
+            limit = np.where(np.isfinite(limit), limit, 0.0)
+            where = np.isfinite(found) & np.isfinite(moved.sum(-1))
+            yield bounded("market", column, "between the moves of offers", found, limit, 1.0, where)
+    found, (mean, known) = change(np.log(market["price_index"])), _mean_move(tables, moves)
+    yield Law("market", "price_index", "mean of the moves of offers", found, mean, 1.0, known)
+
+
+def _premium(tables: Tables) -> Floats:
+    """(R,) log points of price that users give for a logit of quality, the same in every step; nan if nothing tells it.
+
+    It is what the quality-adjusted price was made with, as most steps have it.
+    """
+    market = tables["market"]
+    premium = -ratio(np.log(ratio(market["quality_adjusted_price"], market["price"])), market["mean_quality"])
+    known = np.isfinite(premium) & (np.abs(market["mean_quality"]) > _NEAR_NOTHING)
+    return np.array([np.median(row[some]) if some.any() else np.nan for row, some in zip(premium, known, strict=True)])
+
+
+def _mean_move(tables: Tables, moves: Floats) -> tuple[Floats, Flags]:
+    """(R, T) mean of the moves of offers sold in both steps, by their shares in both, and whether it is known."""
+    market, rows = tables["market"], tables["offers"]
+    plain = (market["contract_share"] == 0) & (market["free_share"] == 0)
+    plain &= (rows["newcomer_price"] == rows["price"]).all(-1)
+    now, before = rows["revenue"], last(rows["revenue"])
+    both = (now > 0) & (before > 0)
+    shares = [ratio(part, np.where(both, part, 0.0).sum(-1, keepdims=True)) for part in (now, before)]
+    mean = np.where(both, (shares[0] + shares[1]) / 2 * moves, 0.0).sum(-1)
+    return mean, plain & last(plain) & after_first(plain)
+
+
+# --- surplus and cost drivers -----------------------------------------------------------------------------------------
 
 
 def surplus(tables: Tables) -> Iterator[Law]:
@@ -116,97 +176,33 @@ def surplus(tables: Tables) -> Iterator[Law]:
         yield law(column, f"{_GAINS[who]} over welfare", market[column], part / shared, scale / shared)
 
 
-_GAINS = {"consumer": "consumer_surplus", "producer": "net_income", "treasury": "taxes"}
-
-
 def drivers(tables: Tables) -> Iterator[Law]:
     """What drivers did to unit cost adds up to what became of it, for every provider and for the market."""
-    firms, lines, rows = tables["providers"], tables["statements"], tables["offers"]
-    tokens = tables.by_owner(np.where(tables.frame.bought, 0.0, rows["tokens_served"]))
+    firms, lines = tables["providers"], tables["statements"]
+    tokens = tables.by_owner(np.where(tables.frame.bought, 0.0, tables["offers"]["tokens_served"]))
     cost = np.sum([lines[name] for name in _DRIVEN], axis=0)
-    unit_cost = ratio(cost, tokens)
     serves = (firms["gpus"] > 0) & (tokens > 0) & (cost > 0) & (firms["inference_gpu_hours"] > 0)
     serves &= ~np.isnan(firms["utilisation"])
     names = [name for name in firms if name.startswith("cost_")]
-    total = np.sum([firms[name] for name in names], axis=0)
-    scale = np.maximum(1.0, np.nanmax(np.abs([firms[name] for name in names]), axis=0, initial=0.0))
     for name in names:
-        exists = np.where(np.logical_or.accumulate(serves, axis=1), np.nan_to_num(firms[name]), np.nan)
-        yield Law("providers", name, "known since it first served", firms[name], exists)
-    name = "cost drivers = change in log unit cost"
-    yield Law("providers", "cost_*", name, total, _since_first(unit_cost, serves), scale, serves)
-    if not tables.has("market"):
-        return
-    market = tables["market"]
-    mean, some = ratio((cost * serves).sum(-1), (tokens * serves).sum(-1)), serves.any(-1)
-    parts = np.array([market[name] for name in (*names, "cost_mix")])
-    scale = np.maximum(1.0, np.nanmax(np.abs(parts), axis=0, initial=0.0))
-    name = "cost drivers and mix = change in log unit cost"
-    yield Law("market", "cost_*", name, parts.sum(0), _since_first(mean, some), scale, some)
+        yield exists("providers", name, firms[name], np.logical_or.accumulate(serves, axis=1))
+        yield Law("providers", name, "as it was: it did not serve", firms[name], last(firms[name]), 0.0, ~serves)
+    since = _since_first(ratio(cost, tokens), serves)
+    yield _sum_of_drivers("providers", [firms[name] for name in names], since, serves)
+    if tables.has("market"):
+        parts = [tables["market"][name] for name in (*names, "cost_mix")]
+        mean, some = ratio((cost * serves).sum(-1), (tokens * serves).sum(-1)), serves.any(-1)
+        yield _sum_of_drivers("market", parts, _since_first(mean, some), some)
 
 
-def _since_first(values: Floats, known: NDArray[np.bool_]) -> Floats:
+def _sum_of_drivers(table: str, parts: list[Floats], since: Floats, where: Flags) -> Law:
+    """Rounding in logs is of the order of one, not of the change."""
+    scale = np.maximum(1.0, np.max(np.nan_to_num(np.abs(parts)), axis=0))
+    return Law(table, "cost_*", "drivers = change in log unit cost", np.sum(parts, axis=0), since, scale, where)
+
+
+def _since_first(values: Floats, known: Flags) -> Floats:
     """Change of the log since the first step in which a number was known."""
     logs = np.log(np.where(known & (values > 0), values, 1.0))
     first = np.expand_dims(known.argmax(axis=1), 1)
     return np.asarray(logs - np.take_along_axis(logs, first, axis=1))
-
-
-# --- events -----------------------------------------------------------------------------------------------------------
-
-
-def happenings(tables: Tables) -> Iterator[Fault]:
-    """Events are of a known kind, and say what the tables say."""
-    events = tables.events
-    for row in np.flatnonzero(~np.isin(events["kind"], _KINDS))[:1]:
-        yield Fault(f"events.kind, row {row + 1}", f"{events['kind'][row]!r} found, which is no kind of event")
-
-
-def told(tables: Tables) -> Iterator[Law]:
-    """Who came and went, what was raised and how far prices moved, as events tell it."""
-    if tables.has("providers"):
-        active = tables["providers"]["active"].astype(float)
-        joined = _counted(tables, "entry") + _counted(tables, "break_up", "subject")
-        left = _counted(tables, "exit") + _counted(tables, "merger")
-        expected = np.concatenate([active[:, :1], active[:, :-1] + (joined - left)[:, 1:]], axis=1)
-        yield Law("providers", "active", "in business last step, or came, and did not leave", active, expected)
-    if tables.has("statements"):
-        raised = by_firm(tables, "equity_round") / tables.months
-        opened = _counted(tables, "entry") > 0
-        lines = tables["statements"]["equity_raised"]
-        yield Law("statements", "equity_raised", "rounds among the events", lines, raised, 0.0, ~opened)
-    if tables.has("offers"):
-        yield from _moves(tables)
-
-
-def _moves(tables: Tables) -> Iterator[Law]:
-    """Prices moved by what events of that kind say; smaller moves are none."""
-    rows, events, names = tables["offers"], tables.events, tables.frame.rows["offers"]
-    place = {name: j for j, name in enumerate(names)}
-    chosen = np.flatnonzero(events["kind"] == "price_change")
-    offer = [place.get(f"{events['provider'][n]}/{events['subject'][n]}", -1) for n in chosen]
-    said = np.full((*tables.shape, len(names)), np.nan)
-    said[(*(at[chosen] for at in tables.at(events)), offer)] = events["value"][chosen]
-    log_price = np.log(rows["price"])
-    change = np.diff(log_price, axis=1, prepend=log_price[:, :1])
-    same = rows["active"] & np.concatenate([rows["active"][:, :1], rows["active"][:, :-1]], axis=1)  # who enters posts anew
-    same[:, 0] = False
-    yield Law("offers", "price", "price_change among the events", change, said, 1.0, same & ~np.isnan(said))
-
-
-def by_firm(tables: Tables, kind: str) -> Floats:
-    """Sums of the values of events of a kind; (R, T, F)."""
-    return _added(tables, kind, "provider", tables.events["value"])
-
-
-def _counted(tables: Tables, kind: str, column: str = "provider") -> Floats:
-    """Numbers of events of a kind, by the provider that stands in a column; (R, T, F)."""
-    return _added(tables, kind, column, np.ones(len(tables.events["value"])))
-
-
-def _added(tables: Tables, kind: str, column: str, values: Floats) -> Floats:
-    events, made = tables.events, np.zeros((*tables.shape, len(tables.firms)))
-    firm = tables.firm_of(events, column)
-    chosen = (events["kind"] == kind) & (firm >= 0)
-    np.add.at(made, (*(at[chosen] for at in tables.at(events)), firm[chosen]), values[chosen])
-    return made

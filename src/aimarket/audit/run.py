@@ -7,11 +7,13 @@ from typing import Literal, NamedTuple
 import pyarrow as pa
 
 from aimarket.audit.faults import Fault
+from aimarket.audit.frame import Frame, misfits
 from aimarket.audit.identities import breaches
-from aimarket.audit.tables import Frame, whole
+from aimarket.audit.tables import Tables
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import manifest_path
 from aimarket.manifests import Manifest, checked, opened
+from aimarket.recording import Recording, arrays
 from aimarket.schema import TABLES
 from aimarket.workspaces import read_json
 
@@ -60,8 +62,7 @@ def check_checkpoints(place: Path) -> Finding:
 
 def _checkpoint(folder: Path, run_id: str) -> tuple[int, list[Fault]]:
     """The step a checkpoint goes on after, and what is wrong with it."""
-    from aimarket.checkpoints import HEADER, files, intact, rows
-    from aimarket.recording import Recording
+    from aimarket.checkpoints import HEADER, intact, rows
 
     try:
         header = intact(folder)
@@ -72,9 +73,7 @@ def _checkpoint(folder: Path, run_id: str) -> tuple[int, list[Fault]]:
         recorded = Recording.join(rows(folder, header)).tables
     except (ResultsError, OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
         return 0, [Fault(str(folder), one_line(str(error)))]
-    known = {HEADER, *(file["path"] for file in files(header))}
-    extra = [Fault(str(path), "is no part of the checkpoint") for path in folder.iterdir() if path.name not in known]
-    return header["step"], extra + [*examine(frame, recorded)]
+    return header["step"], examine(frame, recorded)  # files that the header does not name are of a write cut short
 
 
 def _finding(run_id: str, faults: list[Fault]) -> Finding:
@@ -107,9 +106,10 @@ def _faults(folder: Path, manifest: Manifest, path: Path) -> list[Fault]:
 
 
 def examine(frame: Frame, recorded: Mapping[str, pa.Table]) -> list[Fault]:
-    """What is wrong with the tables of a run themselves."""
-    tables, faults = whole(frame, recorded)
-    return breaches(tables) if tables is not None else faults
+    """What is wrong with the tables of a run themselves; what they say is asked once their rows are where they belong."""
+    columns = {table: arrays(recorded[table]) for table in TABLES}
+    misplaced = [fault for table in TABLES for fault in misfits(frame, table, columns[table])]
+    return misplaced or breaches(Tables(frame, columns))
 
 
 def _read(folder: Path, manifest: Manifest, table: str) -> pa.Table:

@@ -53,7 +53,10 @@ def check(path: str | Path, outputs: str | Path = "outputs", processes: int | No
     for place in (Path(outputs) / path, Path(path)):
         if place.suffix == ".json" and place.parent.name == RUNS and place.is_file():
             return Report(place, [], [check_run(place.parents[1], place.stem)])
-        if _CHECKPOINTS in (place.name, place.parent.name, place.parents[1].name if place.parts[2:] else "") and place.is_dir():
+        if (
+            _CHECKPOINTS in (place.name, place.parent.name, place.parents[1].name if place.parts[2:] else "")
+            and place.is_dir()
+        ):
             every = sorted(place.iterdir()) if place.name == _CHECKPOINTS else [place]
             return Report(place, [], [check_checkpoints(run) for run in every])
         if any((place / kind).is_dir() for kind in (RUNS, PLANS, _CHECKPOINTS, *TABLES)):

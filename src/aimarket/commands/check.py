@@ -3,13 +3,13 @@
 import argparse
 import sys
 
-_WHAT = """Check a study, one run of it (STUDY/runs/RUN_ID.json) or its checkpoints (STUDY/.checkpoints, or one folder in
-it): files by their hashes, tables by their columns and rows, and the accounting, reckoned anew from the tables alone.
-Nothing is changed. Of a study with several runs each that is not clean is told in a line; of one run, every fault."""
+_WHAT = """Check a study, one run of it (STUDY/runs/RUN_ID.json) or its checkpoints (STUDY/.checkpoints, or a folder
+in it): files by their hashes, tables by their columns and rows, and the accounting, reckoned anew from the tables
+alone. Nothing is changed. Of many runs each that is not clean is told in a line; of one run, every fault."""
 
 
 def main(arguments: list[str]) -> None:
-    """Exits with 0 if all is complete and clean, 1 if a fault was found or a run is not complete, 2 for no such path."""
+    """Exits with 0 if all is complete and clean, 1 for a fault or a run that is not complete, 2 for a bad path."""
     parser = argparse.ArgumentParser("aimarket check", description=_WHAT)
     parser.add_argument("path", help="a study (a folder, or the name of one in outputs/), a manifest, or checkpoints")
     parser.add_argument("--all", action="store_true", help="tell every fault of every run")
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> None:
         print(fault)
     for run in report.runs:
         if run.state == "not complete":
-            print(f"run {run.run_id}: not complete ({run.what})")
+            print(f"run {run.run_id}: not complete ({run.reason})")
         elif every:
             for fault in run.faults:
                 print(f"run {run.run_id}: {fault}")
