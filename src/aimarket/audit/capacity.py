@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 
-from aimarket.audit.accounts import Moved
 from aimarket.audit.arithmetic import after_first, last, ratio
 from aimarket.audit.events import counted, valued
 from aimarket.audit.faults import Law, at_least, at_most, exists
@@ -73,20 +72,20 @@ def arrivals(tables: Tables) -> Iterator[Law]:
     yield Law("market", "gpus", f"{name}, of all", gpus.sum(-1), expected.sum(-1), scale.sum(-1))
 
 
-def bills(tables: Tables, moved: Moved) -> Iterator[Law]:
+def bills(tables: Tables) -> Iterator[Law]:
     """Room is paid for by the GPU, and hours are rented at one price, by all in business who did not just come."""
     firms, hardware = tables["providers"], tables.settings["hardware"]
     paid = firms["active"] & last(firms["active"]) & (counted(tables, "entry") == 0)
     paid = paid & (after_first(paid) | tables.has("events"))
     there = firms["gpus"] + (firms["gpus_sold"] - firms["gpus_bought"]) * tables.months
-    housed = -moved.all("hosting") / (hardware["hosting"] or np.nan)
+    housed = -tables.moved.all("hosting") / (hardware["hosting"] or np.nan)
     where = paid & np.isfinite(housed)
     yield Law("providers", "gpus", "hosting paid over its price", there, housed, firms["gpus"], where)
     if not tables.has("market") or hardware["rental"] is None:
         return
     hour = tables["market"]["rental_price"][..., None] * _HOURS
     for account, sign, column in (("rental", -1, "rented"), ("rental_income", 1, "let")):
-        name, cost = f"account {account} over the rental price", sign * moved.all(account)
+        name, cost = f"account {account} over the rental price", sign * tables.moved.all(account)
         yield Law("providers", column, name, firms[column] * hour, cost, hour, paid)
 
 

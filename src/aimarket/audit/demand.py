@@ -15,7 +15,7 @@ _SUMMED = (  # over segments
 )
 _MEANS = ("depth", "tenure", "switching_cost", "free_share", "multihoming_share", "contract_share")  # of those attached
 _OF_OFFERS = ("users", "tokens_wanted", "tokens_served", "revenue")
-_SHARES = ("outside_share", "free_share", "multihoming_share", "contract_share", "churn")
+_SHARES = ("outside_share", "free_share", "multihoming_share", "contract_share")
 
 
 def users(tables: Tables, table: str) -> Iterator[Law]:
@@ -35,6 +35,7 @@ def users(tables: Tables, table: str) -> Iterator[Law]:
         yield least(column, "never negative", rows[column], 0.0)
     for column in _SHARES:
         yield most(column, "a share", rows[column], 1.0)
+    yield most("churn", "a share of the step", rows["churn"], 1 / tables.months)
     yield from _use(tables, table)
     yield from _leavers(tables, table)
 

@@ -31,10 +31,10 @@ def comings_and_goings(tables: Tables) -> Iterator[Law]:
 
 
 def rounds(tables: Tables) -> Iterator[Law]:
-    """Capital comes in rounds, or when a provider enters."""
-    raised, opened = valued(tables, "equity_round") / tables.months, counted(tables, "entry") > 0
-    lines = tables["statements"]["equity_raised"]
-    yield Law("statements", "equity_raised", "rounds among the events", lines, raised, 0.0, ~opened)
+    """Capital comes in rounds, or when a provider enters; what is left when it exits goes back."""
+    raised, found = valued(tables, "equity_round") / tables.months, tables["statements"]["equity_raised"]
+    quiet = counted(tables, "entry") + counted(tables, "exit") == 0
+    yield Law("statements", "equity_raised", "rounds among the events", found, raised, 0.0, quiet)
 
 
 def price_changes(tables: Tables) -> Iterator[Law]:

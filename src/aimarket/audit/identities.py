@@ -6,6 +6,7 @@ import numpy as np
 
 from aimarket.audit import accounts, capacity, demand, events, measures
 from aimarket.audit.faults import Fault, Law
+from aimarket.audit.ledger import entries
 from aimarket.audit.tables import Tables
 
 _LAWS: tuple[tuple[Callable[[Tables], Iterator[Law]], str], ...] = (  # with the tables that they need
@@ -15,6 +16,8 @@ _LAWS: tuple[tuple[Callable[[Tables], Iterator[Law]], str], ...] = (  # with the
     (accounts.charges, "statements"),
     (accounts.of_providers, "providers statements"),
     (accounts.totals, "market statements"),
+    (accounts.books, "statements ledger"),
+    (accounts.taxes, "market ledger"),
     (demand.segments, "market segments"),
     (demand.offers, "providers offers"),
     (demand.providers, "providers"),
@@ -24,6 +27,7 @@ _LAWS: tuple[tuple[Callable[[Tables], Iterator[Law]], str], ...] = (  # with the
     (capacity.work, "providers"),
     (capacity.totals, "market providers"),
     (capacity.arrivals, "providers events"),
+    (capacity.bills, "providers ledger"),
     (capacity.market_of_gpus, "market"),
     (capacity.opportunity_costs, "market offers"),
     (measures.concentration, "market providers"),
@@ -45,7 +49,7 @@ def breaches(tables: Tables) -> list[Fault]:
     """What contradicts itself in tables whose rows are all there."""
     with np.errstate(all="ignore"):
         found = [fault for law in _laws(tables) for fault in law.faults(tables.frame.rows(law.table))]
-    return [*found, *accounts.entries(tables), *events.kinds(tables)]
+    return [*found, *entries(tables.ledger, tables.firms), *events.kinds(tables)]
 
 
 def _laws(tables: Tables) -> Iterator[Law]:
@@ -55,15 +59,3 @@ def _laws(tables: Tables) -> Iterator[Law]:
     for table in ("market", "segments"):
         if tables.has(table):
             yield from demand.users(tables, table)
-    if tables.has("ledger"):
-        moved = accounts.Moved(tables)
-        for paid, needed in _PAID:
-            if tables.has(*needed.split()):
-                yield from paid(tables, moved)
-
-
-_PAID: tuple[tuple[Callable[[Tables, accounts.Moved], Iterator[Law]], str], ...] = (  # of the ledger and other tables
-    (accounts.books, "statements"),
-    (accounts.taxes, "market"),
-    (capacity.bills, "providers"),
-)

@@ -1,13 +1,14 @@
 """One run, checked file by file and row by row; nothing is changed, and nothing is repaired."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
 from aimarket.audit.faults import Fault
-from aimarket.audit.frame import Frame, misfits
+from aimarket.audit.frame import Frame, misfits, told
 from aimarket.audit.identities import breaches
 from aimarket.audit.tables import Tables
 from aimarket.complaints import ResultsError, one_line
@@ -106,7 +107,7 @@ def _faults(folder: Path, manifest: Manifest, path: Path) -> list[Fault]:
 
 
 def examine(frame: Frame, recorded: Mapping[str, pa.Table]) -> list[Fault]:
-    """What is wrong with the tables of a run themselves; what they say is asked once their rows are where they belong."""
+    """What is wrong with the tables of a run; what they say is asked once their rows are where they belong."""
     columns = {table: arrays(recorded[table]) for table in TABLES}
     misplaced = [fault for table in TABLES for fault in misfits(frame, table, columns[table])]
     return misplaced or breaches(Tables(frame, columns))
@@ -126,4 +127,15 @@ def _read(folder: Path, manifest: Manifest, table: str) -> pa.Table:
     if any(column.null_count for column in rows.columns):
         raise ResultsError("nulls found; there are none in a recorded table")
     rows.validate(full=True)
+    made_from = json.loads(rows.schema.metadata[b"configuration"])
+    if (where := _differs(made_from, manifest["settings"])) is not None:
+        raise ResultsError(f"made from other settings than the manifest has: {where}")
     return rows
+
+
+def _differs(made_from: Any, settings: Any, key: str = "") -> str | None:
+    """The first of some settings that a larger set has otherwise, None if there is none."""
+    if not (isinstance(made_from, dict) and isinstance(settings, dict)):
+        return None if made_from == settings else f"{key} {told(made_from)} instead of {told(settings)}"
+    within = (_differs(value, settings.get(name), f"{key}.{name}".strip(".")) for name, value in made_from.items())
+    return next(filter(None, within), None)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from aimarket.audit.arithmetic import Flags, Floats
 from aimarket.audit.frame import BY_STEP, Frame
+from aimarket.audit.ledger import Moved
 
 
 class Tables:
@@ -51,6 +52,12 @@ class Tables:
     def by_owner(self, of_offers: Floats) -> Floats:
         """Sums over the offers that each provider owns. of_offers : (R, T, J) float; returns : (R, T, F) float."""
         return np.asarray(np.einsum("rtj,rtjf->rtf", of_offers, self.owned))
+
+    @cached_property
+    def moved(self) -> Moved:
+        """The ledger by account."""
+        cell = (*self.at(self.ledger), self.firm_of(self.ledger))
+        return Moved(self.ledger, cell, (*self.shape, len(self.firms)))
 
     @cached_property
     def settled(self) -> Flags:
