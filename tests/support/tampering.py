@@ -1,7 +1,9 @@
 """Results that were tampered with: files changed by a byte, and tables rewritten with every hash made right again."""
 
 import json
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,44 @@ def with_value(rows: pa.Table, column: str, row: int, value: float) -> pa.Table:
     return rows.set_column(rows.column_names.index(column), rows.schema.field(column), pa.array(values))
 
 
-ERRORS: dict[str, Callable[[float], float]] = {  # what clerks and bugs do to a number
-    "a millionth more": lambda value: value * (1 + 1e-6),
-    "half as much again": lambda value: value * 1.5,
-    "thousands taken for units": lambda value: value * 1e3,
-    "its sign": lambda value: -value,
-    "left out": lambda _: 0.0,
-    "lost": lambda _: np.nan,
+ERRORS: dict[str, Callable[[float, float], float]] = {  # what clerks and bugs make of a number; of its table's largest
+    "a millionth off": lambda value, largest: value + 1e-6 * largest,
+    "half as much again": lambda value, _: value * 1.5,
+    "thousands taken for units": lambda value, _: value * 1e3,
+    "its sign": lambda value, _: -value,
+    "left out": lambda *_: 0.0,
+    "lost": lambda *_: np.nan,
 }
+
+
+def material_error(
+    tables: Mapping[str, pa.Table], table: str, column: str, draws: random.Random
+) -> tuple[str, int, float] | None:
+    """An error at random in a column: what is wrong, in which row, and what then stands there; None if all is zero.
+
+    It is at least a millionth of the largest number of the unit in the table, and not in the first step, whose past the
+    tables do not hold.
+    """
+    units = {c.name: c.unit.removesuffix("/month") for c in TABLES[table]}
+    alike = [name for name in numbers(table) if units[name] == units[column]]
+    largest = max(float(np.nanmax(np.abs(tables[table][name].to_numpy()), initial=0.0)) for name in alike)
+    values, steps = tables[table][column].to_numpy(), tables[table]["step"].to_numpy()
+    some = np.isfinite(values) & (values != 0) & (steps > 1)
+    large = some & (np.abs(values) > 1e-3 * largest)
+    if not some.any():
+        return None
+    row = int(draws.choice(np.flatnonzero(large if large.any() else some).tolist()))
+    name = draws.choice(list(ERRORS)) if large.any() else "a millionth off"
+    return name, row, ERRORS[name](float(values[row]), largest)
+
+
+@contextmanager
+def flip(path: Path, draws: random.Random) -> Iterator[int]:
+    """A file with one byte that is another, for as long as the block lasts; where it is."""
+    whole = path.read_bytes()
+    where = draws.randrange(len(whole))
+    path.write_bytes(whole[:where] + bytes([whole[where] ^ draws.randrange(1, 256)]) + whole[where + 1 :])
+    try:
+        yield where
+    finally:
+        path.write_bytes(whole)

@@ -122,8 +122,10 @@ def _out_of_range(frame: Frame, table: str, found: Columns) -> Iterator[Fault]:
     yield from _wrong(table, "replication", found, np.isin(found["replication"], frame.replications))
     yield from _wrong(table, "step", found, (found["step"] >= 1) & (found["step"] <= frame.steps))
     yield from _wrong(table, "provider", found, np.isin(found["provider"], firms))
-    in_order = np.lexsort((found["step"], found["replication"])) == np.arange(len(found["step"]))
-    yield from _wrong(table, "step", found, in_order)
+    when = found["replication"].astype(np.int64) * 2**32 + found["step"]
+    behind = np.flatnonzero(np.diff(when) < 0)
+    if len(behind):
+        yield Fault(f"{table}, row {behind[0] + 2}", "out of order: rows go by replication and step")
 
 
 def _wrong(
