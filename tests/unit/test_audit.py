@@ -114,10 +114,8 @@ def test_what_was_written_is_clean(recorded: Path, capsys: pytest.CaptureFixture
 )
 def test_no_setting_makes_clean_tables_look_faulty(values: dict[str, Any]) -> None:
     config = everything(**{key: value for key, value in values.items() if value is not None})
-    for key in values:
-        if values[key] is None:
-            group, name = key.split("__")
-            config[group][name] = None
+    for group, name in (key.split("__") for key, value in values.items() if value is None):
+        config[group][name] = None
     settings = validate(config)
     plain = json.loads(json.dumps(settings_dict(settings)))
     frame = Frame.of(run_id(settings), plain, range(settings.run.replications), settings.run.steps)

@@ -131,7 +131,7 @@ def totals(tables: Tables) -> Iterator[Law]:
 def taxes(tables: Tables) -> Iterator[Law]:
     """What the treasury received and paid."""
     treasury = tables.moved.treasury
-    received, scale = treasury.sum(-1), np.abs(treasury).sum(-1)
+    received, scale = treasury.sum(-1), np.abs(treasury).sum(-1).cumsum(axis=1)  # the market takes it off its balance
     name = "what the ledger says of the treasury"
     yield Law("market", "taxes", name, tables["market"]["taxes"], received, scale)
 

@@ -66,7 +66,7 @@ def _leavers(tables: Tables, table: str) -> Iterator[Law]:
     yield at_most(table, "abandonments", "at most those who left", rows["abandonments"], rows["switches"])
     stayed = before - rows["abandonments"] * tables.months
     name = "those of the last step less those who left for nothing, or more"
-    yield at_least(table, "attached_users", name, attached, stayed, attached, plain)
+    yield at_least(table, "attached_users", name, attached, stayed, last(attached), plain)
 
 
 def segments(tables: Tables) -> Iterator[Law]:
