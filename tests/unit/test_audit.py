@@ -29,7 +29,7 @@ from aimarket.schema import TABLES
 from aimarket.settings import Settings
 from aimarket.simulation import record_failure, run, simulate
 
-# Numbers that nothing else in the tables contradicts whatever they are; docs/reliability.md says so.
+# Numbers that nothing else in the tables contradicts within bounds; docs/checking.md says which.
 TOLD_ONCE = {
     "market": {"thinking_share", "price_index", "quality_adjusted_index"},  # the indices within bounds
     "providers": {"continuation_value", "retention", "peak_utilisation", "gpus_retired", "gpus_bought", "gpus_sold"},
