@@ -30,15 +30,15 @@ def seal(study: Path, manifest: Mapping[str, Any]) -> None:
     manifest_path(study, manifest["run_id"]).write_text(as_json(manifest))
 
 
-def rewrite(study: Path, run_id: str, table: str, rows: pa.Table, **metadata: str) -> None:
+def rewrite(study: Path, run: str, table: str, rows: pa.Table, **metadata: str) -> None:
     """Put other rows in the place of a table, of any schema, and let the manifest agree with them."""
-    path = study / table / f"{run_id}.parquet"
+    path = study / table / f"{run}.parquet"
     kept = {k.decode(): v.decode() for k, v in pq.read_metadata(path).metadata.items() if k != b"ARROW:schema"}
     with parquet_writer(path, rows.schema) as writer:
         writer.write_table(rows)
         writer.add_key_value_metadata(kept | metadata)
-    manifest = manifest_of(study, run_id)
-    files = manifest["files"] | {table: {"rows": rows.num_rows, **described(path, f"{table}/{run_id}.parquet")}}
+    manifest = manifest_of(study, run)
+    files = manifest["files"] | {table: {"rows": rows.num_rows, **described(path, f"{table}/{run}.parquet")}}
     seal(study, manifest | {"files": files})
 
 
