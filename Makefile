@@ -57,7 +57,7 @@ lock: $(UV_READY) ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade takes
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
-	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml --extra lab --extra mesa --extra slurm --extra studies --extra tests \
+	$(UV) pip compile --upgrade $(COMPILE) pyproject.toml --extra lab --extra mesa --extra slurm --extra studies --extra tests \
 		--resolution lowest-direct -o requirements/oldest.txt
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/audit.in -o requirements/audit.txt
 
