@@ -24,6 +24,7 @@ from aimarket.checkpoints import CHECKPOINTS, home
 from aimarket.complaints import ResultsError
 from aimarket.conditions import condition, manifest_path
 from aimarket.configuration import run_id, settings_dict, validate
+from aimarket.plans import Planned, write_plan
 from aimarket.results import collect, open_results
 from aimarket.schema import TABLES
 from aimarket.settings import Settings
@@ -352,6 +353,20 @@ def test_what_is_kept_of_an_interrupted_run_is_not_complete_and_is_checked(kept:
         cli.main(["check", str(kept)])
     assert ended.value.code == 1
     assert "not complete (interrupted; kept: replication 0 to step 6)" in capsys.readouterr().out
+
+
+def test_what_is_planned_and_not_there_is_not_complete(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = write_plan(copied, [Planned("0" * 16, ("run.seed=2",)), Planned("1" * 16, ("run.seed=3",))])
+    report = audit.check(copied)
+    assert [(run.state, run.reason) for run in report.runs] == [("clean", "")] + 2 * [("not complete", "to do")]
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["check", str(copied)])
+    assert ended.value.code == 1
+    assert capsys.readouterr().out == f"{copied}: 3 runs: 1 clean, 2 not complete; 0 faults found\n"
+    plan.write_text(plan.read_text().replace("run.seed=2", "run.seed=4"))
+    assert [fault.place for fault in audit.check(copied).faults] == ["plans"]
+    shutil.rmtree(copied / "runs")
+    assert not audit.check(copied).clean
 
 
 @pytest.mark.parametrize("path", ["nowhere", "empty", "runs/none.json"])

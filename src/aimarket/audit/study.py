@@ -1,8 +1,8 @@
 """A study, or what of it a path names, checked; see `aimarket.audit.run` for what is checked of each run."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from aimarket.collection import COLLECTED, agrees
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS
 from aimarket.manifests import read_manifests, swept_settings
-from aimarket.plans import PLANS, read_plans
+from aimarket.plans import PLANS, read_plans, standings
 from aimarket.pool import cores, outcomes
 from aimarket.schema import TABLES
 
@@ -31,16 +31,16 @@ class Report(NamedTuple):
 
     @property
     def clean(self) -> bool:
-        """Whether every run is complete, and nothing is wrong."""
-        return not self.faults and all(run.state == "clean" for run in self.runs)
+        """Whether there are runs, every one is complete, and nothing is wrong."""
+        return bool(self.runs) and not self.faults and all(run.state == "clean" for run in self.runs)
 
     def summary(self) -> str:
         """The report in a line."""
         states: Counter[str] = Counter(run.state for run in self.runs)
         told = [f"{states[state]} {state}" for state in ("clean", "faulty", "not complete") if states[state]]
         faults = len(self.faults) + sum(len(run.faults) for run in self.runs)
-        runs = f"{len(self.runs)} run{'s' * (len(self.runs) != 1)}"
-        return f"{self.path}: {runs}: {', '.join(told)}; {faults} fault{'s' * (faults != 1)} found"
+        runs = f"{len(self.runs)} run{'s' * (len(self.runs) != 1)}{': ' * bool(told)}{', '.join(told)}"
+        return f"{self.path}: {runs}; {faults} fault{'s' * (faults != 1)} found"
 
 
 def check(path: str | Path, outputs: str | Path = "outputs", processes: int | None = None) -> Report:
@@ -71,8 +71,16 @@ def _check_study(folder: Path, processes: int) -> Report:
     faults = [*_strangers(folder, complete), *_plans(folder)]
     if not faults and all(run.state != "faulty" for run in runs):
         faults += _collected(folder)
-    kept = sorted(path for path in (folder / _CHECKPOINTS).glob("*") if path.is_dir())
-    return Report(folder, faults, runs + [check_checkpoints(place) for place in kept])
+    runs += [check_checkpoints(place) for place in sorted((folder / _CHECKPOINTS).glob("*")) if place.is_dir()]
+    return Report(folder, faults, [*runs, *_absent(folder, {run.run_id for run in runs})])
+
+
+def _absent(folder: Path, found: Collection[str]) -> Iterator[Finding]:
+    """Runs that the study is to hold, or that somebody is at, and of which it holds nothing."""
+    with suppress(ResultsError):  # a plan that cannot be read is told as a fault
+        for run in standings(folder):
+            if run.run_id not in found:
+                yield Finding(run.run_id, "not complete", [], run.state)
 
 
 def _check_runs(folder: Path, run_ids: Sequence[str], processes: int) -> Iterator[Finding]:

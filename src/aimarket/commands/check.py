@@ -21,7 +21,7 @@ def main(arguments: list[str]) -> None:
     for fault in report.faults:
         print(fault)
     for run in report.runs:
-        if run.state == "not complete":
+        if run.state == "not complete" and run.reason != "to do":
             print(f"run {run.run_id}: not complete ({run.reason})")
         elif every:
             for fault in run.faults:
