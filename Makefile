@@ -1,7 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work in a fresh clone with git, make and a python3 with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format wheel-check setup lock clean
+.PHONY: help demo test test-oldest test-newest lint format wheel-check audit setup lock clean
 .DELETE_ON_ERROR:
 
 # A uv on the PATH is used; otherwise the one pinned in requirements/uv.txt goes into .tools/.
@@ -29,6 +29,12 @@ demo: $(READY) ## run the default market, print its summary and draw its figures
 test: $(READY) ## run all tests (PYTEST_ARGS="-k price" narrows them)
 	$(RUN)/python -m pytest -n auto --dist worksteal $(PYTEST_ARGS)
 
+test-oldest: $(UV_READY) ## run the tests that other packages decide, on Python 3.12 and the oldest versions supported
+	.ci/test_with $(UV) 3.12 requirements/oldest.txt $(PYTEST_ARGS)
+
+test-newest: $(UV_READY) ## the same on Python 3.13 and the newest versions locked
+	.ci/test_with $(UV) 3.13 requirements/dev.txt $(PYTEST_ARGS)
+
 lint: $(READY) ## check style, types and import contracts
 	$(RUN)/ruff check
 	$(RUN)/ruff format --check
@@ -42,12 +48,18 @@ format: $(READY) ## put the code into the house style
 wheel-check: $(READY) ## build the wheel, install it in a clean environment and run it there
 	.ci/wheel_check $(UV)
 
+audit: $(READY) .tools/audit/.ready ## licences and known vulnerabilities of what is locked; asks the network
+	.tools/audit/bin/python .ci/audit $(RUN)/python requirements/dev.txt
+
 setup: $(READY) ## only set up .venv
 
 lock: $(UV_READY) ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade takes new versions)
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/uv.in -o requirements/uv.txt
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) pyproject.toml --extra dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(UV) pip compile --upgrade $(COMPILE) pyproject.toml --extra lab --extra mesa --extra slurm --extra studies --extra tests \
+		--resolution lowest-direct -o requirements/oldest.txt
+	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove environments, caches and builds; outputs/ stays
 	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
@@ -58,6 +70,12 @@ clean: ## remove environments, caches and builds; outputs/ stays
 	@rm -rf .tools
 	@cd / && python3 -m venv "$(CURDIR)/.tools"
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.tools/audit/.ready: requirements/audit.txt | $(UV_READY)
+	@rm -rf .tools/audit
+	@$(UV) venv --quiet --python "$$(.ci/find_python $(UV))" .tools/audit
+	@$(UV) pip sync --quiet --python .tools/audit --require-hashes requirements/audit.txt
 	@touch $@
 
 # The stamp goes first and comes back last: after an interruption the environment is made anew.

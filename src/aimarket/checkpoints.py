@@ -94,7 +94,19 @@ def _obstacle(place: Path, held: ExitStack) -> str:
 
 
 def read(folder: Path) -> Header:
-    """The header of a checkpoint, if all of it is there, to the byte, and this version can go on from it.
+    """The header of a checkpoint that is `intact`, if this version can go on from it.
+
+    raises : ResultsError that names what is in the way
+    """
+    header = intact(folder)
+    made_by = header["made_by"]
+    for name, now in _made_by(made_by.get("code", ())).items():
+        _refuse_other_version(folder / HEADER, name, made_by.get(name), now)
+    return header
+
+
+def intact(folder: Path) -> Header:
+    """The header of a checkpoint, if all of it is there, to the byte, whatever version wrote it.
 
     raises : ResultsError that names what is not
     """
@@ -104,17 +116,21 @@ def read(folder: Path) -> Header:
         header: Header = json.loads(text)["checkpoint"]
         if _sealed(header) != text:
             raise ValueError("its hash is another")
-        made_by, files = dict(header["made_by"]), [*header["rows"], *filter(None, [header["state"]])]
+        files = [*header["rows"], *filter(None, [header["state"]])]
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
-    for name, now in _made_by(header["made_by"].get("code", ())).items():
-        _refuse_other_version(path, name, made_by.get(name), now)
     for file in files:
         found = described(folder / file["path"], file["path"]) if (folder / file["path"]).is_file() else {}
         if any(found.get(key) != file[key] for key in ("bytes", "sha256")):
             what = "not what was written" if found else "missing"
             raise ResultsError(f"{folder / file['path']} is {what}; {_begin(folder)}")
     return header
+
+
+def rows(folder: Path, header: Header) -> Iterator[Recording]:
+    """What a checkpoint holds of what was recorded, piece by piece from the first step."""
+    for row in header["rows"]:
+        yield read_recording(folder / row["path"], header["run_id"])
 
 
 class Keeper:

@@ -16,6 +16,7 @@ _USAGE = """usage: aimarket COMMAND ...
                                with --retry-failed also the points that failed before
   resume PATH [run.threads=N]  finish what was interrupted, from checkpoints; PATH: a study, or those of one run
   status STUDY [--all]         what a study holds: done, running, failed, stale, to do; exit code 1 unless all is done
+  check PATH [--all]           whether what a study holds is what was written and agrees with itself; exit code 1 if not
   figures STUDY [--to FOLDER]  draw the figures of a study, SVG and PNG
   report STUDY [--to FILE]     write the report of a study: one file of HTML with findings, figures and tables
   collect STUDY                gather a study of many runs into one file a table
@@ -30,7 +31,7 @@ _USAGE = """usage: aimarket COMMAND ...
 
 STUDY is a folder, or the name of one in outputs/."""
 _COMMANDS = (
-    *("run", "resume", "status", "figures", "report", "collect", "data"),
+    *("run", "resume", "status", "check", "figures", "report", "collect", "data"),
     *("calibrate", "validate", "claims", "collusion", "lab"),
 )
 

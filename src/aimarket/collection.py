@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import reduce
-from itertools import batched
+from itertools import batched, zip_longest
 from operator import and_
 from pathlib import Path
 
@@ -55,6 +55,21 @@ def collect_table(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, 
                 writer.write_table(rows, row_group_size=rows.num_rows)
             writer.add_key_value_metadata({"stamp": stamp})
         return publish(partial / table, target)
+
+
+def agrees(folder: Path, manifests: Sequence[Manifest], swept: pa.Table, table: str) -> bool:
+    """Whether the collected file of a table holds what its runs do; one that is stale is not read, and so agrees.
+
+    raises : OSError or ArrowException for a file that cannot be read
+    """
+    target = folder / COLLECTED / f"{table}.parquet"
+    file = pq.ParquetFile(target)
+    if _stamped(target) != _stamp(folder, manifests, swept, table):
+        return True
+    groups = (file.read_row_group(group) for group in range(file.num_row_groups))
+    pairs = zip_longest(_pieces(folder, manifests, swept, table), groups)
+    # Frames are equal, not tables, where a number does not exist in either.
+    return all(made and read and made.to_pandas().equals(read.to_pandas()) for made, read in pairs)
 
 
 def _schema(table: str, swept: pa.Table) -> pa.Schema:

@@ -13,6 +13,7 @@ from aimarket.complaints import ResultsError
 from aimarket.conditions import RUNS
 from aimarket.recorder import MANIFEST_KEYS
 from aimarket.schema import TABLES, schema_version
+from aimarket.workspaces import read_json
 
 if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
@@ -30,10 +31,10 @@ def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
     found = []
     for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path)
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("run_id") != path.stem or "status" not in manifest:
+        if manifest.get("run_id") != path.stem or "status" not in manifest:
             raise ResultsError(f"{path} is not the manifest of run {path.stem}")
         found.append(manifest)
     return found

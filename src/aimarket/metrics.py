@@ -80,7 +80,10 @@ def measure(market: "Market", history: History) -> Tables:
         "statements": lambda: stated,
         "offers": lambda: _offers(market, by_offer, gpus),
         "segments": lambda: {"segment": names, **_demand(by_segment, months)},
-        "ledger": lambda: _columns(("provider", "account", "counterparty", "amount"), market.ledger.rows()),
+        "ledger": lambda: _columns(
+            ("provider", "account", "counterparty", "amount"),
+            ((*entry, amount / months) for *entry, amount in market.ledger.rows()),
+        ),
         "events": lambda: _columns(
             ("kind", "provider", "subject", "value"),
             ((e.kind, e.provider, e.subject, e.value) for e in market.events),

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS, condition
-from aimarket.workspaces import workspaces, write_json
+from aimarket.workspaces import read_json, workspaces, write_json
 
 PLANS = "plans"
 STATES = ("done", "running", "failed", "stale", "to do")
@@ -55,7 +55,7 @@ def read_plans(folder: Path) -> list[dict[str, Any]]:
     plans = []
     for path in sorted((Path(folder) / PLANS).glob("*.json")):
         try:
-            plan = json.loads(path.read_text(encoding="utf-8"))
+            plan = read_json(path)
             plans.append({"design": plan["design"], "points": _points(plan)})
         except (OSError, ValueError, LookupError, TypeError) as error:
             raise ResultsError(f"{path} is not a plan: {one_line(str(error))}") from error

@@ -283,7 +283,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         _PROVIDER,
         Column("account", "string", "", "account moved"),
         Column("counterparty", "string", "", "who is on the other side; empty for entries that move no cash"),
-        Column("amount", "float64", "USD/month", "amount received (+) or given (-) by the provider in the step"),
+        Column("amount", "float64", "USD/month", "amount received (+) or given (-) by the provider"),
     ),
     "events": (
         *_KEYS,

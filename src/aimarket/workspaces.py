@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 PARTIAL = ".partial"
+_SEAL = ',\n "sha256": "'  # before the hash of a JSON file, which is of all that stands before this
 
 _CLAIMING = threading.Lock()
 
@@ -166,9 +167,27 @@ def write_json(folder: Path, path: str, value: Mapping[str, Any]) -> Path:
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """A mapping as the text of a JSON file, a line a key: indenting all of it takes five times as long to write."""
+    """A mapping as the text of a JSON file, a line a key; the last is the hash of those before it, see `read_json`.
+
+    A line a key, because indenting all of it takes five times as long to write.
+    """
     lines = (f" {json.dumps(key)}: {json.dumps(value[key], allow_nan=False, default=_plain)}" for key in value)
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+    body = "{\n" + ",\n".join(lines)
+    return f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `as_json` made the text of a file from; a single byte that is another is enough to refuse it.
+
+    raises : OSError, and ValueError if the file is not, to the byte, what was written
+    """
+    text = path.read_bytes().decode()
+    body = text.rpartition(_SEAL)[0]
+    if text != f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n':
+        raise ValueError("it is not, to the byte, what was written")
+    value: dict[str, Any] = json.loads(text)
+    del value["sha256"]
+    return value
 
 
 def _plain(value: object) -> Any:

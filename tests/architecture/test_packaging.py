@@ -35,7 +35,7 @@ def requirements(lock: Path) -> dict[str, str]:
 
 
 def test_there_is_a_lock_for_each_purpose():
-    assert [lock.name for lock in LOCKS] == ["dev.txt", "runtime.txt", "uv.txt"]
+    assert [lock.name for lock in LOCKS] == ["audit.txt", "dev.txt", "oldest.txt", "runtime.txt", "uv.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
@@ -61,6 +61,15 @@ def test_every_dependency_is_locked():
     locked = {pin.partition("==")[0] for pin in requirements(ROOT / "requirements" / "runtime.txt")}
     for dependency in PROJECT["dependencies"]:
         assert re.split(r"[\[<>=!~ ]", dependency)[0] in locked, dependency
+
+
+def test_lower_bounds_are_the_versions_that_are_tested_with():
+    """Of what runs need, and of the extras that `make test-oldest` has."""
+    tested = {pin.partition("==")[0]: pin for pin in requirements(ROOT / "requirements" / "oldest.txt")}
+    extras = PROJECT["optional-dependencies"]
+    for dependency in sum((extras[name] for name in ("lab", "mesa", "studies", "tests")), PROJECT["dependencies"]):
+        name, bound = re.match(r"([A-Za-z0-9-]+).*?>=([0-9.]+)", dependency).groups()  # type: ignore[union-attr]
+        assert re.match(rf"{name}==({re.escape(bound)})(\.0)*( ;|$)", tested[name.lower()], re.IGNORECASE), dependency
 
 
 def test_python_version_is_committed():

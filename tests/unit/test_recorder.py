@@ -1,6 +1,7 @@
 """What the recorder refuses, what a run leaves on disk, and what it leaves when something goes wrong."""
 
 import json
+import os
 import subprocess
 import sys
 import threading

@@ -1,7 +1,5 @@
 """What the reader gives back, what it leaves out, and what it says about files that are not what a run wrote."""
 
-import hashlib
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import tampering
 
 from aimarket import collection
 from aimarket.recorder import Recorder, RunWriter, write
 from aimarket.recording import KEYS
 from aimarket.results import ResultsError, collect, list_runs, open_results
 from aimarket.schema import TABLES, arrow_schema
+from aimarket.workspaces import as_json
 
 
 def columns(table: str, value: float) -> dict[str, Any]:
@@ -175,15 +175,8 @@ def test_a_harmed_file_is_named(tmp_path: Path, runs: int, harm: Any, says: str)
 
 def rewrite(study: Path, table: str, schema: pa.Schema, run_id: str = "run0") -> None:
     """Replace a file by a whole one of another schema or run, and let the manifest agree with it."""
-    path = study / table / "run0.parquet"
-    rows = pq.read_table(path).select(schema.names).cast(schema)
-    with pq.ParquetWriter(path, schema) as writer:
-        writer.write_table(rows)
-        writer.add_key_value_metadata({"run_id": run_id})
-    manifest = json.loads((study / "runs/run0.json").read_text())
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest["files"][table] |= {"bytes": path.stat().st_size, "sha256": digest}
-    (study / "runs/run0.json").write_text(json.dumps(manifest))
+    rows = pq.read_table(study / table / "run0.parquet").select(schema.names).cast(schema)
+    tampering.rewrite(study, "run0", table, rows, run_id=run_id)
 
 
 def test_a_file_of_another_schema_or_run_is_named(tmp_path: Path) -> None:
@@ -209,12 +202,8 @@ def test_a_file_of_another_schema_or_run_is_named(tmp_path: Path) -> None:
 )
 def test_a_wrong_manifest_is_named(tmp_path: Path, change: dict[str, Any] | None, says: str) -> None:
     path = run(tmp_path, "run0")
-    manifest = json.loads(path.read_text())
-    for key, value in (change or {}).items():
-        manifest[key] = value
-        if value is None:
-            del manifest[key]
-    path.write_text(json.dumps(manifest) if change else "{")
+    manifest = {**tampering.manifest_of(tmp_path, "run0"), **(change or {})}
+    path.write_text(as_json({key: value for key, value in manifest.items() if value is not None}) if change else "{")
     with pytest.raises(ResultsError, match=rf"run0\.json.*{says}"):
         open_results(tmp_path)
 
