@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,12 @@ from aimarket.claims.evaluation import Result, evaluate, judged, to_json, worst
 from aimarket.claims.libraries import library
 from aimarket.claims.registration import QUICK, QUICK_OVERRIDES, Claim, family, sizes_of
 from aimarket.claims.trials import BOX, Measured, Pair, Trials, measure, pair_study
+from aimarket.claims.wording import answer
 from aimarket.complaints import ResultsError, SettingsError, near
+from aimarket.report.provenance import STATED
 from aimarket.results import open_results
 from aimarket.sweep import Point, run_points
+from aimarket.workspaces import write_json
 
 Points = dict[tuple[str, ...], Point]
 
@@ -99,13 +103,20 @@ def _result(trials: Trials, pairs: list[Pair], points: Points, where: str, quick
     )
 
 
-def write(results: Sequence[Result], outputs: Path, quick: bool) -> list[Path]:
-    """Write each result as JSON into its study, and the verdicts as one CSV; returns the paths."""
-    paths = []
-    for result in results:
-        path = outputs / study_name(result.name, quick) / "result.json"
-        path.write_text(to_json(result), encoding="utf-8")
-        paths.append(path)
+def write(claims: Sequence[Claim], results: Sequence[Result], outputs: Path, overrides: Sequence[str]) -> list[Path]:
+    """Write each result as JSON into its study, what the study's report says of it, and the verdicts as one CSV.
+
+    overrides : that every run had
+    returns   : the paths of results and verdicts
+    """
+    paths, quick = [], any(result.quick for result in results)
+    for claim, result in zip(claims, results, strict=True):
+        folder = outputs / study_name(result.name, quick)
+        command = ["aimarket", "claims", claim.called, *["--quick"] * quick, "--outputs", str(outputs), *overrides]
+        stated = {"question": claim.question, "prediction": claim.prediction, "answer": answer(result)}
+        write_json(folder, STATED, stated | {"command": shlex.join(command)})
+        paths.append(folder / "result.json")
+        paths[-1].write_text(to_json(result), encoding="utf-8")
     table = outputs / ("claims-quick.csv" if quick else "claims.csv")
     table.write_text(_csv(results), encoding="utf-8")
     return [*paths, table]

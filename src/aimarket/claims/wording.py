@@ -134,6 +134,17 @@ def details(result: Result, width: int) -> str:
     return "\n".join([result.name, *lines, f"    {found.commands[0]}"])
 
 
+def answer(result: Result) -> str:
+    """The verdict in a paragraph of plain text."""
+    effect, statistic = result.comparisons[result.statistic].effect, STATISTICS[result.statistic]
+    quick = "Quick run: this tests the machinery, not the claim. " if result.quick else ""
+    return (
+        f"{quick}{result.verdict.capitalize()}. {statistic.meaning}, treatment less control: {interval(effect)} "
+        f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the "
+        f"smallest effect of interest. {share_in_words(result)} {parted_by(result)}"
+    )
+
+
 def pair_table(claim: Claim, measured: Measured) -> Table:
     """One pair of runs as it is printed: every statistic of the claim in both arms, the one that is tested first."""
     table = _table(f"{claim.title} (seed {measured.pairs[0].seed}; {claim.statistic} {needed(claim)} is needed)")

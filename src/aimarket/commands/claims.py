@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     screen.print(wording.verdict_table(results, options.quick))
     for result in results:
         print(wording.details(result, screen.width), end="\n\n")
-    for path in testing.write(results, Path(options.outputs), options.quick):
+    for path in testing.write(claims, results, Path(options.outputs), overrides):
         print(path)
     if options.readme:
         for path in readme.bring_up_to_date(options.readme, claims, results):

@@ -101,12 +101,14 @@ def _content(results: Results) -> dict[str, Any]:
                 }
             )
     swept = {name: list(results.runs[name]) for name in results.swept}
-    commands, exact = reproduction.commands(results.folder, manifests)
+    stated = provenance.stated(results.folder)
+    commands, exact = reproduction.commands(results.folder, manifests, stated.get("command"))
     missing = provenance.missing(results.folder)
     return {
         "name": results.folder.resolve().name,
-        "questions": provenance.about(manifests, "question"),
-        "predictions": provenance.about(manifests, "prediction"),
+        "questions": provenance.about(manifests, "question") or _some(stated.get("question")),
+        "predictions": provenance.about(manifests, "prediction") or _some(stated.get("prediction")),
+        "answer": stated.get("answer"),
         "outcome": study.outcome.name,
         "figures": figures,
         "absent": absent,
@@ -129,6 +131,10 @@ def _content(results: Results) -> dict[str, Any]:
         "light": shades(dark=False),
         "dark": shades(dark=True),
     }
+
+
+def _some(text: str | None) -> list[str]:
+    return [text] if text else []
 
 
 def _summaries(study: Study) -> list[Grid]:

@@ -6,23 +6,37 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from aimarket.complaints import one_line
+from aimarket.complaints import ResultsError, one_line
 from aimarket.configuration import load, settings_dict
 from aimarket.manifests import Manifest, read_manifests
 from aimarket.plans import STATES, distinguishing, standings
 from aimarket.report.study import NO_POINTS, order, short_names, written
+from aimarket.workspaces import read_json
 
 _NOT_COMPARED = ("study", "outputs", "about")
 _MOST_VALUES = 8
 _LONGEST = 60  # characters of a value in a table; all of it stands under all settings
 _LONGEST_REASON = 240
 ABSENT = "—"
+STATED = "about.json"  # of a study that somebody else than its runs can tell about: a claim that was put to the test
 
 
 def about(manifests: Sequence[Manifest], key: str) -> list[str]:
     """What the runs of a study state as question, prediction or outcome; each statement once."""
     said = (str(manifest["settings"].get("about", {}).get(key, "")).strip() for manifest in manifests)
     return list(dict.fromkeys(text for text in said if text))
+
+
+def stated(folder: Path) -> dict[str, str]:
+    """Question, prediction, answer and command that were written into a study as a whole; empty if none were.
+
+    raises : ResultsError if the file is not what was written
+    """
+    path = folder / STATED
+    try:
+        return {key: str(text) for key, text in read_json(path).items()} if path.is_file() else {}
+    except (OSError, ValueError) as error:
+        raise ResultsError(f"{path} cannot be read: {one_line(str(error))}") from error
 
 
 def differences(manifests: Sequence[Manifest], swept: Mapping[str, Sequence[object]]) -> list[tuple[str, str, str]]:

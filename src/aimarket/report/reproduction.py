@@ -20,8 +20,10 @@ _Design = Mapping[str, Any] | None
 _RANGE = 4  # whole numbers in a row that are written as a range
 
 
-def commands(folder: Path, manifests: Sequence[Manifest]) -> tuple[list[str], bool]:
+def commands(folder: Path, manifests: Sequence[Manifest], stated: str | None = None) -> tuple[list[str], bool]:
     """The commands that make the study again, one a multirun; and whether they make these very runs.
+
+    stated : the one command that made all of it, if the study says so
 
     Runs that no plan of the study mentions are one multirun, too, if there is one that has just these points. Not these
     very runs are those of another version, and those started from Python with settings that no override names.
@@ -36,8 +38,8 @@ def commands(folder: Path, manifests: Sequence[Manifest]) -> tuple[list[str], bo
     rest = [Planned(str(m["run_id"]), tuple(map(str, m["overrides"]))) for m in manifests if m["run_id"] not in told]
     if rest:
         asked.append((None, sorted(rest, key=_order)))
-    lines = [line for design, points in asked for line in _lines(design, [point.overrides for point in points])]
-    return lines, all(_makes(point) for _, points in asked for point in _sample(points))
+    made = (line for design, points in asked for line in _lines(design, [point.overrides for point in points]))
+    return [stated] if stated else list(made), all(_makes(point) for _, points in asked for point in _sample(points))
 
 
 def _order(point: Planned) -> list[tuple[float, str]]:
