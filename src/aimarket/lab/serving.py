@@ -13,10 +13,13 @@ from types import FrameType
 import uvicorn
 from starlette.applications import Starlette
 
+from aimarket.compilation import compile_ahead
 from aimarket.complaints import SettingsError
+from aimarket.configuration import load
 from aimarket.lab.presets import catalogue, presets
 from aimarket.lab.server import application
 from aimarket.pool import cores
+from aimarket.report.progress import compiling_announced
 
 _LOOPBACK = "127.0.0.1"
 _CONNECTIONS = 200  # at once
@@ -31,6 +34,8 @@ def serve(port: int, lan: bool, browser: bool) -> None:
     raises  : SettingsError if the port is taken, or there is no network
     """
     catalogue()  # takes seconds the first time; and what is wrong with a preset is told before anything is served
+    with compiling_announced() as announce:  # now, by processes that share it, rather than by each that runs markets
+        compile_ahead(load([f"experiment=lab/{next(iter(presets()))}"]), announce)
     address = _lan_address() if lan else _LOOPBACK
     listening = _listen(address, port)
     port = listening.getsockname()[1]
