@@ -18,6 +18,9 @@ from aimarket.recording import Recording, arrays
 from aimarket.schema import TABLES, arrow_schema
 from aimarket.workspaces import read_json
 
+# What comes of settings, or of a file, that somebody made up: whatever reads it expects another kind of thing.
+_MADE_UP = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, pa.ArrowException)
+
 
 class Finding(NamedTuple):
     """What the check of one run found; `reason` says why it is not complete."""
@@ -49,7 +52,7 @@ def check_checkpoints(place: Path) -> Finding:
     """Check what is kept of an interrupted run, in `STUDY/.checkpoints/RUN_ID`, or of one of its replications."""
     from aimarket.checkpoints import HEADER  # builds a market, which few need
 
-    folders = [place] if (place / HEADER).is_file() else sorted(path for path in place.iterdir() if path.is_dir())
+    folders = [place] if (place / HEADER).is_file() else sorted(header.parent for header in place.glob(f"*/{HEADER}"))
     run_id = place.parent.name if folders == [place] else place.name
     faults, steps = [], []
     for folder in folders:
@@ -71,10 +74,10 @@ def _checkpoint(folder: Path, run_id: str) -> tuple[int, list[Fault]]:
         whose = {"run_id": run_id, "replication": int(folder.name)}
         if any(header[key] != value for key, value in whose.items()):
             raise ResultsError(f"{folder / HEADER} is of run {header['run_id']}, replication {header['replication']}")
-        recorded = Recording.join(rows(folder, header)).tables
-    except (ResultsError, OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
+        faults = examine(frame, Recording.join(rows(folder, header)).tables)
+    except _MADE_UP as error:
         return 0, [Fault(str(folder), one_line(str(error)))]
-    return header["step"], examine(frame, recorded)  # files that the header does not name are of a write cut short
+    return header["step"], faults  # files that the header does not name are of a write cut short
 
 
 def _finding(run_id: str, faults: list[Fault]) -> Finding:
@@ -88,22 +91,22 @@ def _faults(folder: Path, manifest: Manifest, path: Path) -> list[Fault]:
         checked(folder, manifest)
         run = manifest["settings"]["run"]
         frame = Frame.of(run_id, manifest["settings"], range(run["replications"]), run["steps"])
+        faults = [
+            Fault(str(path), f"{key}: {manifest[key]!r} found, {run[key]!r} by its settings")
+            for key in ("seed", "replications")
+            if manifest[key] != run[key]
+        ]
+        recorded: dict[str, pa.Table] = {}
+        for table in TABLES:
+            try:
+                recorded[table] = _read(folder, manifest, table)
+            except _MADE_UP as error:
+                faults.append(Fault(f"{table}/{run_id}.parquet", one_line(str(error))))
+        return faults or examine(frame, recorded)
     except ResultsError as error:
         return [Fault(str(path), one_line(str(error)).removeprefix(f"{path} "))]
-    except (LookupError, TypeError, AttributeError, ValueError) as error:
+    except _MADE_UP as error:
         return [Fault(str(path), f"its settings are those of no run: {error!r}")]
-    faults = [
-        Fault(str(path), f"{key}: {manifest[key]!r} found, {run[key]!r} by its settings")
-        for key in ("seed", "replications")
-        if manifest[key] != run[key]
-    ]
-    recorded: dict[str, pa.Table] = {}
-    for table in TABLES:
-        try:
-            recorded[table] = _read(folder, manifest, table)
-        except (ResultsError, OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-            faults.append(Fault(f"{table}/{run_id}.parquet", one_line(str(error))))
-    return faults or examine(frame, recorded)
 
 
 def examine(frame: Frame, recorded: Mapping[str, pa.Table]) -> list[Fault]:
