@@ -23,7 +23,7 @@ from aimarket.simulation import PHASES
 from faults.cases import Strike
 from faults.disk import Disk
 
-_CHANGES = {"os.mkdir": 1, "os.rmdir": 1, "os.remove": 1, "os.rename": 2, "os.truncate": None}  # where dir_fd stands
+_CHANGES = {"os.mkdir": -1, "os.rmdir": -1, "os.remove": -1, "os.rename": 2}  # events, and where the folder stands
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _REFUSED = {"full": errno.ENOSPC, "read-only": errno.EROFS, "broken": errno.EIO}
 
@@ -115,14 +115,13 @@ class Moments:
             path, mode, flags = arguments
             if isinstance(path, int) or not (set(mode) & set("wax+") if mode else flags & _WRITING):
                 return
-            at = None
+            folder = -1
         elif event in _CHANGES:
-            path, place = arguments[0], _CHANGES[event]
-            at = arguments[-1 if place == 1 else 2] if place else None
+            path, folder = arguments[0], arguments[_CHANGES[event]]
         else:
             return
-        whole = os.path.join(os.readlink(f"/proc/self/fd/{at}") if at not in (None, -1) else "", os.fsdecode(path))
-        whole = os.path.abspath(whole)
+        where = os.readlink(f"/proc/self/fd/{folder}") if folder != -1 else ""
+        whole = os.path.abspath(os.path.join(where, os.fsdecode(path)))
         if f"{whole}/".startswith(self._folder):
             self.reach("write", event.removeprefix("os."), whole)
 

@@ -112,12 +112,12 @@ def carry_out(
     """
     _write_plans(points, design)
     distinct = {(point.folder, point.run_id): point for point in points}
-    before = {place: condition(*place).state for place in distinct}
-    for place, state in before.items():
-        if state == "done":
+    before = {place: condition(*place) for place in distinct}
+    for place, found in before.items():
+        if found.state == "done":
             discard(*place)  # of a point interrupted just when it was complete
     untouched = ("done",) if retry_failed else ("done", "failed")
-    due = [point for place, point in distinct.items() if before[place] not in untouched]
+    due = [point for place, point in distinct.items() if before[place].state not in untouched]
     try:
         reasons = by(due) if due else {}
     finally:
@@ -128,9 +128,10 @@ def carry_out(
     for (place, point), which in zip(distinct.items(), swept, strict=True):
         after = condition(*place)
         if after.state != "done":
-            reason = after.reason or reasons.get(point.run_id, "not complete")
+            new = after.reason if after != before[place] else ""  # why it failed before may not be why it does now
+            reason = new or reasons.get(point.run_id) or after.reason or "not complete"
             failed.append(f"{point.run_id} ({which}): {one_line(reason)}")
-    skipped = sum(state == "done" for state in before.values())
+    skipped = sum(found.state == "done" for found in before.values())
     left_alone = len(distinct) - skipped - len(due)
     return Outcome(len(distinct) - len(failed) - skipped, skipped, failed, left_alone)
 

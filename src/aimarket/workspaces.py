@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ PARTIAL = ".partial"
 _SEAL = ',\n "sha256": "'  # before the hash of a JSON file, which is of all that stands before this
 
 _CLAIMING = threading.Lock()
+_PATIENCE = 3.0  # seconds; others are in there for milliseconds
 
 
 @contextmanager
@@ -70,18 +72,30 @@ def clear(folder: Path) -> None:
 def _claiming(home: Path) -> Iterator[bool]:
     """Nobody else makes or clears workspaces meanwhile: one that is just being made has no lock yet.
 
-    Yields whether that is sure: some disks lock files, but no folders.
+    Yields whether that is sure: some disks lock files, but no folders, and who was stopped in here keeps the lock.
     """
     with _CLAIMING:
-        descriptor, alone = os.open(home, os.O_RDONLY), True
+        descriptor = os.open(home, os.O_RDONLY)
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError:
-                alone = False
-            yield alone
+            yield _locked(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file; whether that was possible within some time."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        except OSError:
+            return False
+        else:
+            return True
 
 
 def _clear(home: Path, alone: bool) -> None:
