@@ -1,10 +1,10 @@
 """What became of a run, by what a study holds of it."""
 
-import json
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from aimarket.schema import schema_version
+from aimarket.workspaces import read_json, within
 
 RUNS = "runs"
 
@@ -24,13 +24,13 @@ class Condition(NamedTuple):
 def condition(folder: Path, run_id: str) -> Condition:
     """What became of a run: done is complete, in today's schema, with every file of the size its manifest says."""
     try:
-        manifest = json.loads(manifest_path(folder, run_id).read_text(encoding="utf-8"))
+        manifest = read_json(manifest_path(folder, run_id))
         if manifest["status"] == "failed":
             return Condition("failed", str(manifest.get("error", "")))
         if manifest["schema"] != schema_version():
             return Condition("stale", f"of schema {manifest['schema']}, not {schema_version()}")
         for file in manifest["files"].values():
-            path = Path(folder) / file["path"]
+            path = within(Path(folder), file["path"])
             if not path.is_file():
                 return Condition("stale", f"{file['path']} is missing")
             if path.stat().st_size != file["bytes"]:

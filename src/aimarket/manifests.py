@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aimarket.complaints import ResultsError
+from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS
 from aimarket.recorder import MANIFEST_KEYS
 from aimarket.schema import TABLES, arrow_schema, schema_version
+from aimarket.workspaces import read_json, within
 
 if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
@@ -30,10 +31,10 @@ def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
     found = []
     for path in sorted((folder / RUNS).glob(f"{pattern}.json")):
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = read_json(path)
         except (OSError, ValueError) as error:
             raise ResultsError(f"{path} cannot be read: {error}") from error
-        if not isinstance(manifest, dict) or manifest.get("run_id") != path.stem or "status" not in manifest:
+        if manifest.get("run_id") != path.stem or "status" not in manifest:
             raise ResultsError(f"{path} is not the manifest of run {path.stem}")
         found.append(manifest)
     return found
@@ -46,8 +47,17 @@ def checked(folder: Path, manifest: Manifest) -> Manifest:
         raise ResultsError(f"{path} lacks {', '.join(missing)}; {RERUN}")
     if manifest["schema"] != schema_version():
         raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {RERUN}")
-    if absent := [table for table in TABLES if table not in manifest["files"]]:
-        raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+    try:
+        if absent := [table for table in TABLES if table not in manifest["files"]]:
+            raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+        for file in manifest["files"].values():
+            within(folder, file["path"])
+        sum(manifest["seconds"].values())
+        dict(manifest["settings"])
+    except ResultsError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is not what a run wrote ({one_line(str(error))}); {RERUN}") from None
     return manifest
 
 
@@ -121,7 +131,10 @@ def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
         raise ResultsError(f"{path} of run {run_id} cannot be read: {error}") from error
     if digest != described["sha256"]:
         raise ResultsError(f"{path} is not the file that run {run_id} wrote; {RERUN}")
-    file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
+    try:
+        file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
+    except (pa.ArrowException, OSError) as error:
+        raise ResultsError(f"{path} of run {run_id} cannot be read: {one_line(str(error))}") from error
     same_run = file.metadata.metadata.get(b"run_id") == run_id.encode()
     if not (same_run and file.schema_arrow.equals(arrow_schema(table))):
         raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {RERUN}")

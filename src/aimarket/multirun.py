@@ -10,7 +10,6 @@ from omegaconf import DictConfig
 
 from aimarket.complaints import SettingsError, one_line
 from aimarket.composition import explain, hydra_at_work
-from aimarket.composition_cache import conf_dir
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
@@ -34,16 +33,6 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
     return [list(point) for point in itertools.product(*choices.values())]
-
-
-def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
-    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
-    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
-    for choice in sorted(chosen):
-        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
-        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
-            return choice
-    return None
 
 
 def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:

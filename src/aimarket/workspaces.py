@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 PARTIAL = ".partial"
+_DEEPEST = 100  # levels of a JSON file
 
 _CLAIMING = threading.Lock()
 
@@ -131,6 +132,42 @@ def as_json(value: Mapping[str, Any]) -> str:
     """A mapping as the text of a JSON file, a line a key: indenting all of it takes five times as long to write."""
     lines = (f" {json.dumps(key)}: {json.dumps(value[key], allow_nan=False, default=_plain)}" for key in value)
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds, if it is a mapping that one can walk through.
+
+    raises : OSError, and ValueError if it is none
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict) or is_deep(value):
+        raise ValueError("it is no mapping, or one that is nested too deeply")
+    return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether mappings and lists lie in one another further down than anybody needs; looks level by level."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        parts = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [part for some in parts for part in some]
+        if not level:
+            return False
+    return True
+
+
+def within(folder: Path, path: object) -> Path:
+    """A file of a folder by the path that another file gives.
+
+    raises : ValueError if that leads out of it
+    """
+    given = Path(str(path))
+    if given.is_absolute() or ".." in given.parts or "\0" in str(path):
+        raise ValueError(f"{path!r:.80} is no file of {folder}")
+    return folder / given
 
 
 def _plain(value: object) -> Any:
