@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--family", choices=[*FAMILIES, "requests"], help="default: all, in fixed parts")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     options = parser.parse_args()
-    parts = {name: share for name, (_, share) in FAMILIES.items()} | {"requests": 100}
+    parts = {name: share for name, (_, share) in FAMILIES.items()} | {"requests": 120}
     wanted = {options.family: 1000} if options.family else parts
     batches = []
     for family, share in wanted.items():

@@ -111,6 +111,7 @@ def read(folder: Path) -> Header:
         for file in files:
             within(folder, file["path"])
         int(header["step"]), dict(header["made_by"].get("code", {})), dict(header["settings"]["run"])
+        "".join(header["overrides"]).encode()  # they go into the manifest
     except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
     for name, now in _made_by(header["made_by"].get("code", ())).items():

@@ -9,7 +9,7 @@ import random
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,23 @@ from aimarket.data import FOLDER, read_offers
 SMALL = ("roster=monopoly", "users.size=40", "run.panel=10", "run.steps=2", "run.replications=1")
 RUN = "touch PWNED"
 NASTY = (
-    *("", " ", "nan", ".nan", "inf", "-inf", "-.inf", "-1", "0", "-0.0", "1e308", "1e309", "-1e309", "1e-320", "5e-324"),
+    *(
+        "",
+        " ",
+        "nan",
+        ".nan",
+        "inf",
+        "-inf",
+        "-.inf",
+        "-1",
+        "0",
+        "-0.0",
+        "1e308",
+        "1e309",
+        "-1e309",
+        "1e-320",
+        "5e-324",
+    ),
     *("9" * 30, "9" * 400, "-" + "9" * 5000, "0." + "0" * 400 + "1", "1_000", "0x10", "0o7", "1:30", "2026-13-41"),
     *("25 USD", "3%", "1e3 Mtok", "1,000", "1.5.2", "+-1", "١٢", "½", "²", "null", "~", "true", "yes", "[]", "{}"),
     *("[1]", "[1,[2,[3]]]", "{a: 1}", "{a: {b: {c: 1}}}", "[" * 60 + "]" * 60, "{" * 40, "[" * 400, "(" * 200),
@@ -35,11 +51,25 @@ NASTY = (
     *("${python_version:}", "${${oc.env:HOME}}", "$(touch PWNED)", "`touch PWNED`", ";touch PWNED", "|touch PWNED"),
     *(f"!!python/object/apply:os.system ['{RUN}']", "!!python/name:os.system", "!!binary aGk=", "!x y", "!!set {a}"),
     *("&a [*a]", "*nobody", "<<: *a", "? a", "- a", "a: b: c", "# x", "%YAML 9.9", "---", "...", "@x", "|", ">"),
-    *("é", "ﬁ", "日本", "\u202e", "\u0000", "\u001b[31m", "\u0085", "\u2028", "\ufeff", "\U0001f4a3", "\ud800", "a\nb", "\r"),
+    *(
+        "é",
+        "ﬁ",
+        "日本",
+        "\u202e",
+        "\u0000",
+        "\u001b[31m",
+        "\u0085",
+        "\u2028",
+        "\ufeff",
+        "\U0001f4a3",
+        "\ud800",
+        "a\nb",
+        "\r",
+    ),
     *("../../x", "../secret/file", "/etc/passwd", "~/x", "file:///etc/passwd", "C:\\x", "a/b", ".", "..", "-", "--x"),
     *("x" * 3000, "x" * 100_000, "1,2", "1,2,3,", "range(1,4)", "glob(*)", "sort(3,1)", "choice(a,b)", "int(x)", "???"),
     *("interval(0,1)", "tag(a,1)", "shuffle(1,2)", "range(1,1e9)", "=", "==", "a=b", "?", "*", "_target_", "os.system"),
-)  # fmt: skip
+)
 
 
 @functools.cache
@@ -47,10 +77,35 @@ def keys() -> list[str]:
     """Every key of a market, and some that are none."""
     known = [key for key, _ in leaves(composed("roster=monopoly"))]
     groups = [path.name for path in conf_dir().iterdir() if path.is_dir()]
-    strange = ("", " ", ".", "..", "users.", ".users", "users..size", "users.size.value", "a b", "é", "_target_", "x" * 500,
-               "users/default", "pricing@providers.alpha.pricing", "providers.zero.cash", "users.size.unit", "0", "hydra",
-               "hydra.run.dir", "hydra.callbacks.x._target_", "hydra/launcher", "hydra/job_logging", "hydra.searchpath",
-               "experiment@hydra.callbacks.x", "provider@providers.zero", "design.kind", "design.parameters")  # fmt: skip
+    strange = (
+        "",
+        " ",
+        ".",
+        "..",
+        "users.",
+        ".users",
+        "users..size",
+        "users.size.value",
+        "a b",
+        "é",
+        "_target_",
+        "x" * 500,
+        "users/default",
+        "pricing@providers.alpha.pricing",
+        "providers.zero.cash",
+        "users.size.unit",
+        "0",
+        "hydra",
+        "hydra.run.dir",
+        "hydra.callbacks.x._target_",
+        "hydra/launcher",
+        "hydra/job_logging",
+        "hydra.searchpath",
+        "experiment@hydra.callbacks.x",
+        "provider@providers.zero",
+        "design.kind",
+        "design.parameters",
+    )
     return [*known, *groups, *strange]
 
 
@@ -66,7 +121,9 @@ def slipped(text: str, draws: random.Random) -> str:
     """A text with a letter too many, too few or another."""
     at = draws.randrange(len(text) + 1)
     letter = draws.choice("{}[](),:;'\"\\$&*!%@#=?<>~^|-_.0 \t\nxé\x00\x7f")
-    return draws.choice([text[:at] + letter + text[at:], text[:at] + text[at + 1 :], text[:at] + letter + text[at + 1 :]])
+    return draws.choice(
+        [text[:at] + letter + text[at:], text[:at] + text[at + 1 :], text[:at] + letter + text[at + 1 :]]
+    )
 
 
 def override(draws: random.Random) -> str:
@@ -112,29 +169,73 @@ def sweeps(draws: random.Random, box: Box) -> Answer:
 
 def commands(draws: random.Random, box: Box) -> Answer:
     """Commands and flags that do nothing for long, with arguments that nobody meant."""
-    command = draws.choice(["status", "figures", "report", "collect", "resume", "data", "collusion", "lab", "claims",
-                            "validate", "walk", "", "run", "calibrate"])  # fmt: skip
-    flags = ["--to", "--all", "--port", "--as-of", "--cell", "--pair", "--trials", "--cfg", "--package", "--info", "--resolve",
-             "--config-dir", "--config-path", "--config-name", "--experimental-rerun", "-sc", "-c", "-p", "--seeds"]  # fmt: skip
-    words = [draws.choice([draws.choice(NASTY), draws.choice(flags), f"{draws.choice(flags)}={draws.choice(NASTY)}"])
-             for _ in range(draws.randint(1, 3))]  # fmt: skip
-    stop = {"lab": ["--port", "x"], "validate": ["nosection"], "claims": ["noclaim"], "calibrate": ["notargets"],
-            "run": ["users.size=0"], "collusion": ["sessions=0"]}  # fmt: skip
+    command = draws.choice(
+        [
+            "status",
+            "figures",
+            "report",
+            "collect",
+            "resume",
+            "data",
+            "collusion",
+            "lab",
+            "claims",
+            "validate",
+            "walk",
+            "",
+            "run",
+            "calibrate",
+        ]
+    )
+    flags = [
+        "--to",
+        "--all",
+        "--port",
+        "--as-of",
+        "--cell",
+        "--pair",
+        "--trials",
+        "--cfg",
+        "--package",
+        "--info",
+        "--resolve",
+        "--config-dir",
+        "--config-path",
+        "--config-name",
+        "--experimental-rerun",
+        "-sc",
+        "-c",
+        "-p",
+        "--seeds",
+    ]
+    words = [
+        draws.choice([draws.choice(NASTY), draws.choice(flags), f"{draws.choice(flags)}={draws.choice(NASTY)}"])
+        for _ in range(draws.randint(1, 3))
+    ]
+    stop = {
+        "lab": ["--port", "x"],
+        "validate": ["nosection"],
+        "claims": ["noclaim"],
+        "calibrate": ["notargets"],
+        "run": ["users.size=0"],
+        "collusion": ["sessions=0"],
+    }
     return ask(box, command, *words, *stop.get(command, []))
 
 
 # --- families: what it reads ------------------------------------------------------------------------------------------
 
+_LAUGHS = "\n".join(f"{b}: &{b} [{','.join(9 * [f'*{a}'])}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True))
 PAYLOADS = (
     f"x: !!python/object/apply:os.system ['{RUN}']",
     f"study: !!python/object/new:os.system ['{RUN}']",
-    "a: &a [x,x,x,x,x,x,x,x,x]\n" + "\n".join(f"{b}: &{b} [{','.join(9 * [f'*{a}'])}]" for a, b in zip("abcdefgh", "bcdefghi", strict=True)),
+    "a: &a [x,x,x,x,x,x,x,x,x]\n" + _LAUGHS,
     "about: {question: &q [*q]}",
     "about: {question: '${oc.env:HOME}'}",
     "about: {question: '${about.prediction}${about.prediction}', prediction: '${about.question}'}",
     "about: {question: '${hydra:runtime.cwd}', prediction: '${oc.decode:\"1\"}'}",
     f"hydra: {{callbacks: {{x: {{_target_: subprocess.run, args: ['{RUN}']}}}}}}",
-    'hydra: {job_logging: {version: 1, handlers: {x: {(): os.system, command: touch PWNED}}}}',
+    "hydra: {job_logging: {version: 1, handlers: {x: {(): os.system, command: touch PWNED}}}}",
     '"\\x68ydra": {run: {dir: ../../elsewhere}}',
     "defaults: [../../../secret/file]",
     "defaults: [//secret/file]",
@@ -165,7 +266,7 @@ PAYLOADS = (
     "!!set {a, b}",
     "? [a, b]\n: c",
     "design: {kind: paired, parameters: {outputs: [/tmp/elsewhere], hydra.run.dir: [x]}}",
-)  # fmt: skip
+)
 
 
 def _mutated(text: str, draws: random.Random) -> str | bytes:
@@ -191,9 +292,8 @@ def _mutated(text: str, draws: random.Random) -> str | bytes:
         for _ in range(draws.randint(1, 8)):
             raw[draws.randrange(len(raw))] = draws.randrange(256)
         return bytes(raw)
-    if what == 7:
-        return text.replace(draws.choice([": ", "[", "{", "\n  "]), draws.choice(NASTY), draws.randint(1, 3))
-    return draws.choice(PAYLOADS)
+    known = text.replace(draws.choice([": ", "[", "{", "\n  "]), draws.choice(NASTY), draws.randint(1, 3))
+    return known if what == 7 else draws.choice(PAYLOADS)
 
 
 @contextmanager
@@ -202,8 +302,11 @@ def _conf(box: Box) -> Iterator[Path]:
     copy, original = box.root / "conf", conf_dir
     if not copy.is_dir():
         shutil.copytree(original(), copy)
-    users = [module for name, module in [*sys.modules.items()]
-             if name.startswith("aimarket") and getattr(module, "conf_dir", None) is original]  # fmt: skip
+    users = [
+        module
+        for name, module in [*sys.modules.items()]
+        if name.startswith("aimarket") and getattr(module, "conf_dir", None) is original
+    ]
     for module in users:
         module.conf_dir = lambda: copy
     try:
@@ -232,7 +335,9 @@ def experiments(draws: random.Random, box: Box) -> Answer:
         path = conf / "experiment" / "fuzzed.yaml"
         text = _mutated(EXPERIMENT, draws)
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-        more = draws.choice([[], [], ["-m", "run.seed=0,-1"], ["--cfg", "job"], ["-m", "run.seed=1,-2", "hydra/launcher=basic"]])
+        more = draws.choice(
+            [[], [], ["-m", "run.seed=0,-1"], ["--cfg", "job"], ["-m", "run.seed=1,-2", "hydra/launcher=basic"]]
+        )
         try:
             answer = ask(box, "run", "experiment=fuzzed", *more, *SMALL[1:])
         finally:
@@ -296,17 +401,26 @@ def _study(root: Path) -> Path:
 
     with box.entered():
         settings = load([*small, "run.steps=4", "run.checkpoint_every=1"])
-        try:
+        with suppress(Interrupted):
             run(settings, [], interrupt)
-        except Interrupted:
-            pass
     return box.work / "outputs" / "s"
 
 
 BOMBS = (
-    "[" * 100_000, '{"a":' * 100_000, '{"a":' * 200 + "1" + "}" * 200, "9" * 5000, "NaN", "null", "[]", "{}", '""', "",
-    '{"a": 1e999}', "\ud800", "{" + ",".join(f'"k{i}": {{}}' for i in range(1000)) + "}",
-)  # fmt: skip
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    '{"a":' * 200 + "1" + "}" * 200,
+    "9" * 5000,
+    "NaN",
+    "null",
+    "[]",
+    "{}",
+    '""',
+    "",
+    '{"a": 1e999}',
+    "\ud800",
+    "{" + ",".join(f'"k{i}": {{}}' for i in range(1000)) + "}",
+)
 
 
 def _spoiled(path: Path, draws: random.Random) -> None:
@@ -332,9 +446,29 @@ def _spoiled(path: Path, draws: random.Random) -> None:
 
 
 _VALUES: tuple[Any, ...] = (
-    *(None, True, -1, 0, 1e308, 10**30, "", "x", "../../../../secret/file", "/etc/passwd", "a\x00b", "\x1b[2J", [], {}, [[]]),
-    *({"path": "../../../secret/file", "bytes": 7, "sha256": hashlib.sha256(b"secret\n").hexdigest()}, "é\ud800", ["run.seed=1", 3]),
-)  # fmt: skip
+    *(
+        None,
+        True,
+        -1,
+        0,
+        1e308,
+        10**30,
+        "",
+        "x",
+        "../../../../secret/file",
+        "/etc/passwd",
+        "a\x00b",
+        "\x1b[2J",
+        [],
+        {},
+        [[]],
+    ),
+    *(
+        {"path": "../../../secret/file", "bytes": 7, "sha256": hashlib.sha256(b"secret\n").hexdigest()},
+        "é\ud800",
+        ["run.seed=1", 3],
+    ),
+)
 
 
 def _changed(tree: Any, draws: random.Random) -> None:
@@ -383,16 +517,16 @@ def results(draws: random.Random, box: Box) -> Answer:
 
 
 FAMILIES: dict[str, tuple[Callable[[random.Random, Box], Answer], int]] = {  # and how many of a thousand cases
-    "overrides": (overrides, 300),
-    "shown": (shown, 60),
-    "sweeps": (sweeps, 50),
-    "commands": (commands, 80),
-    "experiments": (experiments, 60),
-    "targets": (targets, 80),
-    "claims": (claims, 80),
-    "offers": (offers, 80),
-    "results": (results, 110),
-}  # the requests of the page, 100, are in `lab_requests`
+    "overrides": (overrides, 200),
+    "shown": (shown, 30),
+    "sweeps": (sweeps, 20),
+    "commands": (commands, 100),
+    "experiments": (experiments, 30),
+    "targets": (targets, 100),
+    "claims": (claims, 150),
+    "offers": (offers, 150),
+    "results": (results, 100),
+}  # the requests of the page, 120, are in `lab_requests`
 
 
 def tried(family: str, case: int, root: Path) -> list[str]:
@@ -404,8 +538,11 @@ def tried(family: str, case: int, root: Path) -> list[str]:
     faults = answer.faults()
     given = {f"{box.work}/{name}" for name in ("targets.yaml", "claim.yaml", "offers.csv")}
     conf = str(box.root / "conf")
-    faults += [f"left {path}" for path, size in box.outside().items()
-               if before.get(path) != size and path not in given and not path.startswith(conf)]  # fmt: skip
+    faults += [
+        f"left {path}"
+        for path, size in box.outside().items()
+        if before.get(path) != size and path not in given and not path.startswith(conf)
+    ]
     if (box.work / "PWNED").exists() or Path("PWNED").exists():
         faults.append("code was run")
     return [f"{fault}: {answer.err[-300:]!r}" for fault in faults]

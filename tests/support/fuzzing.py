@@ -20,20 +20,30 @@ from typing import Any
 from aimarket import cli
 from aimarket.complaints import ResultsError, SettingsError, fail
 
-PATIENCE = 120  # seconds of a busy machine after which a case counts as hung
+PATIENCE = 300  # seconds after which a case counts as hung; the machine may be busy
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_CHANGES = {"shutil.rmtree", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.symlink", "os.truncate", "os.chmod"}
+_CHANGES = {
+    "shutil.rmtree",
+    "os.mkdir",
+    "os.rename",
+    "os.remove",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.truncate",
+    "os.chmod",
+}
 _OTHERS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pickle.find_class",
            "socket.connect", "socket.bind", "urllib.Request", "ctypes.dlopen"}  # fmt: skip
 
 
 def _is_of_a_library(event: str, arguments: tuple[Any, ...]) -> bool:
-    """Numba reads its cache of compiled functions, which lies where the code does and is code; others load theirs."""
+    """Numba reads its cache of compiled functions, which is code and lies beside it; Matplotlib asks for fonts."""
     if event == "ctypes.dlopen":
         return arguments[0] is None or "site-packages" in str(arguments[0])
     frame = sys._getframe()
     while frame := frame.f_back:
-        if frame.f_globals.get("__name__", "").startswith(("numba.", "multiprocessing.")):
+        if frame.f_globals.get("__name__", "").startswith(("numba.", "multiprocessing.", "matplotlib.")):
             return True
     return False
 
@@ -142,7 +152,9 @@ class _Watch:
                 writes = bool(flags & _WRITING) if isinstance(flags, int) else any(x in str(mode) for x in "wax+")
                 self._judge(os.fsdecode(path), "wrote" if writes else "read")
         elif event in _CHANGES and isinstance(arguments[0], str | bytes | os.PathLike):
-            if event not in ("os.remove", "os.rmdir", "os.mkdir") or arguments[-1] == -1:  # not of a folder that is judged
+            if (
+                event not in ("os.remove", "os.rmdir", "os.mkdir") or arguments[-1] == -1
+            ):  # not of a folder that is judged
                 self._judge(os.fsdecode(arguments[0]), event)
         elif event in _OTHERS and not _is_of_a_library(event, arguments):
             self.touched.append(f"{event} {arguments!r:.100}")
@@ -166,7 +178,7 @@ def ask(box: Box, *arguments: str) -> Answer:
 
 
 def called(box: Box, function: Callable[[], object]) -> Answer:
-    """Call what a command calls, where the rest of the command would take long; complaints are told as it tells them."""
+    """Call what a command calls, where the rest of the command would take long; told as it would tell."""
 
     def command() -> None:
         try:
@@ -203,17 +215,16 @@ def _watched(box: Box, command: Callable[[], None]) -> Answer:
 
 
 @contextlib.contextmanager
-def patience(seconds: float = PATIENCE) -> Iterator[None]:
+def patience(seconds: float | None = None) -> Iterator[None]:
     """Break off what takes too long."""
 
     def hung(*_: object) -> None:
         raise HungError(f"no answer within {seconds} s")
 
     before = signal.signal(signal.SIGALRM, hung)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds or PATIENCE)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-

@@ -11,21 +11,118 @@ from bad_input import NASTY, slipped
 from lab_server import get, serving
 
 PATIENCE = 60  # seconds
-METHODS = ("GET", "GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH", "get", "", "G\tT")
-PATHS = ("/", "/main.js", "/api/presets", "/api/run", "/api/run?preset=jevons", "/api/", "//", "/../../etc/passwd", "/%2e%2e/%2e%2e/x",
-         "/..%2f..%2fetc%2fpasswd", "/main.js/..", "/api/run/", "*", "http://evil.example/", "/\x00", "/é", "", "x", "/presets/jevons.yaml",
-         "/server.py", "/" + "a" * 70_000, "/%zz", "/%00", "/main.js%00.html", "/api/run#x", "\\", "/./", "/page/index.html")  # fmt: skip
-NAMES = ("preset", "seed", "off", "ahead", "elasticity", "progress", "markup", "x", "", "preset[]", "users.size", "__proto__", "é")
+METHODS = (
+    "GET",
+    "GET",
+    "GET",
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "PATCH",
+    "get",
+    "",
+    "G\tT",
+)
+PATHS = (
+    "/",
+    "/main.js",
+    "/api/presets",
+    "/api/run",
+    "/api/run?preset=jevons",
+    "/api/",
+    "//",
+    "/../../etc/passwd",
+    "/%2e%2e/%2e%2e/x",
+    "/..%2f..%2fetc%2fpasswd",
+    "/main.js/..",
+    "/api/run/",
+    "*",
+    "http://evil.example/",
+    "/\x00",
+    "/é",
+    "",
+    "x",
+    "/presets/jevons.yaml",
+    "/server.py",
+    "/" + "a" * 70_000,
+    "/%zz",
+    "/%00",
+    "/main.js%00.html",
+    "/api/run#x",
+    "\\",
+    "/./",
+    "/page/index.html",
+)
+NAMES = (
+    "preset",
+    "seed",
+    "off",
+    "ahead",
+    "elasticity",
+    "progress",
+    "markup",
+    "x",
+    "",
+    "preset[]",
+    "users.size",
+    "__proto__",
+    "é",
+)
 GOOD = {"preset": "jevons", "seed": "1", "elasticity": "3", "ahead": "0"}
-HEADERS = ("Content-Length: -1", "Content-Length: 99999999999999999999", "Content-Length: 5", "Content-Length: x",
-           "Transfer-Encoding: chunked", "Transfer-Encoding: x", "Expect: 100-continue", "Upgrade: websocket",
-           "Connection: Upgrade", "Sec-WebSocket-Key: x", "Range: bytes=0-99999999999", "If-None-Match: *", "Accept-Encoding: gzip",
-           "Accept-Encoding: \x00", "Cookie: " + "a" * 9000, "X: " + "b" * 70_000, ": x", "x", " folded", "Origin: http://evil.example",
-           "Content-Type: application/json", "Host: 127.0.0.1", "Content-Length: 0", "\xff\xfe: \xff")  # fmt: skip
-HOSTS = ("127.0.0.1", "localhost", "127.0.0.1", "evil.example", "", "127.0.0.1:99999999", "[::1]", "127.0.0.1@evil.example", "é",
-         "a" * 5000)  # fmt: skip
-BODIES = (b"", b"{", b'{"preset": NaN}', b"[" * 50_000, b"\x00" * 1000, b"x" * 3_000_000, b"ffffffffffffffff\r\nx", b"5\r\nabc",
-          "é\ud800".encode("utf-8", "surrogatepass"))  # fmt: skip
+HEADERS = (
+    "Content-Length: -1",
+    "Content-Length: 99999999999999999999",
+    "Content-Length: 5",
+    "Content-Length: x",
+    "Transfer-Encoding: chunked",
+    "Transfer-Encoding: x",
+    "Expect: 100-continue",
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Key: x",
+    "Range: bytes=0-99999999999",
+    "If-None-Match: *",
+    "Accept-Encoding: gzip",
+    "Accept-Encoding: \x00",
+    "Cookie: " + "a" * 9000,
+    "X: " + "b" * 70_000,
+    ": x",
+    "x",
+    " folded",
+    "Origin: http://evil.example",
+    "Content-Type: application/json",
+    "Host: 127.0.0.1",
+    "Content-Length: 0",
+    "\xff\xfe: \xff",
+)
+HOSTS = (
+    "127.0.0.1",
+    "localhost",
+    "127.0.0.1",
+    "evil.example",
+    "",
+    "127.0.0.1:99999999",
+    "[::1]",
+    "127.0.0.1@evil.example",
+    "é",
+    "a" * 5000,
+)
+BODIES = (
+    b"",
+    b"{",
+    b'{"preset": NaN}',
+    b"[" * 50_000,
+    b"\x00" * 1000,
+    b"x" * 3_000_000,
+    b"ffffffffffffffff\r\nx",
+    b"5\r\nabc",
+    "é\ud800".encode("utf-8", "surrogatepass"),
+)
 
 
 def request(draws: random.Random) -> bytes:
@@ -35,7 +132,8 @@ def request(draws: random.Random) -> bytes:
         query = [(name, draws.choice(NASTY)) for name in draws.sample(NAMES, draws.randint(1, 3))]
         query += draws.choice([[], [*GOOD.items()]])
         raw = draws.random() < 0.2
-        path = "/api/run?" + "&".join(f"{name}={text if raw else quote(text, errors='surrogatepass')}" for name, text in query)
+        path = "/api/run?"
+        path += "&".join(f"{name}={text if raw else quote(text, errors='surrogatepass')}" for name, text in query)
     lines = [f"{draws.choice(METHODS)} {path} {draws.choice(['HTTP/1.1'] * 6 + ['HTTP/1.0', 'HTTP/9', '', 'x'])}"]
     if draws.random() < 0.95:
         lines.append(f"Host: {draws.choice(HOSTS)}")
@@ -59,12 +157,12 @@ def asked(cases: Iterable[int]) -> Iterator[tuple[int, list[str]]]:
 
 def _answer(port: int, sent: bytes) -> bytes:
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as line:
-        with suppress(ConnectionResetError, BrokenPipeError):  # nobody listens to the rest
-            line.sendall(sent)
-            line.shutdown(socket.SHUT_WR)
-            while more := line.recv(65536):
-                received += more
+    line = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+    with line, suppress(ConnectionResetError, BrokenPipeError):  # nobody listens to the rest
+        line.sendall(sent)
+        line.shutdown(socket.SHUT_WR)
+        while more := line.recv(65536):
+            received += more
     return received
 
 
