@@ -329,22 +329,21 @@ technology:
 """
 
 
-def experiments(draws: random.Random, box: Box) -> Answer:
-    """A file of one's own in `conf/experiment/`, which a command names."""
+def experiment(box: Box, text: str | bytes, *more: str) -> Answer:
+    """What `aimarket run` says to a file of one's own in `conf/experiment/`."""
     with _conf(box) as conf:
         path = conf / "experiment" / "fuzzed.yaml"
-        text = _mutated(EXPERIMENT, draws)
         path.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-        more = draws.choice(
-            [[], [], ["-m", "run.seed=0,-1"], ["--cfg", "job"], ["-m", "run.seed=1,-2", "hydra/launcher=basic"]]
-        )
         try:
-            answer = ask(box, "run", "experiment=fuzzed", *more, *SMALL[1:])
+            return ask(box, "run", "experiment=fuzzed", *more, *SMALL[1:])
         finally:
             path.unlink()
-        if "--cfg" in more and answer.code is None:
-            answer.code = 0
-        return answer
+
+
+def experiments(draws: random.Random, box: Box) -> Answer:
+    launcher = ["-m", "run.seed=1,-2", "hydra/launcher=basic"]
+    more = draws.choice([[], [], ["-m", "run.seed=0,-1"], ["--cfg", "job"], launcher])
+    return experiment(box, _mutated(EXPERIMENT, draws), *more)
 
 
 def targets(draws: random.Random, box: Box) -> Answer:

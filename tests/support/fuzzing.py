@@ -165,6 +165,8 @@ class _Watch:
         if path.startswith(str(self.box.secret)):
             self.touched.append(f"{how} {path}")
         free = (f"{self.box.work}/outputs", f"{self.box.root}/cache", "/dev/", f"{tempfile.gettempdir()}/pymp-")
+        if how == "os.mkdir" and Path(path).is_dir():
+            return  # it is only made sure of
         if how != "read" and not path.startswith(free) and not re.search("__pycache__|numba-", path):
             self.touched.append(f"{how} {path}")
 

@@ -201,6 +201,8 @@ def _bounds(between: Any, keys: Sequence[str], config: Mapping[str, Any], where:
 def _moment(name: str, node: Any, settings: Settings, file: str) -> Moment:
     where = f"{file}: moments.{name}"
     _formed(node, "moments", where)
+    if not isinstance(node["target"], Mapping):
+        raise SettingsError(f"{where}.target: should be a documented number (got {shown(node['target'])})")
     try:
         target = parse(node["target"], f"{where}.target")
     except (TypeError, ValueError) as error:

@@ -189,7 +189,7 @@ def _check_flags(flags: "Namespace") -> None:
         key, _, value = override.lstrip("+~").partition("=")
         if not (key.startswith("hydra") or "hydra" in key.partition("@")[2]):
             continue
-        if not re.fullmatch(r"hydra(/launcher|\.launcher(\.[A-Za-z]\w*)+)", key) or "_target_" in value:
+        if not re.fullmatch(r"hydra(/launcher|\.launcher(\.[A-Za-z]\w*)+)", key) or re.search(r"(?<!\$)\{", value):
             raise SettingsError(
                 f"{key}: cannot be set (got {shown(value)}); allowed: hydra/launcher=NAME, hydra.launcher.KEY=VALUE"
             )
