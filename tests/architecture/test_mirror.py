@@ -191,9 +191,9 @@ _RUNS_DATA = r"(pickle|marshal|shelve|dill|joblib|cloudpickle|jsonpickle|yaml\.(
 _STARTS = r"(subprocess|pty|runpy|codeop|os\.(system|popen|exec\w*|spawn\w*|posix_spawn\w*)|hydra\.utils|ctypes)\b"
 _OWN_MODULES = (
     "aimarket.",
-    "SALib.",
+    "SALib",
     "genai_prices",
-    "statsmodels.",
+    "statsmodels",
     "scipy.",
     "{__name__}",
     "f'{__name__}'",

@@ -220,7 +220,7 @@ def commands(draws: random.Random, box: Box) -> Answer:
         "run": ["users.size=0"],
         "collusion": ["sessions=0"],
     }
-    return ask(box, command, *words, *stop.get(command, []))
+    return ask(box, command, *words, *2 * stop.get(command, []))  # a flag may take the first of them
 
 
 # --- families: what it reads ------------------------------------------------------------------------------------------
