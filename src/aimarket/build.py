@@ -183,6 +183,10 @@ def check_consistency(settings: config.Settings) -> None:
     if outcome not in columns:
         told = near(outcome, columns)
         raise ValueError(f"about.outcome: no such column of the table market (got {shown(outcome)}){told}")
+    if "\0" in settings.outputs:
+        raise ValueError(f"outputs: should be the path of a folder (got {shown(settings.outputs)})")
+    if set(settings.record.tables) <= {"events"}:  # in some steps there are none
+        raise ValueError("record.tables: should name one or more besides events")
     equity = settings.finance.equity
     if equity is not None and equity.round < equity.trigger:
         raise ValueError(

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from aimarket import snapshots
 from aimarket.aside import read_recording, write_recording
@@ -31,7 +32,7 @@ from aimarket.market import Market
 from aimarket.recording import Recording, part_of
 from aimarket.schema import schema_version
 from aimarket.settings import Settings
-from aimarket.workspaces import described, make_folder, publish
+from aimarket.workspaces import described, is_deep, make_folder, publish, within
 
 CHECKPOINTS = ".checkpoints"
 HEADER = "checkpoint.json"
@@ -117,7 +118,13 @@ def intact(folder: Path) -> Header:
         if _sealed(header) != text:
             raise ValueError("its hash is another")
         files = [*header["rows"], *filter(None, [header["state"]])]
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        if is_deep(header):
+            raise ValueError("it is nested too deeply")
+        for file in files:
+            within(folder, file["path"])
+        int(header["step"]), dict(header["made_by"].get("code", {})), dict(header["settings"]["run"])
+        "".join(header["overrides"]).encode()  # they go into the manifest
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
     for file in files:
         found = described(folder / file["path"], file["path"]) if (folder / file["path"]).is_file() else {}
@@ -159,7 +166,12 @@ class Keeper:
     def recorded(self) -> Iterator[tuple[int, Recording]]:
         """What had been recorded by the last checkpoint, piece by piece, each with its last step; none spans parts."""
         for step, row in self._rows.items():
-            yield step, read_recording(self._folder / row["path"], self._header["run_id"])
+            path = self._folder / row["path"]
+            try:
+                recording = read_recording(path, self._header["run_id"])
+            except (pa.ArrowException, OSError) as error:
+                raise ResultsError(f"{path} does not fit: {one_line(str(error))}; {_begin(self._folder)}") from error
+            yield step, recording
 
     def restore(self, market: Market) -> None:
         """Bring a market that was built from the settings to where the last checkpoint left it.
@@ -168,7 +180,7 @@ class Keeper:
         """
         assert self._state is not None
         path = self._folder / self._state["path"]
-        with np.load(path, allow_pickle=False) as archive:
+        with _opened(path) as archive:
 
             def users(start: int, stop: int) -> State:
                 prefix = f"users/{start}-{stop}/"
@@ -178,7 +190,7 @@ class Keeper:
                 tree = json.loads(archive["tree"].tobytes())
                 snapshots.restore(market, snapshots.Snapshot(tree, archive["data"].tobytes()))
                 market.population.restore(users)
-            except (LookupError, TypeError, ValueError) as error:
+            except (AttributeError, LookupError, MemoryError, RecursionError, TypeError, ValueError) as error:
                 raise ResultsError(f"{path} does not fit: {one_line(str(error))}; {_begin(self._folder)}") from error
 
     def keep(self, recording: Recording, step: int, whole: bool) -> None:
@@ -229,6 +241,20 @@ class Keeper:
             for path in self._folder.iterdir():
                 if path.name not in wanted:
                     path.unlink()
+
+
+def _opened(path: Path) -> Any:
+    """An archive of numpy's that holds no more than its file does: arrays as they are, packed by nobody.
+
+    raises : ResultsError
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            if sum(member.file_size for member in packed.infolist()) > path.stat().st_size:
+                raise ValueError("it is packed")
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ResultsError(f"{path} does not fit: {one_line(str(error))}; {_begin(path.parent)}") from error
 
 
 def _write_state(market: Market, path: Path) -> None:

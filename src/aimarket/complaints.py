@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, Union, get_
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
+_LONGEST = 1400  # characters of a line
 _BEYOND_REACH = 1e17  # a bound that large only keeps arithmetic finite; nobody needs to be told
 
 
@@ -22,8 +23,11 @@ class ResultsError(ValueError):
 
 
 def say(message: str) -> None:
-    """Tell the user something that is no result."""
-    sys.stderr.write(f"aimarket: {message}\n")
+    """Tell the user something that is no result, in one line of what can be shown, whatever it quotes."""
+    line = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in one_line(message))
+    if len(line) > _LONGEST:
+        line = f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
+    sys.stderr.write(f"aimarket: {line}\n")
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

@@ -17,13 +17,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from aimarket import composition_cache
+from aimarket import composition_cache, yaml_files
 from aimarket.complaints import SettingsError, near, one_line, shown
 from aimarket.composition_cache import conf_dir
 from aimarket.documented import NODE_KEYS
 
-# Hydra raises plain ValueErrors too, and endless interpolations end in recursion.
-FAULTS = (HydraException, OmegaConfBaseException, ValueError, RecursionError)
+# Hydra raises plain ValueErrors too, and lets those of YAML through; endless interpolations end in recursion.
+FAULTS = (HydraException, OmegaConfBaseException, ValueError, RecursionError, YAMLError)
+_OWN = ("config.yaml", "hydra")  # of the configuration what may set up jobs
 
 
 def compose_plain(overrides: Sequence[str]) -> dict[str, Any]:
@@ -40,6 +41,8 @@ def compose_each(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
     for overrides in points:
         try:
             yield _from_cache(overrides, tree) or plain(_compose(overrides))
+        except SettingsError:
+            raise
         except FAULTS as error:
             raise SettingsError(explain(overrides) or one_line(str(error))) from None
 
@@ -76,14 +79,21 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     raises : SettingsError
     """
+    yaml_files.check_size(path)
     try:
         return plain(OmegaConf.load(path))  # type: ignore[arg-type]
-    except (*FAULTS, OSError, YAMLError, TypeError) as error:
+    except SettingsError:
+        raise
+    except (*FAULTS, OSError, TypeError) as error:
         raise SettingsError(f"{path}: cannot be read as a mapping: {one_line(str(error))}") from None
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
-    """A composed configuration as plain dictionaries, interpolations resolved."""
+    """A composed configuration as plain dictionaries, interpolations resolved.
+
+    raises : SettingsError for an interpolation that reaches for more than other settings
+    """
+    yaml_files.check_interpolations(OmegaConf.to_container(config, resolve=False))
     resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     return {str(key): value for key, value in dict(resolved).items()}  # type: ignore[arg-type]
 
@@ -122,7 +132,11 @@ def _refused(overrides: Sequence[Override]) -> str | None:
 
 @contextmanager
 def hydra_at_work() -> Iterator[None]:
-    """Hydra at work on `conf/`; one that is at work around this call is left as it was."""
+    """Hydra at work on `conf/`; one that is at work around this call is left as it was.
+
+    raises : SettingsError if a file there is more than a configuration
+    """
+    check_files()
     outer = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -130,6 +144,16 @@ def hydra_at_work() -> Iterator[None]:
             yield
     finally:
         GlobalHydra.instance().hydra = outer
+
+
+def check_files() -> None:
+    """Whether Hydra may compose `conf/`: it would follow files to anywhere, and set up jobs as any of them says.
+
+    raises : SettingsError that names the file
+    """
+    for path in sorted(conf_dir().rglob("*.yaml")):
+        if path.relative_to(conf_dir()).parts[0] not in _OWN:
+            yaml_files.check_file(path)
 
 
 def _compose(overrides: Sequence[str]) -> DictConfig:

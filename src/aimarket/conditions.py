@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from aimarket.schema import schema_version
-from aimarket.workspaces import read_json
+from aimarket.workspaces import read_json, within
 
 RUNS = "runs"
 
@@ -30,7 +30,7 @@ def condition(folder: Path, run_id: str) -> Condition:
         if manifest["schema"] != schema_version():
             return Condition("stale", f"of schema {manifest['schema']}, not {schema_version()}")
         for file in manifest["files"].values():
-            path = Path(folder) / file["path"]
+            path = within(Path(folder), file["path"])
             if not path.is_file():
                 return Condition("stale", f"{file['path']} is missing")
             if path.stat().st_size != file["bytes"]:

@@ -159,6 +159,9 @@ def _checked(config: Mapping[str, Any]) -> Any:
     if "parameters" in config and not config["parameters"]:
         raise SettingsError(f"design.parameters: missing; {kind} needs 'design.parameters={{key: [...], ...}}'")
     design = checked(_KINDS[kind], dict(config), "design.")
+    for key in getattr(design, "parameters", ()):
+        if "hydra" in key or key.lstrip("+~") == "outputs":
+            raise SettingsError(f"design.parameters: {shown(key)} is no setting of a run; say it on the command line")
     if isinstance(design, Drawn) and (unknown := set(design.log) - set(design.parameters)):
         raise SettingsError(f"design.log: {min(unknown)} is none of design.parameters")
     if isinstance(design, Sobol) and design.size & (design.size - 1):

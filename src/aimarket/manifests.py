@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from aimarket.complaints import ResultsError
+from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS
 from aimarket.recorder import MANIFEST_KEYS
 from aimarket.schema import TABLES, schema_version
-from aimarket.workspaces import read_json
+from aimarket.workspaces import read_json, within
 
 if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
@@ -47,8 +47,17 @@ def checked(folder: Path, manifest: Manifest) -> Manifest:
         raise ResultsError(f"{path} lacks {', '.join(missing)}; {RERUN}")
     if manifest["schema"] != schema_version():
         raise ResultsError(f"{path} is of schema {manifest['schema']}, this version reads {schema_version()}; {RERUN}")
-    if absent := [table for table in TABLES if table not in manifest["files"]]:
-        raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+    try:
+        if absent := [table for table in TABLES if table not in manifest["files"]]:
+            raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
+        for file in manifest["files"].values():
+            within(folder, file["path"])
+        sum(manifest["seconds"].values())
+        dict(manifest["settings"])
+    except ResultsError:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise ResultsError(f"{path} is not what a run wrote ({one_line(str(error))}); {RERUN}") from None
     return manifest
 
 
@@ -128,8 +137,13 @@ def opened(folder: Path, manifest: Manifest, table: str) -> pq.ParquetFile:
     if digest != described["sha256"]:
         told = folder / RUNS / f"{run_id}.json"  # by its size it is complete, and would not be run again
         raise ResultsError(f"{path} is not the file that run {run_id} wrote; delete {told} and run it again")
-    file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
-    said = file.metadata.metadata  # comparing 87 columns instead takes a tenth of the time of reading a small file
+    try:
+        file = pq.ParquetFile(mapped)  # only now: a harmed footer can upset more than its reader
+    except (pa.ArrowException, OSError) as error:
+        raise ResultsError(f"{path} of run {run_id} cannot be read: {one_line(str(error))}") from error
+    said = (
+        file.metadata.metadata or {}
+    )  # comparing 87 columns instead takes a tenth of the time of reading a small file
     if any(said.get(key.encode()) != value.encode() for key, value in _expected(run_id, table).items()):
         raise ResultsError(f"{path} is not the {table} of run {run_id} in this version's schema; {RERUN}")
     return file

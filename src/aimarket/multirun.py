@@ -1,16 +1,20 @@
 """A multirun of Hydra's: the points that overrides stand for, and the launchers that others keep."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import RangeSweep
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from aimarket.complaints import SettingsError, one_line
 from aimarket.composition import explain, hydra_at_work
-from aimarket.composition_cache import conf_dir
+
+_MOST_POINTS = 1_000_000
 
 
 def expand(overrides: Sequence[str]) -> list[list[str]]:
@@ -26,24 +30,30 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
                 (override,) = parser.parse_overrides([text])
                 key = override.get_key_element()
                 if override.is_discrete_sweep():
+                    if _length(override.value()) > _MOST_POINTS:
+                        raise SettingsError(f"{text}: should stand for at most {_MOST_POINTS:,} points")
                     choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+                    if not choices[key]:
+                        raise SettingsError(f"{text}: should stand for one value or more")
                 elif override.is_sweep_override():
                     raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
                 elif not override.is_hydra_override():
                     choices[key] = [text]
             except HydraException as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
+    points = math.prod(map(len, choices.values()))
+    if points > _MOST_POINTS:
+        raise SettingsError(f"-m: should be at most {_MOST_POINTS:,} points (got {points:,})")
     return [list(point) for point in itertools.product(*choices.values())]
 
 
-def launcher_within(points: Sequence[Sequence[str]]) -> str | None:
-    """The experiment of some point that chooses a launcher, which only the command line can; None if none does."""
-    chosen = {item for point in points for item in point if item.lstrip("+").startswith("experiment=")}
-    for choice in sorted(chosen):
-        path = conf_dir() / "experiment" / f"{choice.partition('=')[2]}.yaml"
-        if path.is_file() and "hydra/launcher" in path.read_text(encoding="utf-8"):
-            return choice
-    return None
+def _length(swept: Any) -> float:
+    """How many values a range stands for, before they are made; 0 for a list, which stands in its text."""
+    if not isinstance(swept, RangeSweep):
+        return 0.0
+    if not swept.step:
+        return math.inf
+    return (float(swept.stop or 0) - float(swept.start or 0)) / float(swept.step)
 
 
 def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ Each multirun leaves a plan, `<study>/plans/<plan>.json`, before its first point
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from aimarket.conditions import RUNS, condition
 from aimarket.workspaces import read_json, workspaces, write_json
 
 PLANS = "plans"
+_RUN_ID = re.compile("[0-9a-f]{16}")
 STATES = ("done", "running", "failed", "stale", "to do")
 
 
@@ -63,7 +65,10 @@ def read_plans(folder: Path) -> list[dict[str, Any]]:
 
 
 def _points(plan: Mapping[str, Any]) -> list[Planned]:
-    return [Planned(point["run_id"], tuple(point["overrides"])) for point in plan["points"]]
+    points = [Planned(str(point["run_id"]), tuple(map(str, point["overrides"]))) for point in plan["points"]]
+    if strange := next((point.run_id for point in points if not _RUN_ID.fullmatch(point.run_id)), None):
+        raise ValueError(f"{strange!r:.80} is no run")
+    return points
 
 
 def standings(folder: Path) -> list[Standing]:
@@ -75,7 +80,7 @@ def standings(folder: Path) -> list[Standing]:
     overrides = {run.run_id: run.overrides for plan in read_plans(folder) for run in plan["points"]}
     at_work = workspaces(folder)
     here = sorted(path.stem for path in (Path(folder) / RUNS).glob("*.json"))
-    begun = sorted(name for name in at_work if len(name) == 16 and set(name) <= set("0123456789abcdef"))
+    begun = sorted(filter(_RUN_ID.fullmatch, at_work))
     runs = dict.fromkeys([*overrides, *here, *begun])
     return [_standing(Path(folder), run_id, overrides.get(run_id, ()), at_work) for run_id in runs]
 

@@ -24,6 +24,7 @@ import numpy as np
 
 PARTIAL = ".partial"
 _SEAL = ',\n "sha256": "'  # before the hash of a JSON file, which is of all that stands before this
+_DEEPEST = 100  # levels of a JSON file
 
 _CLAIMING = threading.Lock()
 _PATIENCE = 3.0  # seconds; others are in there for milliseconds
@@ -199,9 +200,36 @@ def read_json(path: Path) -> dict[str, Any]:
     body = text.rpartition(_SEAL)[0]
     if text != f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n':
         raise ValueError("it is not, to the byte, what was written")
-    value: dict[str, Any] = json.loads(text)
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        value = None
+    if not isinstance(value, dict) or is_deep(value):
+        raise ValueError("it is no mapping, or one that is nested too deeply")
     del value["sha256"]
     return value
+
+
+def is_deep(value: Any) -> bool:
+    """Whether mappings and lists lie in one another further down than anybody needs; looks level by level."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        parts = (item.values() if isinstance(item, dict) else item for item in level if isinstance(item, dict | list))
+        level = [part for some in parts for part in some]
+        if not level:
+            return False
+    return True
+
+
+def within(folder: Path, path: object) -> Path:
+    """A file of a folder by the path that another file gives.
+
+    raises : ValueError if that leads out of it
+    """
+    given = Path(str(path))
+    if given.is_absolute() or ".." in given.parts or "\0" in str(path):
+        raise ValueError(f"{path!r:.80} is no file of {folder}")
+    return folder / given
 
 
 def _plain(value: object) -> Any:

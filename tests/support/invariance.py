@@ -51,8 +51,8 @@ def assert_close(first: Recording, second: Recording, tolerance: float, scale: d
             )
 
 
-def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
-    """The same settings with every amount of USD times two, list prices included."""
+def doubled(settings: Settings, config: dict[str, Any], times: float = 2.0) -> Settings:
+    """The same settings with every amount of USD times two, or another factor, list prices included."""
     values = settings_dict(settings)
 
     def scale(key: str) -> None:
@@ -60,7 +60,7 @@ def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
         node = values
         for part in path:
             node = node[part]
-        node[last] = np.multiply(node[last], 2.0).tolist()
+        node[last] = np.multiply(node[last], times).tolist()
 
     for key, number in documented(config).items():
         if "USD" in number.unit:
@@ -74,10 +74,10 @@ def doubled(settings: Settings, config: dict[str, Any]) -> Settings:
                 listed = table[offer.model]
                 for part in ("input_price", "cached_price", "output_price"):
                     price = getattr(listed, part)
-                    node[part] = None if price is None else 2.0 * price
+                    node[part] = None if price is None else times * price
     if settings.users.price_metric == "linear":
         for segment in values["users"]["segments"].values():
-            segment["preferences"]["price"] /= 2
+            segment["preferences"]["price"] /= times
     return validate(values)
 
 

@@ -251,17 +251,10 @@ def test_points_that_fail_are_told_and_the_rest_run(tmp_path):
     assert call(tmp_path, "status", "sweep").returncode == 0
 
 
-def test_retrying_is_for_sweeps_and_a_launcher_in_an_experiment_is_not_seen(tmp_path, monkeypatch):
+def test_retrying_is_for_sweeps(tmp_path):
     alone = call(tmp_path, "run", "--retry-failed", *TINY)
     assert (alone.returncode, alone.stderr.count("\n")) == (2, 1)
     assert "--retry-failed" in alone.stderr
-    from aimarket import multirun
-
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "far.yaml").write_text("defaults: [{override /hydra/launcher: on_ray}]\n")
-    monkeypatch.setattr(multirun, "conf_dir", lambda: tmp_path)
-    assert multirun.launcher_within([["run.seed=1", "experiment=far"]]) == "experiment=far"
-    assert multirun.launcher_within([["run.seed=1"]]) is None
 
 
 def test_status_of_nothing_is_one_line(tmp_path):

@@ -23,6 +23,7 @@ from aimarket.composition import compose_plain, read_yaml
 from aimarket.composition_cache import conf_dir
 from aimarket.configuration import documented, validate
 from aimarket.documented import Documented, parse
+from aimarket.overrides import key_of
 from aimarket.schema import TABLES
 from aimarket.settings import Settings
 
@@ -105,7 +106,10 @@ def read_targets(name: str, overrides: Sequence[str] = ()) -> Targets:
     """
     content = read_yaml(_find(name))
     _formed(content, "", name)
-    base = [*map(str, content["overrides"]), *overrides]
+    own = list(map(str, content["overrides"]))
+    if elsewhere := next((item for item in own if key_of(item) == "outputs" or "hydra" in item), None):
+        raise SettingsError(f"{name}: overrides: {shown(elsewhere)} belongs on the command line")
+    base = [*own, *overrides]
     parameters, moments = (
         {str(key): node for key, node in content[part].items()} for part in ("parameters", "moments")
     )
@@ -197,6 +201,8 @@ def _bounds(between: Any, keys: Sequence[str], config: Mapping[str, Any], where:
 def _moment(name: str, node: Any, settings: Settings, file: str) -> Moment:
     where = f"{file}: moments.{name}"
     _formed(node, "moments", where)
+    if not isinstance(node["target"], Mapping):
+        raise SettingsError(f"{where}.target: should be a documented number (got {shown(node['target'])})")
     try:
         target = parse(node["target"], f"{where}.target")
     except (TypeError, ValueError) as error:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError
 
+from aimarket import yaml_files
 from aimarket.claims.statistics import STATISTICS
 from aimarket.complaints import SettingsError, describe, near, one_line
 from aimarket.settings import Count, Flag, Name, NonNegative, Real, node
@@ -102,12 +102,12 @@ def load_claim(name_or_path: str) -> Claim:
         if name_or_path not in registered():
             raise SettingsError(f"{name_or_path}: no such claim{near(name_or_path, registered())}")
         path = REGISTERED / f"{name_or_path}.yaml"
+    written = yaml_files.load(path)
     try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
         claim = TypeAdapter(Claim).validate_python({**written, "name": path.stem, "called": name_or_path})
     except ValidationError as error:
         raise SettingsError(describe(error, Claim, f"{path.name}: ")) from None
-    except (OSError, yaml.YAMLError, TypeError) as error:
+    except TypeError as error:
         raise SettingsError(f"{path}: {one_line(str(error))}") from None
     for statistic in (claim.statistic, *claim.also):
         if statistic not in STATISTICS:

@@ -35,8 +35,8 @@ def put_to_test(
 
     raises    : SettingsError before anything runs if one of the runs is not possible
     """
-    for module in ("SALib", "statsmodels"):  # rather now than after an hour of runs
-        library(module)
+    library("SALib")  # rather now than after an hour of runs
+    library("statsmodels")
     extra = [*(QUICK_OVERRIDES if quick else ()), *overrides]
     trials = [
         Trials(claim, QUICK if quick else sizes_of(claim), study_name(claim.name, quick), outputs, extra)

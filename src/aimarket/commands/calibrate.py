@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from aimarket.complaints import ResultsError, fail
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
@@ -50,7 +51,7 @@ def main(arguments: list[str]) -> None:
 
 def _options(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Options, and the overrides among the words: what has a `=`."""
-    parser = argparse.ArgumentParser(
+    parser = Options(
         "aimarket calibrate", description="Fit parameters to target moments; goes on where it was broken off."
     )
     parser.add_argument("words", nargs="*", metavar="TARGETS override", help="targets by name or file; settings")

@@ -1,13 +1,13 @@
 """`aimarket claims`: the registered claims put to the test."""
 
-import argparse
 from pathlib import Path
 
 from aimarket.complaints import SettingsError
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("aimarket claims", description="Put claims to the test and print the verdicts.")
+    parser = Options("aimarket claims", description="Put claims to the test and print the verdicts.")
     parser.add_argument("names", nargs="*", metavar="NAME|FILE|override", help="claims; default: all registered")
     parser.add_argument("--quick", action="store_true", help="few and small runs: the machinery, no evidence")
     parser.add_argument("--processes", type=int, default=0, help="that run at once; default: one a core")

@@ -1,15 +1,15 @@
 """`aimarket data`: what a run starts from, and what it records."""
 
-import argparse
 import sys
 
 from aimarket.complaints import fail
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
     from datetime import date
 
-    parser = argparse.ArgumentParser("aimarket data", description="What a run starts from, and what it records.")
+    parser = Options("aimarket data", description="What a run starts from, and what it records.")
     actions = parser.add_subparsers(dest="action", required=True)
     actions.add_parser("show", help="what a run starts from").add_argument("overrides", nargs="*")
     again = actions.add_parser("refresh", help="make the table of list prices again")

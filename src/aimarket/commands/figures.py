@@ -1,11 +1,12 @@
 """`aimarket figures STUDY`: the figures of a study."""
 
-import argparse
 from pathlib import Path
+
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("aimarket figures", description="Draw the figures of a study, SVG and PNG.")
+    parser = Options("aimarket figures", description="Draw the figures of a study, SVG and PNG.")
     parser.add_argument("study", help="a folder, or the name of one in outputs/")
     parser.add_argument("--to", type=Path, help="folder for the figures; default: figures/ in the study")
     options = parser.parse_args(arguments)

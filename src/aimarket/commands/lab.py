@@ -1,13 +1,13 @@
 """`aimarket lab`: Market Lab, a page for a class."""
 
-import argparse
 import importlib.util
 
 from aimarket.complaints import SettingsError
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
-    parser = argparse.ArgumentParser("aimarket lab", description="Serve Market Lab, a page for a class, and open it.")
+    parser = Options("aimarket lab", description="Serve Market Lab, a page for a class, and open it.")
     parser.add_argument("--port", type=int, default=8765, help="default: 8765; 0: any that is free")
     parser.add_argument("--no-browser", action="store_true", help="only say where the page is")
     parser.add_argument("--lan", action="store_true", help="serve the local network too, for the students' own screens")

@@ -1,12 +1,12 @@
 """`aimarket resume PATH`: what was interrupted goes on from its last checkpoint."""
 
-import argparse
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aimarket.complaints import ResultsError, SettingsError
+from aimarket.options import Options
 
 if TYPE_CHECKING:
     from aimarket.sweep import Point
@@ -19,7 +19,7 @@ command that started it, given again, which resumes the others too."""
 
 def main(arguments: list[str]) -> None:
     """Exits with 0 if all is complete, 1 if a run failed, 2 if there is nothing to go on from."""
-    parser = argparse.ArgumentParser("aimarket resume", description=_WHAT)
+    parser = Options("aimarket resume", description=_WHAT)
     parser.add_argument("path", help="a study, or the checkpoints of one run")
     parser.add_argument("override", nargs="*", help="who does the work from now on, such as run.threads=4")
     options = parser.parse_args(arguments)

@@ -3,6 +3,7 @@
 import gc
 import importlib.metadata
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,9 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say
+from aimarket.complaints import ResultsError, SettingsError, fail, one_line, say, shown
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from omegaconf import DictConfig
 
     from aimarket.settings import Settings
@@ -46,8 +49,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _is_for_hydra(argument: str) -> bool:
-    """Whether it is a flag, a setting of Hydra's own, or something that only a job of Hydra's can resolve."""
-    return argument.startswith("-") or "${hydra" in argument or argument.lstrip("+~").startswith("hydra")
+    """Whether it is a flag, or a setting of Hydra's own."""
+    return argument.startswith("-") or argument.lstrip("+~").startswith("hydra")
 
 
 def _run_alone(overrides: Sequence[str]) -> None:
@@ -105,12 +108,9 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
 def _planned(overrides: Sequence[str]) -> "tuple[list[Point], dict[str, Any] | None]":
     """The points of a sweep, all of them checked, and the design they follow."""
     from aimarket.designs import points_of
-    from aimarket.multirun import launcher_within
     from aimarket.sweep import plan
 
     points, design = points_of(overrides)
-    if launcher := launcher_within(points):
-        raise SettingsError(f"{launcher}: names a launcher, which a sweep would not see; say hydra/launcher=... here")
     return plan(points), design
 
 
@@ -149,7 +149,7 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     from hydra._internal.utils import get_args_parser
     from hydra.errors import HydraException
 
-    from aimarket.composition import FAULTS, explain
+    from aimarket.composition import FAULTS, check_files, explain
     from aimarket.composition_cache import conf_dir
     from aimarket.sweep import carry_out
 
@@ -158,15 +158,15 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     parser = get_args_parser()
     parser.error = lambda message: fail(f"run: {message}; `aimarket run --hydra-help` lists the flags")  # type: ignore[method-assign]
     flags = parser.parse_args(arguments)
+    _check_flags(flags)
+    check_files()
     sys.argv = ["aimarket run", *arguments]
-    listed = flags.cfg or flags.info or flags.shell_completion
+    listed = flags.cfg or flags.info
     if flags.multirun and listed:
-        raise SettingsError(
-            "-m: runs points; leave it out beside --cfg, --info and --shell-completion, which list things"
-        )
-    shown = listed or flags.help or flags.hydra_help
+        raise SettingsError("-m: runs points; leave it out beside --cfg and --info, which list things")
+    only_told = listed or flags.help or flags.hydra_help
     try:
-        if flags.multirun and not shown:
+        if flags.multirun and not only_told:
             _check_launcher(flags.overrides)
             points, design = _planned(flags.overrides)
             with _interruptible(points):
@@ -182,6 +182,26 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
             raise
         raise SettingsError(fault or one_line(str(error))) from None
     tell(points, outcome)
+
+
+def _check_flags(flags: "Namespace") -> None:
+    """Whether Hydra is only asked to show what there is, or to start jobs with a launcher.
+
+    Its other flags and settings would read files that no sweep sees, a pickle among them, or say what code runs.
+    """
+    for name in ("config_path", "config_name", "config_dir", "experimental_rerun", "shell_completion"):
+        if getattr(flags, name):
+            raise SettingsError(f"--{name.replace('_', '-')}: should be left out; all is composed of conf/")
+    if flags.resolve and not (flags.cfg or flags.help):
+        raise SettingsError("--resolve: goes with --cfg")
+    for override in flags.overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if not (key.startswith("hydra") or "hydra" in key.partition("@")[2]):
+            continue
+        if not re.fullmatch(r"hydra(/launcher|\.launcher(\.[A-Za-z]\w*)+)", key) or re.search(r"(?<!\$)\{", value):
+            raise SettingsError(
+                f"{key}: cannot be set (got {shown(value)}); allowed: hydra/launcher=NAME, hydra.launcher.KEY=VALUE"
+            )
 
 
 def _check_launcher(overrides: Sequence[str]) -> None:

@@ -1,18 +1,18 @@
 """`aimarket status STUDY`: what a study was to hold, and what it does."""
 
-import argparse
 import sys
 from collections import Counter
 from pathlib import Path
 
 from aimarket.complaints import ResultsError
+from aimarket.options import Options
 
 _STYLES = {"done": "green", "running": "cyan", "failed": "red", "stale": "yellow", "to do": "dim"}
 
 
 def main(arguments: list[str]) -> None:
     """Exits with 0 if every run is done, with 1 otherwise."""
-    parser = argparse.ArgumentParser("aimarket status", description="What a study was to hold, and what it does.")
+    parser = Options("aimarket status", description="What a study was to hold, and what it does.")
     parser.add_argument("study", help="a folder, or the name of one in outputs/")
     parser.add_argument("--all", action="store_true", help="list the runs that are done, too")
     options = parser.parse_args(arguments)

@@ -1,17 +1,17 @@
 """`aimarket validate`: known answers from theory against simulated ones."""
 
-import argparse
 import itertools
 import sys
 from pathlib import Path
 
 from aimarket.complaints import fail
+from aimarket.options import Options
 
 
 def main(arguments: list[str]) -> None:
     from aimarket.validation import suite
 
-    parser = argparse.ArgumentParser("aimarket validate", description="Known answers against simulated ones.")
+    parser = Options("aimarket validate", description="Known answers against simulated ones.")
     parser.add_argument("sections", nargs="*", metavar="SECTION", help=f"default: all of {', '.join(suite.SECTIONS)}")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table to a file too")
     options = parser.parse_args(arguments)

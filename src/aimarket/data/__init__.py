@@ -61,8 +61,11 @@ def read_offers(path: Path) -> dict[str, ListPrice]:
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file as dictionaries of text."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def parse_offer(row: Mapping[str, str]) -> ListPrice:
