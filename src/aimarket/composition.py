@@ -171,7 +171,7 @@ def _parse(text: str) -> Override:
     try:
         if (item := _parser().parse_override(text)).key_or_group:
             return item
-    except HydraException:
+    except (HydraException, ValueError, RecursionError):
         pass
     raise SettingsError(f"{text}: not a valid override; write key=value")
 

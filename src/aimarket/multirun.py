@@ -39,7 +39,9 @@ def expand(overrides: Sequence[str]) -> list[list[str]]:
                     raise SettingsError(f"{text}: cannot be swept; list the values: key=1,2,3")
                 elif not override.is_hydra_override():
                     choices[key] = [text]
-            except HydraException as error:
+            except SettingsError:
+                raise
+            except (HydraException, ValueError, RecursionError) as error:
                 raise SettingsError(explain([text]) or one_line(str(error))) from None
     points = math.prod(map(len, choices.values()))
     if points > _MOST_POINTS:

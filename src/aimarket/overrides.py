@@ -12,6 +12,7 @@ from aimarket import composition_cache
 from aimarket.composition_cache import conf_dir, fingerprint
 
 _OVERRIDE = re.compile(r"([A-Za-z_][\w-]*(?:[./][A-Za-z_][\w-]*)*)=(\S+)", re.ASCII)
+_LONGEST = 1000  # characters; Python makes no number of much more
 _WHOLE = r"[+-]?(?:0|[1-9][0-9]*)"
 _VALUES: tuple[tuple[str, Callable[[str], Any]], ...] = (  # how it is written, and what it means
     (_WHOLE, int),
@@ -50,7 +51,7 @@ def _composed_before(overrides: Sequence[str]) -> dict[str, Any] | None:
 
 def _parse(override: str) -> tuple[str, Any] | None:
     """Key and value of a plain override; None of any other."""
-    if parts := _OVERRIDE.fullmatch(override):
+    if len(override) < _LONGEST and (parts := _OVERRIDE.fullmatch(override)):
         for pattern, meaning in _VALUES:
             if re.fullmatch(pattern, parts[2]):
                 return parts[1], meaning(parts[2])
