@@ -1,7 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work in a fresh clone with git, make and a python3 with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest lint format wheel-check audit setup lock clean
+.PHONY: help demo test test-oldest test-newest lint mutants format wheel-check audit setup lock clean
 .DELETE_ON_ERROR:
 
 # A uv on the PATH is used; otherwise the one pinned in requirements/uv.txt goes into .tools/.
@@ -41,6 +41,11 @@ lint: $(READY) ## check style, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+mutants: $(READY) ## change the ledger and kernels one place at a time: what the tests do not notice is told
+	@$(UV) pip install --quiet --python .venv --target .mutants/libraries mutmut==3.8.1
+	@PYTHONPATH=.mutants/libraries $(RUN)/python -m mutmut run
+	@PYTHONPATH=.mutants/libraries $(RUN)/python -m mutmut results
+
 format: $(READY) ## put the code into the house style
 	$(RUN)/ruff check --fix
 	$(RUN)/ruff format
@@ -62,7 +67,7 @@ lock: $(UV_READY) ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade takes
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove environments, caches and builds; outputs/ stays
-	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mutants mutants
 
 # `cd /` because .python-version would make pyenv refuse any other python3 than 3.12 here.
 .tools/.ready: requirements/uv.txt
