@@ -140,7 +140,10 @@ def read_json(path: Path) -> dict[str, Any]:
     raises : OSError, and ValueError if it is none
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text)
+        if "\\ud" in text:  # half a letter could be read, and not be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         value = None
     if not isinstance(value, dict) or is_deep(value):
