@@ -158,7 +158,10 @@ def check_files() -> None:
 
 def _compose(overrides: Sequence[str]) -> DictConfig:
     with hydra_at_work():
-        return compose("config", overrides=list(overrides))
+        try:
+            return compose("config", overrides=list(overrides))
+        except OSError as error:  # so OmegaConf calls a file that holds no mapping
+            raise ValueError(one_line(str(error))) from error
 
 
 @cache

@@ -202,6 +202,8 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError("it is not, to the byte, what was written")
     try:
         value = json.loads(text)
+        if "\\ud" in text:  # half a letter could be read, and not be written again
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         value = None
     if not isinstance(value, dict) or is_deep(value):

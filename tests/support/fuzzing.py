@@ -221,7 +221,7 @@ def patience(seconds: float | None = None) -> Iterator[None]:
     """Break off what takes too long."""
 
     def hung(*_: object) -> None:
-        raise HungError(f"no answer within {seconds} s")
+        raise HungError(f"no answer within {seconds or PATIENCE} s")
 
     before = signal.signal(signal.SIGALRM, hung)
     signal.setitimer(signal.ITIMER_REAL, seconds or PATIENCE)

@@ -200,7 +200,6 @@ def test_books_side_by_side_are_the_books_one_by_one():
         assert accounts.scale[f] == books.scale
         assert accounts.net_income[f] == books.net_income
         assert accounts.spent("capex", "overhead")[f] == books.spent("capex", "overhead")
-    assert accounts.moved().tolist() == [0.0, 0.0]
 
 
 def test_rounding_is_judged_by_the_largest_balance_there_ever_was():
