@@ -51,6 +51,8 @@ def checked(folder: Path, manifest: Manifest) -> Manifest:
         if absent := [table for table in TABLES if table not in manifest["files"]]:
             raise ResultsError(f"{path} names no file for {', '.join(absent)}; {RERUN}")
         for file in manifest["files"].values():
+            if [type(file[key]) for key in ("path", "bytes", "sha256")] != [str, int, str]:
+                raise ValueError("path, bytes and sha256 are needed of every file")
             within(folder, file["path"])
         sum(manifest["seconds"].values())
         dict(manifest["settings"])

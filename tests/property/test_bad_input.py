@@ -28,7 +28,10 @@ def test_requests_that_nobody_meant_are_refused() -> None:
 
 
 REACHING = [
-    text for text in PAYLOADS if any(word in text for word in ("!!python", "${", "ydra", "../", "//", "outputs", "&"))
+    text
+    for text in PAYLOADS
+    if not text.startswith("design")
+    and any(word in text for word in ("!!python", "${", "ydra", "../", "//", "outputs", "&"))
 ]
 
 

@@ -21,6 +21,7 @@ from aimarket.checkpoints import CHECKPOINTS, HEADER, _sealed
 from aimarket.claims.registration import REGISTERED, load_claim
 from aimarket.composition_cache import conf_dir
 from aimarket.data import FOLDER, read_offers
+from aimarket.workspaces import as_json
 
 SMALL = ("roster=monopoly", "users.size=40", "run.panel=10", "run.steps=2", "run.replications=1")
 RUN = "touch PWNED"
@@ -440,8 +441,16 @@ def _spoiled(path: Path, draws: random.Random) -> None:
         inner = tree.get("checkpoint", tree)
         for _ in range(draws.choice([1, 1, 2])):
             _changed(inner, draws)
-        raw = (_sealed(inner) if "checkpoint" in tree else json.dumps(tree)).encode("utf-8", "surrogatepass")
+        raw = (_sealed(inner) if "checkpoint" in tree else _hashed(tree)).encode("utf-8", "surrogatepass")
     path.write_bytes(raw)
+
+
+def _hashed(tree: dict[str, Any]) -> str:
+    """The text of a JSON file of a study with the hash it should have, as far as anybody could write it."""
+    try:
+        return as_json({key: value for key, value in tree.items() if key != "sha256"})
+    except (TypeError, ValueError, AttributeError):
+        return json.dumps(tree)
 
 
 _VALUES: tuple[Any, ...] = (

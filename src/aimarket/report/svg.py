@@ -27,6 +27,8 @@ SHADES = {
     "page": ("#ffffff", "#14171A"),
 }
 
+_NO_TEXT = dict.fromkeys([*range(9), 11, 12, *range(14, 32)])  # characters that XML cannot hold
+
 
 def inline_svg(figure: Figure, name: str, alternative: str) -> str:
     """Write the figure for a page of HTML; call inside `house_style()`.
@@ -42,7 +44,7 @@ def inline_svg(figure: Figure, name: str, alternative: str) -> str:
     with rc_context({"svg.fonttype": "none"}):
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     ElementTree.register_namespace("", _SVG)
-    root = ElementTree.fromstring(text.getvalue())
+    root = ElementTree.fromstring(text.getvalue().translate(_NO_TEXT))
     for group in [element for element in root if element.tag.endswith("metadata")]:
         root.remove(group)
     for element in root.iter():
