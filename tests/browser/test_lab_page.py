@@ -195,6 +195,18 @@ def test_a_link_brings_back_what_was_seen(page, port):
     assert page.input_value("#measure") == "price"
 
 
+def test_new_luck_is_another_seed_on_the_whole_page(page, port):
+    visit(page, port, "open_race", "explain")
+    before = page.inner_text("#sheet-figures")
+    page.click("#luck")
+    page.wait_for_url("**seed=**")
+    seed = page.input_value("#seed")
+    assert seed != "1"
+    page.wait_for_selector(f"body[data-drawn*='seed={seed}']")
+    assert page.inner_text("#sheet-figures") != before
+    assert page.inner_text("#command-a").endswith(f"run.seed={seed}")
+
+
 def test_playing_does_not_write_the_address_month_by_month(page, port):
     """Browsers refuse that, one with an error, after a hundred times."""
     page.add_init_script(

@@ -6,27 +6,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 Answer = tuple[int, dict[str, str], bytes]
 
 
+_COMMAND = ("-m", "aimarket", "lab", "--port", "0", "--no-browser")
+
+
 @contextmanager
-def serving() -> Iterator[int]:
+def serving(arguments: Sequence[str] = _COMMAND, address: str = "127.0.0.1") -> Iterator[int]:
     """The port at which a server answers while the block runs; it must end by Ctrl-C."""
-    command = [sys.executable, "-m", "aimarket", "lab", "--port", "0", "--no-browser"]
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+            found = re.search(rf"http://{re.escape(address)}:(\d+)/", said)
             assert found, said
             port = int(found[1])
             while True:
                 assert process.poll() is None
                 try:
-                    get(port, "/")
+                    get(port, "/", address=address)
                     break
                 except OSError:
                     time.sleep(0.1)
@@ -36,9 +39,9 @@ def serving() -> Iterator[int]:
             process.wait(60)
 
 
-def get(port: int, path: str, method: str = "GET", **headers: str) -> Answer:
+def get(port: int, path: str, method: str = "GET", address: str = "127.0.0.1", **headers: str) -> Answer:
     """Status, headers and body of one request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=300)
+    connection = http.client.HTTPConnection(address, port, timeout=300)
     try:
         connection.request(method, path, headers=headers)
         response = connection.getresponse()

@@ -266,6 +266,15 @@ def test_another_name_is_refused(port, host):
     assert "content-security-policy" in headers
 
 
+def test_a_local_network_is_served_at_its_address_alone():
+    here = "from aimarket.lab import serving; serving._lan_address = lambda: '127.0.0.2'; serving.serve(0, True, False)"
+    with serving(["-c", here], "127.0.0.2") as number:
+        assert get(number, "/", address="127.0.0.2", Host=f"{socket.gethostname()}:{number}")[0] == 200
+        assert get(number, "/", address="127.0.0.2", Host="127.0.0.1")[0] == 400
+        with pytest.raises(OSError, match="refused"):
+            get(number, "/")
+
+
 @pytest.mark.parametrize(
     ("path", "method", "expected"),
     [
