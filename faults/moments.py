@@ -19,7 +19,7 @@ from typing import Any
 
 from aimarket.market import Market
 from aimarket.recorder import RunWriter
-from aimarket.simulation import PHASES
+from aimarket.stopwatch import PHASES
 from faults.cases import Strike
 from faults.disk import Disk
 

@@ -292,7 +292,7 @@ def test_no_file_is_read_that_is_not_the_runs_own(copied: Path, tmp_path: Path) 
     manifest = manifest_of(copied, name)
     manifest["files"]["market"]["path"] = f"../{Path(outside).name}"
     seal(copied, manifest)
-    assert "'../market.parquet' named as its file" in lines(copied)
+    assert "'../market.parquet' is no file of" in lines(copied)
 
 
 # --- studies ----------------------------------------------------------------------------------------------------------
