@@ -21,25 +21,27 @@ def of_value(demand: Demand, prices: np.ndarray, costs: np.ndarray, user_value: 
 def reckon(d: Demand, prices: np.ndarray, costs: np.ndarray, user_value: np.ndarray) -> float:
     """The same expectation, one user and one outcome at a time, with what is served by one formula for any load."""
     value = work = 0.0
-    for k in range(len(d.weight)):
+    weight, review, sensitivity, size = d.users
+    for k in range(len(weight)):
         g, worth, hours, pull = int(np.searchsorted(d.first, k, side="right")) - 1, [], [], []
         for m in range(len(prices)):
-            paid, r = d.mix[g, m] * prices[m] * d.paid[g], d.response
-            count = d.size[k] * (r.reference_price / paid) ** r.elasticity
-            thinking = d.thinking[g] * (r.reference_price / (paid + d.time_price[g, m])) ** (1 / (1 + r.curvature))
-            tokens = count * (d.tokens_per_task[g] + thinking) * d.mix[g, m]
-            worth.append(tokens * (prices[m] * d.paid[g] - costs[m]) + user_value[k])
+            mix, time_price, price_felt, plain, at_reference, share_paid, _ = d.groups[:, g, m]
+            paid, r = mix * prices[m] * share_paid, d.response
+            count = size[k] * (r.reference_price / paid) ** r.elasticity
+            thinking = at_reference * (r.reference_price / (paid + time_price)) ** (1 / (1 + r.curvature))
+            tokens = count * (plain + thinking) * mix
+            worth.append(tokens * (prices[m] * share_paid - costs[m]) + user_value[k])
             hours.append(tokens * d.hours[m])
-            felt = d.mix[g, m] * prices[m] * d.felt[g, m]
+            felt = mix * prices[m] * price_felt
             felt = math.log(felt / r.reference_price) if d.metric == "log" else felt
-            pull.append(math.exp(d.utility[m, k] - d.sensitivity[k] * felt))
+            pull.append(math.exp(d.utility[m, k] - sensitivity[k] * felt))
         total = sum(pull) + math.exp(d.rest[k])
         held = d.current[k]
         rise = max(0.0, math.log(prices[held] / d.previous_prices[held])) if held >= 0 else 0.0
-        stay = (1 - d.review[k]) * math.exp(-d.price_rise_review * rise)
+        stay = (1 - review[k]) * math.exp(-d.price_rise_review * rise)
         for sums, of in (("value", worth), ("work", hours)):
             chosen = sum(p / total * x for p, x in zip(pull, of, strict=True))
-            mean = d.weight[k] * ((1 - stay) * chosen + stay * (of[held] if held >= 0 else 0.0))
+            mean = weight[k] * ((1 - stay) * chosen + stay * (of[held] if held >= 0 else 0.0))
             if sums == "value":
                 value += mean
             else:

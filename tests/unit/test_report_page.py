@@ -220,7 +220,7 @@ def test_an_about_changes_no_run_and_is_no_parameter() -> None:
 
 
 def test_without_market_or_providers_there_is_no_report(tmp_path: Path) -> None:
-    study = made(tmp_path, "roster=duopoly", "run.steps=3", "record.tables=[events]")
+    study = made(tmp_path, "roster=duopoly", "run.steps=3", "record.tables=[market]")
     with pytest.raises(ResultsError, match="market and providers were not recorded"):
         render(open_results(study))
 
