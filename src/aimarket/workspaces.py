@@ -12,9 +12,7 @@ import os
 import shutil
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import chain, count
 from pathlib import Path
@@ -134,20 +132,21 @@ def _alive(pid: int) -> bool:
 def publish(partial: Path, target: Path) -> Path:
     """Move a finished file to its place so that it is there whole or not at all, even if the power fails."""
     publish_each({partial: target})
-    sync(target.parent)
     return target
 
 
 def publish_each(files: Mapping[Path, Path]) -> None:
-    """Move finished files, {where it was made: its place}, to where each is whole, or not at all.
+    """Move finished files, {where it was made: its place}, to where each is whole, or not at all, even if power fails.
 
-    If the power fails some may not be there. Whatever is published afterwards and names them tells which are missing.
+    When this returns all are there to stay: what names them may be published.
     """
-    with ThreadPoolExecutor(len(files)) as pool:  # a disk takes little longer over several than over one
-        deque(pool.map(sync, files), maxlen=0)
+    for partial in files:
+        sync(partial)
     for partial, target in files.items():
         make_folder(target.parent)
         partial.replace(target)
+    for folder in dict.fromkeys(target.parent for target in files.values()):
+        sync(folder)
 
 
 def make_folder(folder: Path) -> None:
