@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from aimarket.checkpoints import CHECKPOINTS
 from aimarket.conditions import RUNS, condition
-from aimarket.workspaces import PARTIAL
+from aimarket.workspaces import CHECKPOINTS, PARTIAL
 from faults.cases import AT_PHASES, AT_WRITES, Attempt, Case, at_moment, case
 from faults.judging import Hashes, accepted, hashes, lies, unsaid
 from faults.running import Ended, perform, warm

@@ -7,38 +7,30 @@ none.
 """
 
 import fcntl
-import hashlib
-import importlib.metadata
 import json
-import platform
 import shutil
-import sys
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from aimarket import snapshots
+from aimarket import origins, snapshots
 from aimarket.aside import read_recording, write_recording
 from aimarket.complaints import ResultsError, one_line, say
 from aimarket.configuration import run_id, settings_dict
 from aimarket.demand import State
 from aimarket.market import Market
 from aimarket.recording import Recording, part_of
-from aimarket.schema import schema_version
 from aimarket.settings import Settings
-from aimarket.workspaces import described, is_deep, make_folder, publish, within
+from aimarket.workspaces import CHECKPOINTS, as_json, described, make_folder, publish, read_json, within
 
-CHECKPOINTS = ".checkpoints"
 HEADER = "checkpoint.json"
-_DEPENDED_ON = ("aimarket", "numpy", "numba", "scipy", "pyarrow")  # for every byte of a result
 _FROM_THE_START = "delete {} to begin the run at its first step"
-_PACKAGE = Path(__file__).parent
 
 Header = dict[str, Any]
 
@@ -101,7 +93,7 @@ def read(folder: Path) -> Header:
     """
     header = intact(folder)
     made_by = header["made_by"]
-    for name, now in _made_by(made_by.get("code", ())).items():
+    for name, now in origins.made_by(made_by.get("code", ())).items():
         _refuse_other_version(folder / HEADER, name, made_by.get(name), now)
     return header
 
@@ -113,18 +105,13 @@ def intact(folder: Path) -> Header:
     """
     path = folder / HEADER
     try:
-        text = path.read_text(encoding="ascii")
-        header: Header = json.loads(text)["checkpoint"]
-        if _sealed(header) != text:
-            raise ValueError("its hash is another")
+        header: Header = read_json(path)
         files = [*header["rows"], *filter(None, [header["state"]])]
-        if is_deep(header):
-            raise ValueError("it is nested too deeply")
         for file in files:
             within(folder, file["path"])
         int(header["step"]), dict(header["made_by"].get("code", {})), dict(header["settings"]["run"])
-        "".join(header["overrides"]).encode()  # they go into the manifest
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        "".join(header["overrides"])  # they go into the manifest
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
         raise ResultsError(f"{path} is not what was written ({one_line(str(error))}); {_begin(folder)}") from None
     for file in files:
         found = described(folder / file["path"], file["path"]) if (folder / file["path"]).is_file() else {}
@@ -214,7 +201,8 @@ class Keeper:
         try:
             self._write_rows()
             rows, state = list(self._rows.values()), None if market is None else self._write_state(step, market)
-            text = _sealed(self._header | {"made_by": _made_by(_code()), "step": step, "rows": rows, "state": state})
+            here = {"made_by": origins.made_by(origins.loaded()), "step": step, "rows": rows, "state": state}
+            text = as_json(self._header | here)
             _put(self._folder / HEADER, lambda path: path.write_text(text, encoding="ascii"))
         except OSError as error:
             run, replication = self._header["run_id"], self._header["replication"]
@@ -287,46 +275,7 @@ def _put(target: Path, write: Callable[[Path], Any]) -> None:
         raise
 
 
-def _sealed(header: Header) -> str:
-    """The text of a header, with its own hash."""
-    body = json.dumps(header, allow_nan=False)
-    return f'{{"sha256": "{hashlib.sha256(body.encode()).hexdigest()}",\n"checkpoint": {body}}}\n'
-
-
-# --- what made it ---------------------------------------------------------------------------------------------------
-
-
-def _made_by(code: Iterable[str]) -> dict[str, Any]:
-    """Everything besides the settings that the bytes of a run depend on; code: files of this package."""
-    return {**_versions(), "code": {name: _digest(name) for name in code}}
-
-
-def _code() -> list[str]:
-    """The files of this package that are loaded."""
-    modules = [module for name, module in [*sys.modules.items()] if name.startswith("aimarket.")]
-    return sorted(map(_within, filter(None, (getattr(module, "__file__", None) for module in modules))))
-
-
-@cache
-def _within(file: str) -> str:
-    """Where a file stands in this package."""
-    return Path(file).relative_to(_PACKAGE).as_posix()
-
-
-@cache
-def _versions() -> dict[str, str]:
-    python = ".".join(platform.python_version_tuple()[:2])
-    packages = {name: importlib.metadata.version(name) for name in _DEPENDED_ON}
-    return {**packages, "python": python, "schema": schema_version()}
-
-
-@cache
-def _digest(file: str) -> str:
-    """Of a file of this package, when this process first asked; empty if there is none."""
-    try:
-        return hashlib.sha256((_PACKAGE / file).read_bytes()).hexdigest()[:16]
-    except OSError:
-        return ""
+# --- what stands in the way -------------------------------------------------------------------------------------------
 
 
 def _refuse_other_version(path: Path, name: str, then: Any, now: Any) -> None:

@@ -54,10 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader, say `head`, has had enough; nothing more may be written, not even on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (
-        OSError,
-        MemoryError,
-    ) as error:  # of the machine: a full disk, a folder that cannot be written, a name too long
+    except (OSError, MemoryError) as error:  # of the machine: a full disk, no right to write, a name too long
         fail(one_line(str(error)) or "out of memory", code=1)
 
 

@@ -47,7 +47,7 @@ def write_plan(folder: Path, runs: Iterable[Planned], design: Mapping[str, Any] 
     digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:16]
     path = f"{PLANS}/{digest}.json"
     with suppress(OSError, ValueError):  # there is none, or one that is torn
-        if json.loads((Path(folder) / path).read_text(encoding="utf-8")) == plan:
+        if read_json(Path(folder) / path) == plan:
             return Path(folder) / path
     return write_json(folder, path, plan)
 

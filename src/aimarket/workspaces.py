@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 PARTIAL = ".partial"
+CHECKPOINTS = ".checkpoints"
 _SEAL = ',\n "sha256": "'  # before the hash of a JSON file, which is of all that stands before this
 _DEEPEST = 100  # levels of a JSON file
 
@@ -186,7 +187,11 @@ def as_json(value: Mapping[str, Any]) -> str:
     A line a key, because indenting all of it takes five times as long to write.
     """
     lines = (f" {json.dumps(key)}: {json.dumps(value[key], allow_nan=False, default=_plain)}" for key in value)
-    body = "{\n" + ",\n".join(lines)
+    return _sealed("{\n" + ",\n".join(lines))
+
+
+def _sealed(body: str) -> str:
+    """The text of a JSON file: all but its end, and the hash of that."""
     return f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
 
 
@@ -196,8 +201,7 @@ def read_json(path: Path) -> dict[str, Any]:
     raises : OSError, and ValueError if the file is not, to the byte, what was written
     """
     text = path.read_bytes().decode()
-    body = text.rpartition(_SEAL)[0]
-    if text != f'{body}{_SEAL}{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n':
+    if text != _sealed(text.rpartition(_SEAL)[0]):
         raise ValueError("it is not, to the byte, what was written")
     try:
         value = json.loads(text)
@@ -205,13 +209,13 @@ def read_json(path: Path) -> dict[str, Any]:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         value = None
-    if not isinstance(value, dict) or is_deep(value):
+    if not isinstance(value, dict) or _is_deep(value):
         raise ValueError("it is no mapping, or one that is nested too deeply")
     del value["sha256"]
     return value
 
 
-def is_deep(value: Any) -> bool:
+def _is_deep(value: Any) -> bool:
     """Whether mappings and lists lie in one another further down than anybody needs; looks level by level."""
     level = [value]
     for _ in range(_DEEPEST):

@@ -17,11 +17,11 @@ from compositions import composed, leaves
 from fuzzing import Answer, Box, ask, called
 
 from aimarket.calibration.targets import read_targets
-from aimarket.checkpoints import CHECKPOINTS, HEADER, _sealed
+from aimarket.checkpoints import HEADER
 from aimarket.claims.registration import REGISTERED, load_claim
 from aimarket.composition_cache import conf_dir
 from aimarket.data import FOLDER, read_offers
-from aimarket.workspaces import as_json
+from aimarket.workspaces import CHECKPOINTS, as_json
 
 SMALL = ("roster=monopoly", "users.size=40", "run.panel=10", "run.steps=2", "run.replications=1")
 RUN = "touch PWNED"
@@ -438,10 +438,9 @@ def _spoiled(path: Path, draws: random.Random) -> None:
         raw = draws.choice(BOMBS).encode("utf-8", "surrogatepass") if draws.random() < 0.5 else raw + raw
     else:
         tree = json.loads(raw)
-        inner = tree.get("checkpoint", tree)
         for _ in range(draws.choice([1, 1, 2])):
-            _changed(inner, draws)
-        raw = (_sealed(inner) if "checkpoint" in tree else _hashed(tree)).encode("utf-8", "surrogatepass")
+            _changed(tree, draws)
+        raw = _hashed(tree).encode("utf-8", "surrogatepass")
     path.write_bytes(raw)
 
 
@@ -500,12 +499,12 @@ def _changed(tree: Any, draws: random.Random) -> None:
 def _resealed(study: Path, draws: random.Random) -> None:
     """Harm a file that another describes by its hash, and put the hash right: the reader has to look inside."""
     (header,) = study.glob(f"{CHECKPOINTS}/*/*/{HEADER}")
-    tree = json.loads(header.read_text())["checkpoint"]
+    tree = json.loads(header.read_text())
     described = draws.choice([tree["state"], *tree["rows"]])
     file = header.parent / described["path"]
     _spoiled(file, draws)
     described |= {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    header.write_text(_sealed(tree))
+    header.write_text(_hashed(tree))
 
 
 def results(draws: random.Random, box: Box) -> Answer:

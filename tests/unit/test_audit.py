@@ -20,7 +20,7 @@ from aimarket import cli
 from aimarket.audit import study as audit
 from aimarket.audit.frame import Frame
 from aimarket.audit.run import check_checkpoints, check_run, examine
-from aimarket.checkpoints import CHECKPOINTS, home
+from aimarket.checkpoints import home
 from aimarket.complaints import ResultsError
 from aimarket.conditions import condition, manifest_path
 from aimarket.configuration import run_id, settings_dict, validate
@@ -29,6 +29,7 @@ from aimarket.results import collect, open_results
 from aimarket.schema import TABLES
 from aimarket.settings import Settings
 from aimarket.simulation import record_failure, run, simulate
+from aimarket.workspaces import CHECKPOINTS
 
 # Numbers that nothing else in the tables contradicts within bounds; docs/checking.md says which.
 TOLD_ONCE = {

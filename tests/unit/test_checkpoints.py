@@ -20,13 +20,14 @@ from everything import everything
 from invariance import written
 
 from aimarket import checkpoints, recording
-from aimarket.checkpoints import CHECKPOINTS, HEADER, claimed, home, read
+from aimarket.checkpoints import HEADER, claimed, home, read
 from aimarket.complaints import ResultsError
 from aimarket.conditions import manifest_path
 from aimarket.configuration import load, run_id, validate
 from aimarket.settings import Settings
 from aimarket.simulation import run
 from aimarket.strata import SMALLEST
+from aimarket.workspaces import CHECKPOINTS, as_json, read_json
 
 STEPS, REPLICATIONS = 10, 2
 
@@ -237,9 +238,9 @@ def test_another_run_is_refused_by_what_differs(interrupted):
 
 def change(folder: Path, how: Callable[[checkpoints.Header], object]) -> None:
     """Change a header, and seal it anew."""
-    header = json.loads((folder / HEADER).read_text())["checkpoint"]
+    header = read_json(folder / HEADER)
     how(header)
-    (folder / HEADER).write_text(checkpoints._sealed(header))
+    (folder / HEADER).write_text(as_json(header))
 
 
 def test_nothing_in_a_checkpoint_is_code(interrupted):
@@ -353,7 +354,7 @@ def test_a_night_of_power_cuts(tmp_path):
 
 def step_of(place: Path) -> int:
     """The step of the one checkpoint below a folder; 0 where there is none."""
-    steps = [json.loads(path.read_text())["checkpoint"]["step"] for path in place.rglob(HEADER)]
+    steps = [read_json(path)["step"] for path in place.rglob(HEADER)]
     return max(steps, default=0)
 
 

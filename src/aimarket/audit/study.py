@@ -17,8 +17,8 @@ from aimarket.manifests import read_manifests, swept_settings
 from aimarket.plans import PLANS, read_plans, standings
 from aimarket.pool import cores, outcomes
 from aimarket.schema import TABLES
+from aimarket.workspaces import CHECKPOINTS
 
-_CHECKPOINTS = ".checkpoints"  # as `aimarket.checkpoints` has it, which builds a market
 _MANY = 16  # runs, from which on it pays to hire processes
 
 
@@ -54,12 +54,12 @@ def check(path: str | Path, outputs: str | Path = "outputs", processes: int | No
         if place.suffix == ".json" and place.parent.name == RUNS and place.is_file():
             return Report(place, [], [check_run(place.parents[1], place.stem)])
         if (
-            _CHECKPOINTS in (place.name, place.parent.name, place.parents[1].name if place.parts[2:] else "")
+            CHECKPOINTS in (place.name, place.parent.name, place.parents[1].name if place.parts[2:] else "")
             and place.is_dir()
         ):
-            every = sorted(place.iterdir()) if place.name == _CHECKPOINTS else [place]
+            every = sorted(place.iterdir()) if place.name == CHECKPOINTS else [place]
             return Report(place, [], [check_checkpoints(run) for run in every])
-        if any((place / kind).is_dir() for kind in (RUNS, PLANS, _CHECKPOINTS, *TABLES)):
+        if any((place / kind).is_dir() for kind in (RUNS, PLANS, CHECKPOINTS, *TABLES)):
             return _check_study(place, cores() if processes is None else processes)
     raise ResultsError(f"no study, manifest or checkpoints at {str(path)!r} in {outputs} or here")
 
@@ -71,7 +71,7 @@ def _check_study(folder: Path, processes: int) -> Report:
     faults = [*_strangers(folder, complete), *_plans(folder)]
     if not faults and all(run.state != "faulty" for run in runs):
         faults += _collected(folder)
-    runs += [check_checkpoints(place) for place in sorted((folder / _CHECKPOINTS).glob("*")) if place.is_dir()]
+    runs += [check_checkpoints(place) for place in sorted((folder / CHECKPOINTS).glob("*")) if place.is_dir()]
     return Report(folder, faults, [*runs, *_absent(folder, {run.run_id for run in runs})])
 
 

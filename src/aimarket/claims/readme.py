@@ -7,7 +7,17 @@ from aimarket.claims.conditions import divisions
 from aimarket.claims.evaluation import CellResult, Comparison, Result, from_json, judged, to_json
 from aimarket.claims.registration import Claim, family, load_claim, registered
 from aimarket.claims.statistics import STATISTICS
-from aimarket.claims.wording import MOST, interval, needed, number, p_value, parted_by, percent, share_in_words
+from aimarket.claims.wording import (
+    MOST,
+    effect_in_words,
+    interval,
+    needed,
+    number,
+    p_value,
+    parted_by,
+    percent,
+    share_in_words,
+)
 from aimarket.complaints import ResultsError
 
 BEGIN, END = "<!-- made by `aimarket claims`: begin -->", "<!-- made by `aimarket claims`: end -->"
@@ -107,12 +117,8 @@ def answer(claim: Claim, result: Result) -> str:
 
 
 def _verdict(result: Result) -> str:
-    effect = result.comparisons[result.statistic].effect
-    statistic = STATISTICS[result.statistic]
     return (
-        f"**Verdict: {result.verdict}.** {statistic.meaning}, treatment less control: {interval(effect)} "
-        f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the "
-        f"smallest effect of interest. One-sided tests, Holm-corrected: it is reached "
+        f"**Verdict: {result.verdict}.** {effect_in_words(result)} One-sided tests, Holm-corrected: it is reached "
         f"(p {p_value(result.p_holds_corrected)}), it is missed (p {p_value(result.p_fails_corrected)}). "
         f"{share_in_words(result)}\n\n"
         f"![Effects in all cells, and over the box](figure.svg)"

@@ -136,12 +136,18 @@ def details(result: Result, width: int) -> str:
 
 def answer(result: Result) -> str:
     """The verdict in a paragraph of plain text."""
-    effect, statistic = result.comparisons[result.statistic].effect, STATISTICS[result.statistic]
     quick = "Quick run: this tests the machinery, not the claim. " if result.quick else ""
     return (
-        f"{quick}{result.verdict.capitalize()}. {statistic.meaning}, treatment less control: {interval(effect)} "
-        f"{statistic.plain_unit}over {effect.count} paired seeds; {number(result.sign * result.smallest)} was the "
-        f"smallest effect of interest. {share_in_words(result)} {parted_by(result)}"
+        f"{quick}{result.verdict.capitalize()}. {effect_in_words(result)} {share_in_words(result)} {parted_by(result)}"
+    )
+
+
+def effect_in_words(result: Result) -> str:
+    """The effect, and what was of interest."""
+    effect, statistic = result.comparisons[result.statistic].effect, STATISTICS[result.statistic]
+    return (
+        f"{statistic.meaning}, treatment less control: {interval(effect)} {statistic.plain_unit}over {effect.count} "
+        f"paired seeds; {number(result.sign * result.smallest)} was the smallest effect of interest."
     )
 
 

@@ -1,7 +1,8 @@
 """`aimarket check PATH`: whether what was recorded is what was written, and agrees with itself."""
 
-import argparse
 import sys
+
+from aimarket.options import Options
 
 _WHAT = """Check a study, one run of it (STUDY/runs/RUN_ID.json) or its checkpoints (STUDY/.checkpoints, or a folder
 in it): files by their hashes, tables by their columns and rows, and the accounting, reckoned anew from the tables
@@ -10,7 +11,7 @@ alone. Nothing is changed. Of many runs each that is not clean is told in a line
 
 def main(arguments: list[str]) -> None:
     """Exits with 0 if all is complete and clean, 1 for a fault or a run that is not complete, 2 for a bad path."""
-    parser = argparse.ArgumentParser("aimarket check", description=_WHAT)
+    parser = Options("aimarket check", description=_WHAT)
     parser.add_argument("path", help="a study (a folder, or the name of one in outputs/), a manifest, or checkpoints")
     parser.add_argument("--all", action="store_true", help="tell every fault of every run")
     options = parser.parse_args(arguments)

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> None:
 
 def _places(path: str) -> list[Path]:
     """Folders of runs that have checkpoints."""
-    from aimarket.checkpoints import CHECKPOINTS, HEADER
+    from aimarket.checkpoints import HEADER
+    from aimarket.workspaces import CHECKPOINTS
 
     if Path(path).absolute().parent.name == CHECKPOINTS:
         runs = [Path(path)]
