@@ -96,6 +96,22 @@ ExecutionEngine.set_object_cache = set_interrupted"""
     assert not list(tmp_path.rglob("runs/*.json"))
 
 
+def test_an_interrupt_while_what_was_computed_is_made_into_arrays_is_not_lost(tmp_path):
+    """What comes while a compiled function runs is heard there first; it ended with a SystemError and exit code 1."""
+    how = """
+from numba.core import serialize
+left = [1]
+class Interrupted(dict):
+    def __getitem__(self, key):
+        while left:
+            os.kill(os.getpid(), left.pop() and signal.SIGINT)
+        return super().__getitem__(key)
+serialize._unpickled_memo = Interrupted(serialize._unpickled_memo)"""
+    code, errors = ended(started(tmp_path, sys.executable, "-c", INTERRUPTED.format(how=how, arguments=TINY)))
+    assert (code, errors.splitlines()[-1].partition(";")[0]) == (130, "aimarket: interrupted")
+    assert not list(tmp_path.rglob("runs/*.json"))
+
+
 def test_an_interrupt_of_code_that_is_made_from_a_text_ends_with_130_too(tmp_path):
     """As dataclasses make it: the interpreter remembers, and would end with the signal in place of the exit code."""
     how = """
