@@ -1,15 +1,14 @@
-"""A multirun of Hydra's: the points that overrides stand for, and the launchers that others keep."""
+"""A multirun of Hydra's: the points that overrides stand for."""
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import RangeSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig
 
 from aimarket.complaints import SettingsError, one_line
 from aimarket.composition import explain, hydra_at_work
@@ -56,24 +55,3 @@ def _length(swept: Any) -> float:
     if not swept.step:
         return math.inf
     return (float(swept.stop or 0) - float(swept.start or 0)) / float(swept.step)
-
-
-def launch(job: Callable[[DictConfig], None], points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
-    """Give every point to a launcher of Hydra's; returns when it has done with them, and what they raise is lost.
-
-    job       : is called with the composed configuration of each point, maybe on another machine
-    points    : overrides, nothing swept
-    overrides : of the command line, among which are those that choose and set up the launcher
-    """
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext, RunMode
-
-    with hydra_at_work():
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        chosen = [*overrides, "hydra.mode=MULTIRUN"]
-        config = hydra.compose_config("config", chosen, RunMode.MULTIRUN, with_log_configuration=True)
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(config))
-        launcher = Plugins.instance().instantiate_launcher(context, job, config)
-        launcher.launch(points, initial_job_idx=0)

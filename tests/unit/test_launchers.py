@@ -146,14 +146,14 @@ def test_slurm_gets_a_job_array_of_the_right_size(tmp_path):
 
 
 def test_a_launcher_that_breaks_off_is_told_and_what_is_complete_counts(tmp_path, monkeypatch, capsys):
-    from aimarket import cli, multirun
+    from aimarket import cli, launchers
 
-    def one_and_no_more(job, points, overrides):
-        launch(job, points[:1], overrides)
+    def one_and_no_more(points, overrides):
+        give(points[:1], overrides)
         raise ConnectionError("the cluster does not answer")
 
-    launch = multirun.launch
-    monkeypatch.setattr(multirun, "launch", one_and_no_more)
+    give = launchers._give
+    monkeypatch.setattr(launchers, "_give", one_and_no_more)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as end:
         cli.main([*SWEEP, "hydra/launcher=basic"])

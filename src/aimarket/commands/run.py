@@ -1,13 +1,11 @@
 """`aimarket run`: one market, or with -m one for each point, here or by a launcher of Hydra's."""
 
 import gc
-import importlib.metadata
 import os
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +17,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from aimarket.settings import Settings
-    from aimarket.sweep import Point, Reasons
+    from aimarket.sweep import Point
 
 _MULTIRUN = ("-m", "--multirun")
 _RETRY = "--retry-failed"
-_LAUNCHERS = {"on_ray": ("hydra-ray-launcher", "ray"), "on_slurm": ("hydra-submitit-launcher", "slurm")}
 _LISTED = 10  # failures that are told one by one
-_EVERY = 0.5  # seconds between looks at what points elsewhere have written
 
 
 def main(arguments: list[str]) -> None:
@@ -167,10 +163,12 @@ def _run_by_hydra(arguments: list[str], retry: bool) -> None:
     only_told = listed or flags.help or flags.hydra_help
     try:
         if flags.multirun and not only_told:
-            _check_launcher(flags.overrides)
+            from aimarket.launchers import check_launcher, launch
+
+            check_launcher(flags.overrides)
             points, design = _planned(flags.overrides)
             with _interruptible(points):
-                outcome = carry_out(points, lambda due: _launched(due, flags.overrides), retry, design)
+                outcome = carry_out(points, lambda due: launch(due, flags.overrides), retry, design)
         else:
             hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(_job)()
             return
@@ -204,63 +202,6 @@ def _check_flags(flags: "Namespace") -> None:
             )
 
 
-def _check_launcher(overrides: Sequence[str]) -> None:
-    for name, (package, extra) in _LAUNCHERS.items():
-        if f"hydra/launcher={name}" in overrides and not list(importlib.metadata.distributions(name=package)):
-            raise SettingsError(f"hydra/launcher={name}: {package} is not installed; pip install 'aimarket[{extra}]'")
-
-
-def _launched(points: "Sequence[Point]", overrides: Sequence[str]) -> "Reasons":
-    """Give points to the launcher that overrides choose.
-
-    Hydra's own sweeper is passed over: it knows no designs, and composes every point once more to check it.
-    """
-    from aimarket.composition import FAULTS
-    from aimarket.multirun import launch
-    from aimarket.report.progress import sweep_progress
-
-    with sweep_progress(len(points), points[0].settings.study) as advance, _watched(points, advance):
-        try:
-            launch(_job_of_sweep, [point.overrides for point in points], overrides)
-        except FAULTS:  # of what was asked for
-            raise
-        except Exception as error:  # of the launcher, such as a cluster that does not answer
-            return {point.run_id: f"{type(error).__name__}: {error}" for point in points}
-    return {}
-
-
-@contextmanager
-def _watched(points: "Sequence[Point]", advance: Callable[[bool], None]) -> Iterator[None]:
-    """Tell of points as their manifests appear, whoever writes them."""
-    from aimarket.conditions import condition, manifest_path
-
-    def written(point: "Point") -> int | None:
-        with suppress(OSError):
-            return manifest_path(point.folder, point.run_id).stat().st_mtime_ns
-        return None
-
-    before = {point.run_id: written(point) for point in points}
-    over = threading.Event()
-
-    def watch() -> None:
-        waiting = list(points)
-        last = False
-        while waiting and not last:
-            last = over.wait(_EVERY)
-            ended = [point for point in waiting if written(point) not in (None, before[point.run_id])]
-            for point in ended:
-                waiting.remove(point)
-                advance(condition(point.folder, point.run_id).state != "done")
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-
-
 def _job(config: "DictConfig") -> None:
     """The only run, composed by Hydra; to what it raised Hydra would add."""
     from hydra.core.hydra_config import HydraConfig
@@ -271,20 +212,6 @@ def _job(config: "DictConfig") -> None:
         _run_composed(plain(config), [str(item) for item in HydraConfig.get().overrides.task])
     except SettingsError as error:
         fail(str(error))
-
-
-def _job_of_sweep(config: "DictConfig") -> None:
-    """A point that a launcher started, maybe on another machine. It never ends the process, which others may share."""
-    from hydra.core.hydra_config import HydraConfig
-
-    from aimarket.composition import plain
-    from aimarket.configuration import run_id, validate
-    from aimarket.sweep import Point, run_point
-
-    overrides, settings = HydraConfig.get().overrides.task, validate(plain(config))
-    name = run_id(settings)
-    if reason := run_point(Point(tuple(map(str, overrides)), settings, name)):
-        say(f"run {name}: {one_line(reason)}")
 
 
 def _started(advance: Callable[[int, int], None], replications: int) -> Callable[[int, int], None]:
