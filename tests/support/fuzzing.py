@@ -49,6 +49,7 @@ def _is_of_a_library(event: str, arguments: tuple[Any, ...]) -> bool:
 
 
 # One line; of a run that went on before it came upon what is wrong, how far it was, too.
+_TEMPORARY = tempfile.gettempdir()  # who asks first tries it out, which the watch would hear
 _LINE = re.compile(r"(.*(steps \(|goes on from step).*\n)*aimarket: .*\n")
 
 
@@ -168,7 +169,7 @@ class _Watch:
         path = os.path.realpath(name)
         if path.startswith(str(self.box.secret)):
             self.touched.append(f"{how} {path}")
-        free = (f"{self.box.work}/outputs", f"{self.box.root}/cache", "/dev/", f"{tempfile.gettempdir()}/pymp-")
+        free = (f"{self.box.work}/outputs", f"{self.box.root}/cache", "/dev/", f"{_TEMPORARY}/pymp-")
         if how == "os.mkdir" and Path(path).is_dir():
             return  # it is only made sure of
         if how != "read" and not path.startswith(free) and not re.search("__pycache__|numba-", path):
