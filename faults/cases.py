@@ -66,7 +66,7 @@ class Case:
         """What is said on the command line of who does the work."""
         who = {"threads": attempt.threads, "shards": attempt.shards, "checkpoint_every": attempt.every, "processes": 1}
         if attempt.shards:
-            who["checkpoint"] = attempt.every  # of the shards' own
+            who["shard_checkpoint_every"] = attempt.every  # of the shards' own
         return [f"run.{name}={value}" for name, value in who.items()]
 
     def seeds(self) -> list[str]:

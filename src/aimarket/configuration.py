@@ -22,7 +22,7 @@ __all__ = ["SettingsError", "checked", "conf_dir", "documented", "load", "run_id
 
 _WITHOUT_EFFECT = ("study", "outputs", "about")  # where results go and what they are for
 # Of a run: who does the work, and what is kept of it on the way.
-HOW_FAST = ("threads", "processes", "shards", "checkpoint", "checkpoint_every")
+HOW_FAST = ("threads", "processes", "shards", "shard_checkpoint_every", "checkpoint_every")
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:

@@ -52,7 +52,7 @@ class Run:
     threads: Annotated[int, Field(strict=True, ge=1, le=1024)]  # never changes a result
     processes: Annotated[int, Field(strict=True, ge=0, le=4096)]  # nor does this: of a sweep, or of the replications
     shards: Annotated[int, Field(strict=True, ge=0, le=32)]  # nor does this: Ray workers; 0: all users are here
-    checkpoint: Annotated[int, Field(strict=True, ge=0)]  # steps between checkpoints of shards, 0: none; nor does this
+    shard_checkpoint_every: Annotated[int, Field(strict=True, ge=0)]  # steps, 0: never; nor does this
     checkpoint_every: Annotated[int, Field(strict=True, ge=0)]  # steps between checkpoints of the run; nor does this
     steps_per_year: Annotated[int, Field(strict=True, ge=1, le=366)]
     panel: Annotated[int, Field(strict=True, ge=1, le=1_000_000)]  # users in the market-research panel

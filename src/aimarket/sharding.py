@@ -110,7 +110,7 @@ class Shards:
             (draw, start, stop, run.threads, folder.absolute() / f"users-{start}.npz")
             for start, stop in pairwise(edges)
         ]
-        self._threads, self._every, self._steps = run.threads, run.checkpoint, 0
+        self._threads, self._every, self._steps = run.threads, run.shard_checkpoint_every, 0
         self._orders: list[Call] = []
         self._restored = 0  # orders that had been given when a kept state took the place of what came of them
         self._asked: dict[str, Call] = {}  # will be asked again in the next step, so workers answer unasked

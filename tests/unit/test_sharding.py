@@ -45,7 +45,7 @@ def by(settings: Settings, **who: int) -> Settings:
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     """Every mechanism is on."""
-    return validate(everything(users__size=SIZE, run__steps=6, run__checkpoint=2))
+    return validate(everything(users__size=SIZE, run__steps=6, run__shard_checkpoint_every=2))
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,8 @@ def test_workers_that_are_killed_are_replaced_and_change_no_byte(settings, alone
             worker.__ray_call__.remote(lambda _: os.kill(os.getpid(), signal.SIGKILL))
 
     monkeypatch.setattr(sys.modules["aimarket.simulation"], "workers", watched)
-    run_settings(by(dataclasses.replace(settings, outputs=str(tmp_path)), shards=2, checkpoint=checkpoint), (), kill)
+    there = dataclasses.replace(settings, outputs=str(tmp_path))
+    run_settings(by(there, shards=2, shard_checkpoint_every=checkpoint), (), kill)
     assert len(set(killed)) == 3
     tables = {path.relative_to(tmp_path).as_posix(): path.read_bytes() for path in tmp_path.rglob("*.parquet")}
     assert tables == alone
@@ -141,5 +142,5 @@ def test_a_checkpoint_takes_up_where_it_was_written(settings, tmp_path):
 
 
 def test_who_does_the_work_is_no_part_of_the_run_id():
-    who = ("threads=1", "threads=8", "shards=3", "checkpoint=5")
+    who = ("threads=1", "threads=8", "shards=3", "shard_checkpoint_every=5")
     assert len({run_id(load(["roster=duopoly", f"run.{key}"])) for key in who}) == 1
