@@ -27,9 +27,8 @@ from aimarket.demand import State
 from aimarket.market import Market
 from aimarket.recording import Recording, part_of
 from aimarket.settings import Settings
-from aimarket.workspaces import CHECKPOINTS, as_json, described, make_folder, publish, read_json, within
+from aimarket.workspaces import CHECKPOINTS, HEADER, as_json, described, make_folder, publish, read_json, within
 
-HEADER = "checkpoint.json"
 _FROM_THE_START = "delete {} to begin the run at its first step"
 
 Header = dict[str, Any]

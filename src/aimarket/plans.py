@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS, condition
-from aimarket.workspaces import read_json, workspaces, write_json
+from aimarket.workspaces import CHECKPOINTS, HEADER, read_json, workspaces, write_json
 
 PLANS = "plans"
 _RUN_ID = re.compile("[0-9a-f]{16}")
@@ -31,7 +31,7 @@ class Standing(NamedTuple):
     """How a run of a study stands.
 
     overrides : as it was planned; empty for a run that no plan mentions
-    reason    : why it failed, or is stale, in one line
+    reason    : why it failed, or is stale, in one line; what is kept of it by checkpoints
     """
 
     run_id: str
@@ -80,7 +80,8 @@ def standings(folder: Path) -> list[Standing]:
     overrides = {run.run_id: run.overrides for plan in read_plans(folder) for run in plan["points"]}
     at_work = workspaces(folder)
     here = sorted(path.stem for path in (Path(folder) / RUNS).glob("*.json"))
-    begun = sorted(filter(_RUN_ID.fullmatch, at_work))
+    kept = (path.name for path in (Path(folder) / CHECKPOINTS).glob("*/"))
+    begun = sorted(filter(_RUN_ID.fullmatch, {*at_work, *kept}))
     runs = dict.fromkeys([*overrides, *here, *begun])
     return [_standing(Path(folder), run_id, overrides.get(run_id, ()), at_work) for run_id in runs]
 
@@ -89,12 +90,23 @@ def _standing(folder: Path, run_id: str, overrides: tuple[str, ...], at_work: Ma
     found, reason = condition(folder, run_id)
     if found == "done":
         return Standing(run_id, overrides, "done", "")
+    kept = _kept(folder, run_id)
     if at_work.get(run_id):
-        return Standing(run_id, overrides, "running", "")
+        return Standing(run_id, overrides, "running", kept)
     if found == "absent":
-        interrupted = run_id in at_work
-        return Standing(run_id, overrides, "stale" if interrupted else "to do", "interrupted" * interrupted)
+        interrupted = run_id in at_work or bool(kept)
+        why = "; ".join(filter(None, ["interrupted" * interrupted, kept]))
+        return Standing(run_id, overrides, "stale" if interrupted else "to do", why)
     return Standing(run_id, overrides, found, one_line(reason))
+
+
+def _kept(folder: Path, run_id: str) -> str:
+    """How far the checkpoints of a run have come, in words; nothing if there are none that can be read."""
+    steps = []
+    for path in sorted((folder / CHECKPOINTS / run_id).glob(f"*/{HEADER}")):
+        with suppress(OSError, ValueError, LookupError):
+            steps.append(str(read_json(path)["step"]))
+    return f"kept up to step {', '.join(steps)}" if steps else ""
 
 
 def distinguishing(overrides: Sequence[tuple[str, ...]]) -> list[str]:

@@ -22,6 +22,7 @@ import numpy as np
 
 PARTIAL = ".partial"
 CHECKPOINTS = ".checkpoints"
+HEADER = "checkpoint.json"  # STUDY/.checkpoints/RUN_ID/REPLICATION/checkpoint.json
 _SEAL = ',\n "sha256": "'  # before the hash of a JSON file, which is of all that stands before this
 _DEEPEST = 100  # levels of a JSON file
 

@@ -17,11 +17,10 @@ from compositions import composed, leaves
 from fuzzing import Answer, Box, ask, called
 
 from aimarket.calibration.targets import read_targets
-from aimarket.checkpoints import HEADER
 from aimarket.claims.registration import REGISTERED, load_claim
 from aimarket.composition_cache import conf_dir
 from aimarket.data import FOLDER, read_offers
-from aimarket.workspaces import CHECKPOINTS, as_json
+from aimarket.workspaces import CHECKPOINTS, HEADER, as_json
 
 SMALL = ("roster=monopoly", "users.size=40", "run.panel=10", "run.steps=2", "run.replications=1")
 RUN = "touch PWNED"

@@ -20,14 +20,15 @@ from everything import everything
 from invariance import written
 
 from aimarket import checkpoints, recording
-from aimarket.checkpoints import HEADER, claimed, home, read
+from aimarket.checkpoints import claimed, home, read
 from aimarket.complaints import ResultsError
 from aimarket.conditions import manifest_path
 from aimarket.configuration import load, run_id, validate
+from aimarket.plans import standings
 from aimarket.settings import Settings
 from aimarket.simulation import run
 from aimarket.strata import SMALLEST
-from aimarket.workspaces import CHECKPOINTS, as_json, read_json
+from aimarket.workspaces import CHECKPOINTS, HEADER, as_json, read_json
 
 STEPS, REPLICATIONS = 10, 2
 
@@ -86,6 +87,9 @@ def test_interrupted_and_gone_on_the_bytes_are_those_of_the_run_that_was_not(
     last = (step - 1) // every * every
     assert kept.get(replication, 0) == last
     assert all(kept[earlier] == STEPS for earlier in range(replication))
+    told = [(run.run_id, run.state, run.reason) for run in standings(tmp_path / again.study)]
+    steps = ", ".join(map(str, kept.values()))
+    assert told == ([(place.name, "stale", f"interrupted; kept up to step {steps}")] if kept else [])
     run(in_folder(settings, tmp_path, checkpoint_every=every, threads=2), processes=1)
     assert tables(again) == whole
     assert (f"replication {replication}: goes on from step {last} of {STEPS}" in capsys.readouterr().err) == (last > 0)

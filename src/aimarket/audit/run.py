@@ -16,7 +16,7 @@ from aimarket.conditions import manifest_path
 from aimarket.manifests import Manifest, checked, opened
 from aimarket.recording import Recording, arrays
 from aimarket.schema import TABLES, arrow_schema
-from aimarket.workspaces import read_json
+from aimarket.workspaces import HEADER, read_json
 
 # What comes of settings, or of a file, that somebody made up: whatever reads it expects another kind of thing.
 _MADE_UP = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, OSError, pa.ArrowException)
@@ -50,8 +50,6 @@ def check_run(folder: Path, run_id: str) -> Finding:
 
 def check_checkpoints(place: Path) -> Finding:
     """Check what is kept of an interrupted run, in `STUDY/.checkpoints/RUN_ID`, or of one of its replications."""
-    from aimarket.checkpoints import HEADER  # builds a market, which few need
-
     folders = [place] if (place / HEADER).is_file() else sorted(header.parent for header in place.glob(f"*/{HEADER}"))
     run_id = place.parent.name if folders == [place] else place.name
     faults, steps = [], []
@@ -66,7 +64,7 @@ def check_checkpoints(place: Path) -> Finding:
 
 def _checkpoint(folder: Path, run_id: str) -> tuple[int, list[Fault]]:
     """The step a checkpoint goes on after, and what is wrong with it."""
-    from aimarket.checkpoints import HEADER, intact, rows
+    from aimarket.checkpoints import intact, rows  # builds a market, which few need
 
     try:
         header = intact(folder)

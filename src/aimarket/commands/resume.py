@@ -37,8 +37,7 @@ def main(arguments: list[str]) -> None:
 
 def _places(path: str) -> list[Path]:
     """Folders of runs that have checkpoints."""
-    from aimarket.checkpoints import HEADER
-    from aimarket.workspaces import CHECKPOINTS
+    from aimarket.workspaces import CHECKPOINTS, HEADER
 
     if Path(path).absolute().parent.name == CHECKPOINTS:
         runs = [Path(path)]
@@ -67,9 +66,10 @@ def _unfinished(places: list[Path]) -> list[Path]:
 
 def _point(place: Path, overrides: Sequence[str]) -> "Point":
     """The run whose checkpoints are in a folder, with its results where the folder is."""
-    from aimarket.checkpoints import HEADER, read
+    from aimarket.checkpoints import read
     from aimarket.configuration import run_id, validate
     from aimarket.sweep import Point
+    from aimarket.workspaces import HEADER
 
     header = read(min(place.glob(f"*/{HEADER}")).parent)
     node: dict[str, Any] = header["settings"]

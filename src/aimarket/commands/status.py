@@ -43,9 +43,9 @@ def main(arguments: list[str]) -> None:
 def _folder(study: str) -> Path:
     from aimarket.conditions import RUNS
     from aimarket.plans import PLANS
-    from aimarket.workspaces import PARTIAL
+    from aimarket.workspaces import CHECKPOINTS, PARTIAL
 
     for place in (Path("outputs") / study, Path(study)):
-        if any((place / kind).is_dir() for kind in (PLANS, RUNS, PARTIAL)):
+        if any((place / kind).is_dir() for kind in (PLANS, RUNS, PARTIAL, CHECKPOINTS)):
             return place
     raise ResultsError(f"no study {study!r} in outputs/ or here")
