@@ -1,7 +1,8 @@
 """Markets run for the page: each once, on processes of this machine, what somebody waits for first.
 
-While nobody waits, what may be asked for next is run ahead. Such a run breaks off as soon as somebody waits: it is
-begun again later, and nobody waits for what he has not asked for.
+Whoever waits for one market comes before whoever waits for many: thirty seeds of one student would hold up thirty
+others. While nobody waits, what may be asked for next is run ahead. Such a run breaks off as soon as somebody waits: it
+is begun again later, and nobody waits for what he has not asked for.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ MARKET = (
 PROVIDERS = ("share", "price", "lerner")
 MOST_WAITING = 300  # points that somebody waits for
 MOST_LOOKS = 60  # points around which others are run ahead: two for each of thirty students
-MOST_KEPT = 3000  # answers, about 30 kB each
+MOST_KEPT = 6000  # answers, about 25 kB each: all that is offered with one seed
 SECONDS = 20.0  # of processor time that a run may take
 
 Answers = dict[Point, "asyncio.Future[bytes]"]
@@ -45,6 +46,8 @@ class Ahead(IntEnum):
     UNSEEN = 1  # nobody looks there yet
     OTHER_SEEDS = 2
     FAR = 3
+    NEAR_UNSEEN = 4  # all else that one control of a preset does before anybody looks there
+    REST = 5
 
 
 class BusyError(RuntimeError):
@@ -61,6 +64,7 @@ class Runs:
     def __init__(self, processes: int) -> None:
         self._kept: dict[Point, bytes] = {}  # longest unused first
         self._wanted: Answers = {}  # somebody waits
+        self._wanted_later: Answers = {}  # somebody waits for it among many others
         self._begun: Answers = {}
         self._awaited: set[Point] = set()  # of those begun: somebody waits
         self._ahead = tuple(Looks() for _ in Ahead)
@@ -82,21 +86,27 @@ class Runs:
             process.terminate()
         self._pool.shutdown(cancel_futures=True)
 
-    async def answer(self, point: Point) -> bytes:
+    async def answer(self, point: Point, many: bool = False) -> bytes:
         """The run of a point as gzipped JSON, see `play`.
 
+        many   : whether it is one of many that the same asks for; whoever asks for one comes first
         raises : BusyError; RuntimeError if the market breaks off or takes too long
         """
         if point in self._kept:
             self._kept[point] = self._kept.pop(point)
             return self._kept[point]
-        future = self._begun.get(point) or self._wanted.get(point)
         if point in self._begun:
             self._awaited.add(point)
+            return await asyncio.shield(self._begun[point])
+        future = self._wanted.get(point) or self._wanted_later.get(point)
         if future is None:
-            if len(self._wanted) >= MOST_WAITING:
+            if len(self._wanted) + len(self._wanted_later) >= MOST_WAITING:
                 raise BusyError("too many markets are waiting; try again in a moment")
-            self._wanted[point] = future = _promise()
+            future = _promise()
+        if point not in self._wanted:
+            if not many:
+                self._wanted_later.pop(point, None)
+            (self._wanted_later if many else self._wanted)[point] = future
             self._tell()
         return await asyncio.shield(future)
 
@@ -105,10 +115,12 @@ class Runs:
         self._line_up(Ahead.NEAR, point, point.near())
         self._line_up(Ahead.OTHER_SEEDS, point, point.other_seeds())
         self._line_up(Ahead.FAR, point, point.far())
+        self._line_up(Ahead.REST, point, point.rest())
 
     def prepare(self, point: Point) -> None:
         """Somebody may come to look at a point."""
         self._line_up(Ahead.UNSEEN, point, iter((point,)))
+        self._line_up(Ahead.NEAR_UNSEEN, point, point.near())
 
     def _line_up(self, when: Ahead, looked: Point, points: Iterator[Point]) -> None:
         looks = self._ahead[when]
@@ -120,22 +132,24 @@ class Runs:
 
     def refuse(self) -> None:
         """Whoever waits is told that the server ends."""
-        for future in (*self._wanted.values(), *self._begun.values()):
+        for future in (*self._wanted.values(), *self._wanted_later.values(), *self._begun.values()):
             if not future.done():
                 future.set_exception(BusyError("the server ends"))
 
     def _tell(self) -> None:
-        self._somebody_waits.value = bool(self._wanted)
+        self._somebody_waits.value = bool(self._wanted or self._wanted_later)
         self._news.set()
 
     def _take(self) -> tuple[Point, "asyncio.Future[bytes]", bool] | None:
         """What to run now, its answer to be, and whether it is run ahead; None: nothing."""
-        if self._wanted:
-            point = next(iter(self._wanted))
-            future = self._wanted.pop(point)
+        if wanted := self._wanted or self._wanted_later:
+            point = next(iter(wanted))
+            future = wanted.pop(point)
             self._tell()
             return point, future, False
-        for looks in self._ahead:
+        for when, looks in zip(Ahead, self._ahead, strict=True):
+            if when is Ahead.REST and len(self._kept) >= MOST_KEPT:
+                break  # it would cost something that has been asked for
             while looks:
                 looked, points = next(iter(looks.items()))
                 for point in points:

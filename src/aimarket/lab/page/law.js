@@ -3,7 +3,8 @@ import { A, B, histogram, lineChart, rangeOf } from "./chart.js";
 import { MEASURES, leader, scaled, titled, written } from "./measures.js";
 
 export const SEEDS = 30;
-const BINS = 10;
+const BIN = 5; // percentage points
+const LUCKIEST = 9; // wins in thirty seeds of whoever has most, where five firms are as likely to win; the mean is 9.0
 const $ = (id) => document.getElementById(id);
 
 const quantile = (sorted, share) => {
@@ -44,17 +45,18 @@ export function drawLaw({ state, preset, a, b }) {
     lines, months: preset.months, range: rangeOf(...lines.flatMap(({ low, high }) => [low, high])),
   });
   const finals = sides.map(([style, runs]) => [style, runs.map((run) => scaled("leader_share", run.market.leader_share.at(-1)))]);
-  const edges = Array.from({ length: BINS + 1 }, (_, i) => (100 / BINS) * i);
-  const series = finals.map(([style, shares]) => ({ ...style, counts: edges.slice(0, -1).map((edge, i) => shares.filter((share) => share >= edge && (share < edges[i + 1] || i === BINS - 1)).length) }));
+  const least = BIN * Math.floor(100 / preset.providers.length / BIN); // the largest of five has a fifth or more
+  const edges = Array.from({ length: (100 - least) / BIN + 1 }, (_, i) => least + BIN * i);
+  const series = finals.map(([style, shares]) => ({ ...style, counts: edges.slice(0, -1).map((edge, i) => shares.filter((share) => (share >= edge || !i) && (share < edges[i + 1] || edges[i + 1] === 100)).length) }));
   const wins = sides.map(([style, runs]) => {
     const [firm, times] = winner(runs, preset.months);
     return `${style.label}: same winner in ${times} of ${runs.length} (${firm})`;
   });
   histogram($("histogram"), {
-    title: "Seeds by final share of the largest",
+    title: "Seeds by final share of the largest firm",
     sentence: `Final share of the largest firm over ${SEEDS} seeds. ${wins.join("; ")}.`,
     edges, series, xLabel: "share of the largest firm, %",
   });
-  const even = Math.round(SEEDS / Object.keys(preset.providers).length);
-  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}. Lines are medians, bands the middle four fifths of ${SEEDS} seeds.${b.length ? "" : " B is as A; change it to see both."}`;
+  const even = Math.round(SEEDS / preset.providers.length);
+  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}. Even so, the luckiest would win about ${LUCKIEST}. Lines are medians, bands the middle four fifths of ${SEEDS} seeds.`;
 }
