@@ -45,7 +45,7 @@ export const stopTold = (slider, stop) => `${stopShown(slider, stop)}\u00a0${sli
 /** What B changes, in words. */
 export function changes({ stops, off }, preset) {
   const told = Object.entries(preset.sliders).filter(([name, { start }]) => stops[name] !== start)
-    .map(([name, slider]) => `${slider.label} ${stopTold(slider, stops[name])} instead of ${stopShown(slider, slider.start)}`);
+    .map(([name, slider]) => `${slider.label}: ${stopTold(slider, stops[name])} instead of ${stopShown(slider, slider.start)}`);
   const without = off.map((name) => `without: ${preset.switches[name].label}`);
   const all = [...told, ...without];
   return all.length ? `B: ${all.join("; ")}.` : "B is as A: nothing has been changed.";
