@@ -27,9 +27,10 @@ import aimarket
 from aimarket import cli
 from aimarket.complaints import SettingsError
 from aimarket.configuration import run_id
-from aimarket.lab import running
+from aimarket.lab import playing, running
+from aimarket.lab.playing import MARKET, PROVIDERS, play
 from aimarket.lab.presets import Point, RequestError, catalogue, point_of, presets
-from aimarket.lab.running import MARKET, PROVIDERS, Ahead, BusyError, Runs, play
+from aimarket.lab.running import Ahead, BusyError, Runs
 from aimarket.lab.serving import serve
 from aimarket.results import open_results
 
@@ -139,7 +140,7 @@ def without_nan(values):
 
 
 def test_a_run_that_takes_too_long_is_stopped(monkeypatch):
-    monkeypatch.setattr(running, "SECONDS", 0.0)
+    monkeypatch.setattr(playing, "SECONDS", 0.0)
     with pytest.raises(TimeoutError, match="it had come to step 2"):
         play(SMALL)
 
