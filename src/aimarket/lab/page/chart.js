@@ -135,7 +135,9 @@ export function histogram(box, { title, sentence, edges, series, xLabel }) {
       if (!count) return;
       const left = x(edges[i]) + 2 + s * slot;
       svg.append(element("rect", { x: left, y: y(count), width: Math.max(1, slot - 1), height: y(0) - y(count), fill: s ? "#ffffff" : colour, stroke: colour, "stroke-width": 2 }));
-      if (i === highest) svg.append(say(left + slot / 2, y(count) - 4, label, { "text-anchor": "middle", "font-size": 12, fill: colour, "font-weight": 600 }));
+      if (i !== highest) return;
+      const [at, anchor] = series.length < 2 ? [left + slot / 2, "middle"] : s ? [left, "start"] : [left + slot, "end"]; // away from the other's
+      svg.append(say(at, y(count) - 4, label, { "text-anchor": anchor, "font-size": 12, fill: colour, "font-weight": 600 }));
     });
   });
   const head = ["from", "to", ...series.map(({ label }) => label)];
