@@ -1,6 +1,6 @@
 // Screen 4: what comes out, over two sliders at once. Each place is a button that makes B that market.
 import { stopShown } from "./controls.js";
-import { MEASURES, outcome, scaled, titled, written } from "./measures.js";
+import { MEASURES, between, briefly, outcome, scaled, titled, written } from "./measures.js";
 
 const $ = (id) => document.getElementById(id);
 const PALE = [255, 255, 255], DEEP = [120, 174, 214];
@@ -54,13 +54,13 @@ export function drawMap({ state, preset, runs, choose }) {
     button.type = "button";
     const pins = [isA && "A", isB && "B"].filter(Boolean).join(" "), pinned = document.createElement("b");
     pinned.textContent = pins && ` ${pins}`;
-    button.append(value === null ? "…" : written(column, value), pinned);
+    button.append(value === null ? "…" : briefly(column, value), pinned);
     button.ariaLabel = `${across.label} ${stopShown(across, c)}, ${down.label} ${stopShown(down, r)}: ${value === null ? "not yet there" : `${written(column, value)} ${unit}`}${pins ? `, ${pins}` : ""}`;
     button.ariaPressed = `${isB}`;
     button.className = pins ? "pin" : "";
     button.addEventListener("click", () => choose(stops));
     const made = document.createElement("td");
-    const share = value === null || high === low ? 0 : (value - low) / (high - low);
+    const share = value === null ? 0 : between(column, value, low, high);
     made.style.background = `rgb(${PALE.map((pale, i) => Math.round(pale + (DEEP[i] - pale) * share)).join(",")})`;
     made.append(button);
     return made;
