@@ -272,6 +272,20 @@ def test_a_process_that_dies_is_replaced():
     assert json.loads(gzip.decompress(asyncio.run(survive())))["command"].endswith("run.seed=31")
 
 
+def test_at_the_end_processes_break_off_by_themselves():
+    """One that is ended by force may be in the middle of its answer, for the rest of which the pool would wait for ever."""
+
+    async def leave():
+        async with Runs(2) as runs:
+            waiting = [asyncio.create_task(runs.answer(seeded(seed))) for seed in range(61, 65)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            runs.refuse()
+            processes = list(runs._pool._processes.values())
+        return [process.exitcode for process in processes], [task for task in waiting if not task.done()]
+
+    assert asyncio.run(leave()) == ([0, 0], [])
+
+
 # --- the server -------------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from enum import IntEnum
 from typing import Any
 
 from aimarket.lab.presets import Point
@@ -21,8 +22,16 @@ PROVIDERS = ("share", "price", "lerner")
 SECONDS = 20.0  # of processor time that a run may take
 
 
+class Sign(IntEnum):
+    """What the server tells those who run markets, by a number that they share."""
+
+    NOBODY_WAITS = 0
+    SOMEBODY_WAITS = 1  # whoever runs ahead breaks off
+    THE_END = 2  # everybody does
+
+
 class DisplacedError(RuntimeError):
-    """A run that nobody waits for broke off for one that somebody waits for."""
+    """A run broke off: somebody waits for another, and nobody for this; or the server ends."""
 
 
 def play(point: Point, ahead: bool = False) -> bytes:
@@ -60,8 +69,9 @@ def _within(seconds: float, ahead: bool) -> Any:
     begun: list[float] = []
 
     def advance(step: int, replication: int) -> None:
-        if ahead and any(shared.value for shared in _somebody_waits):
-            raise DisplacedError
+        for shared in _shared:
+            if shared.value >= (Sign.SOMEBODY_WAITS if ahead else Sign.THE_END):
+                raise DisplacedError
         begun.append(time.process_time())  # others use the machine, and the first step may compile
         if begun[-1] > begun[0] + seconds:
             raise TimeoutError(f"the market takes longer than {seconds:g} s; it had come to step {step}")
@@ -69,12 +79,12 @@ def _within(seconds: float, ahead: bool) -> Any:
     return advance
 
 
-_somebody_waits: list[Any] = []  # in a process that runs markets: a number shared with the server, not 0 if so
+_shared: list[Any] = []  # in a process that runs markets for a server: its sign
 
 
-def begin(somebody_waits: Any) -> None:
+def begin(sign: Any) -> None:
     """What a process does first: leave Ctrl-C to the server, and end when it does."""
-    _somebody_waits.append(somebody_waits)
+    _shared.append(sign)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent: Any = multiprocessing.parent_process()
 

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from enum import IntEnum
 from itertools import chain
 
-from aimarket.lab.playing import DisplacedError, begin, play
+from aimarket.lab.playing import DisplacedError, Sign, begin, play
 from aimarket.lab.presets import Point
 
 MOST_WAITING = 300  # points that somebody waits for
@@ -53,7 +53,7 @@ class Runs:
         self._news = asyncio.Event()
         self._processes = processes
         self._context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._somebody_waits = self._context.RawValue("b", 0)
+        self._sign = self._context.RawValue("b", Sign.NOBODY_WAITS)
         self._pool = self._hire()
 
     async def __aenter__(self) -> "Runs":
@@ -64,8 +64,9 @@ class Runs:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for process in multiprocessing.active_children():  # nobody waits for what they are at
-            process.terminate()
+        self._sign.value = (
+            Sign.THE_END
+        )  # to end a process by force while it answers would leave the pool reading for ever
         self._pool.shutdown(cancel_futures=True)
 
     async def answer(self, point: Point, many: bool = False) -> bytes:
@@ -119,7 +120,8 @@ class Runs:
                 future.set_exception(BusyError("the server ends"))
 
     def _tell(self) -> None:
-        self._somebody_waits.value = bool(self._wanted or self._wanted_later)
+        waited_for = self._wanted or self._wanted_later
+        self._sign.value = Sign.SOMEBODY_WAITS if waited_for else Sign.NOBODY_WAITS
         self._news.set()
 
     def _take(self) -> tuple[Point, "asyncio.Future[bytes]", bool] | None:
@@ -178,7 +180,7 @@ class Runs:
             raise
 
     def _hire(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, self._context, begin, (self._somebody_waits,))
+        return ProcessPoolExecutor(self._processes, self._context, begin, (self._sign,))
 
 
 def _promise() -> "asyncio.Future[bytes]":
