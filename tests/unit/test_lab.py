@@ -273,7 +273,7 @@ def test_a_process_that_dies_is_replaced():
 
 
 def test_at_the_end_processes_break_off_by_themselves():
-    """One that is ended by force may be in the middle of its answer, for the rest of which the pool would wait for ever."""
+    """One that is ended by force may be in the middle of its answer, and the pool would wait for the rest of it."""
 
     async def leave():
         async with Runs(2) as runs:

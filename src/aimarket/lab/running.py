@@ -64,9 +64,7 @@ class Runs:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._sign.value = (
-            Sign.THE_END
-        )  # to end a process by force while it answers would leave the pool reading for ever
+        self._sign.value = Sign.THE_END  # the pool would read for ever from a process ended by force while it answers
         self._pool.shutdown(cancel_futures=True)
 
     async def answer(self, point: Point, many: bool = False) -> bytes:
