@@ -80,6 +80,17 @@ def test_every_switch_changes_the_market(name):
         assert run_id(aimarket.load(point_of({"preset": name, "off": key}).overrides())) != plain, key
 
 
+def test_the_page_is_told_which_sliders_a_switch_silences():
+    for told in json.loads(catalogue())["presets"]:
+        for switch, words in told["switches"].items():
+            off = {"preset": told["name"], "off": switch}
+            plain = run_id(aimarket.load(point_of(off).overrides()))
+            for key, slider in presets()[told["name"]].sliders.items():
+                other = str(0 if slider.start else 1)
+                moved = run_id(aimarket.load(point_of(off | {key: other}).overrides()))
+                assert (moved == plain) == (key in words["silences"]), (told["name"], switch, key)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_preset_shows_is_there(name):
     preset = presets()[name]

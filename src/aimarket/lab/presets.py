@@ -214,6 +214,7 @@ def _offered(name: str, preset: Preset) -> dict[str, Any]:
     for slider in words["sliders"].values():
         del slider["keys"]
     for switch in words["switches"].values():
-        del switch["overrides"]
+        said = {override.partition("=")[0] for override in switch.pop("overrides")}
+        switch["silences"] = [slider for slider, turned in preset.sliders.items() if said.issuperset(turned.keys)]
     months = load([f"experiment=lab/{name}"]).run.steps
     return {"name": name, "providers": providers(name), "months": months, **words}

@@ -1,5 +1,5 @@
 // Screen 4: what comes out, over two sliders at once. Each place is a button that makes B that market.
-import { stopShown } from "./controls.js";
+import { silenced, stopShown } from "./controls.js";
 import { MEASURES, between, briefly, outcome, scaled, titled, written } from "./measures.js";
 
 const $ = (id) => document.getElementById(id);
@@ -29,7 +29,9 @@ export function drawMap({ state, preset, runs, choose }) {
   const values = runs.map((run) => (run ? scaled(column, outcome(run, preset.guess)) : null));
   const there = values.filter((value) => value !== null);
   const [low, high] = [Math.min(...there), Math.max(...there)];
-  $("map-key").textContent = `${titled(column)}, ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more; every place is one run, with seed ${state.seed}. ${withA(state, preset) ? "A is the market as offered, B" : "A is not on this map, for B differs from it elsewhere. B"} is yours; choose a place to make it B.`;
+  const silent = [across, down].filter((_, i) => silenced(state, preset).includes([state.across, state.down][i]));
+  const idle = silent.map(({ label }) => ` "${label}" changes nothing here, for B has it switched off.`).join("");
+  $("map-key").textContent = `${titled(column)}, ${at === "highest" ? "highest of all months" : "mean of the last year"}. Darker is more; every place is one run, with seed ${state.seed}. ${withA(state, preset) ? "A is the market as offered, B" : "A is not on this map, for B differs from it elsewhere. B"} is yours; choose a place to make it B.${idle}`;
   const head = document.createElement("tr"), corner = document.createElement("td");
   head.append(corner, ...across.stops.map((_, c) => cell("th", stopShown(across, c), "col")));
   const caption = `Across: ${across.label}${across.unit && ` (${across.unit})`}. Down: ${down.label}${down.unit && ` (${down.unit})`}.`;
