@@ -291,6 +291,16 @@ def test_the_map_sets_b(page, port):
     page.wait_for_selector("#command-b:text('technology.rates.software=0')")
 
 
+def test_the_widest_map_is_seen_whole_on_a_telephone(page, port):
+    page.set_viewport_size({"width": 390, "height": 800})
+    visit(page, port, "jevons", "map")
+    page.wait_for_selector("#map:not(:has(button[aria-label*='not yet there']))")
+    boxes = "[...document.querySelectorAll('.scroll, #map button')]"
+    assert page.evaluate(f"{boxes}.filter((box) => box.scrollWidth > box.clientWidth).length") == 0
+    shades = page.evaluate("[...document.querySelectorAll('#map tbody td')].map((place) => place.style.background)")
+    assert len(set(shades)) > 30  # amounts that differ by thousands are told apart all the same
+
+
 def test_luck_or_law_counts_winners(page, port):
     visit(page, port, "jevons", "law")
     page.wait_for_selector("#winner:text('of 30')")

@@ -63,6 +63,7 @@ NAMES = (
     "seed",
     "off",
     "ahead",
+    "many",
     "elasticity",
     "progress",
     "markup",

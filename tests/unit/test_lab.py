@@ -27,9 +27,10 @@ import aimarket
 from aimarket import cli
 from aimarket.complaints import SettingsError
 from aimarket.configuration import run_id
-from aimarket.lab import running
+from aimarket.lab import playing, running
+from aimarket.lab.playing import MARKET, PROVIDERS, play
 from aimarket.lab.presets import Point, RequestError, catalogue, point_of, presets
-from aimarket.lab.running import MARKET, PROVIDERS, BusyError, Runs, play
+from aimarket.lab.running import Ahead, BusyError, Runs
 from aimarket.lab.serving import serve
 from aimarket.results import open_results
 
@@ -77,6 +78,17 @@ def test_every_switch_changes_the_market(name):
     plain = run_id(aimarket.load([f"experiment=lab/{name}"]))
     for key in presets()[name].switches:
         assert run_id(aimarket.load(point_of({"preset": name, "off": key}).overrides())) != plain, key
+
+
+def test_the_page_is_told_which_sliders_a_switch_silences():
+    for told in json.loads(catalogue())["presets"]:
+        for switch, words in told["switches"].items():
+            off = {"preset": told["name"], "off": switch}
+            plain = run_id(aimarket.load(point_of(off).overrides()))
+            for key, slider in presets()[told["name"]].sliders.items():
+                other = str(0 if slider.start else 1)
+                moved = run_id(aimarket.load(point_of(off | {key: other}).overrides()))
+                assert (moved == plain) == (key in words["silences"]), (told["name"], switch, key)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -139,20 +151,25 @@ def without_nan(values):
 
 
 def test_a_run_that_takes_too_long_is_stopped(monkeypatch):
-    monkeypatch.setattr(running, "SECONDS", 0.0)
+    monkeypatch.setattr(playing, "SECONDS", 0.0)
     with pytest.raises(TimeoutError, match="it had come to step 2"):
         play(SMALL)
 
 
-def ask(*points, look=None):
-    """What one process answers to some who ask at once, after somebody has looked at a point; and what it ran first."""
+def ask(*points, look=None, many=()):
+    """What one process answers to some who ask at once, after somebody has looked at a point; and what it ran first.
+
+    many : places of those points that are each one of many
+    """
 
     async def together():
         async with Runs(1) as runs:
             if look:
                 runs.look(look)
                 await asyncio.sleep(0)  # and the process takes the first of what may be asked for next
-            answers = await asyncio.gather(*(runs.answer(point) for point in points), return_exceptions=True)
+            answers = await asyncio.gather(
+                *(runs.answer(point, i in many) for i, point in enumerate(points)), return_exceptions=True
+            )
             return answers, list(runs._kept)
 
     return asyncio.run(together())
@@ -174,6 +191,30 @@ def test_what_gives_way_is_run_again_for_whoever_waits_for_it():
     assert json.loads(gzip.decompress(answers[1]))["command"].endswith("run.seed=11")
 
 
+def test_whoever_waits_for_one_comes_before_whoever_waits_for_many():
+    _, kept = ask(seeded(13), seeded(14), SMALL, many=(0, 1))
+    assert kept == [SMALL, seeded(13), seeded(14)]
+
+
+def test_one_of_many_that_is_waited_for_alone_comes_first_and_is_run_once():
+    answers, kept = ask(seeded(13), seeded(14), seeded(14), many=(0, 1))
+    assert kept == [seeded(14), seeded(13)]
+    assert answers[1] is answers[2]
+
+
+@pytest.mark.parametrize("room", [1, 0])
+def test_the_rest_of_a_preset_is_run_while_there_is_room(monkeypatch, room):
+    monkeypatch.setattr(running, "MOST_KEPT", 1 + room)
+
+    async def next_run():
+        runs = Runs(1)
+        runs._kept[SMALL] = b""
+        runs._line_up(Ahead.REST, SMALL, SMALL.rest())
+        return runs._take()
+
+    assert (asyncio.run(next_run()) is not None) == bool(room)
+
+
 def test_what_may_be_asked_for_next_is_run_unasked():
     async def look():
         async with Runs(2) as runs:
@@ -189,16 +230,36 @@ def test_what_may_be_asked_for_next_is_run_unasked():
 
 
 @given(st.sampled_from(NAMES), st.data())
-def test_what_is_run_ahead_are_the_moves_of_one_control_thirty_seeds_and_the_map(name, data):
+def test_what_is_run_ahead_is_the_whole_preset_and_thirty_seeds(name, data):
     sliders = presets()[name].sliders
     stops = {key: data.draw(st.integers(0, len(slider.stops) - 1)) for key, slider in sliders.items()}
     point = point_of({"preset": name} | {key: str(stop) for key, stop in stops.items()})
     near, seeds, far = list(point.near()), list(point.other_seeds()), list(point.far())
+    rest = list(point.rest())
     assert near[0] == point
-    assert len({*near, *seeds, *far}) == len(near) + len(seeds) + len(far)
+    assert len({*near, *seeds, *far, *rest}) == len(near) + len(seeds) + len(far) + len(rest)
     first, second, third = (len(slider.stops) for slider in sliders.values())
-    assert len(near) + len(far) == first * second + third - 1 + len(presets()[name].switches)
+    switches = len(presets()[name].switches)
+    assert len(near) + len(far) == first * second + third - 1 + switches
+    assert len(near) + len(far) + len(rest) == first * second * third * 2**switches
     assert len(seeds) == 29
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stop_on_comes_before_an_end_and_an_end_before_what_is_between(name):
+    """Whoever drags a slider as far as it goes finds the market there."""
+    point = point_of({"preset": name})
+    sliders = presets()[name].sliders.values()
+
+    def kind(other):
+        ((now, then, slider),) = [
+            moved for moved in zip(other.stops, point.stops, sliders, strict=True) if moved[0] != moved[1]
+        ]
+        return 0 if abs(now - then) == 1 else 1 if now in (0, len(slider.stops) - 1) else 2
+
+    kinds = [kind(other) for other in list(point.near())[1:] if other.off == point.off]
+    assert kinds == sorted(kinds)
+    assert set(kinds) >= {0, 1}
 
 
 def test_too_much_at_once_is_refused(monkeypatch):
@@ -220,6 +281,20 @@ def test_a_process_that_dies_is_replaced():
             return await runs.answer(other)
 
     assert json.loads(gzip.decompress(asyncio.run(survive())))["command"].endswith("run.seed=31")
+
+
+def test_at_the_end_processes_break_off_by_themselves():
+    """One that is ended by force may be in the middle of its answer, and the pool would wait for the rest of it."""
+
+    async def leave():
+        async with Runs(2) as runs:
+            waiting = [asyncio.create_task(runs.answer(seeded(seed))) for seed in range(61, 65)]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            runs.refuse()
+            processes = list(runs._pool._processes.values())
+        return [process.exitcode for process in processes], [task for task in waiting if not task.done()]
+
+    assert asyncio.run(leave()) == ([0, 0], [])
 
 
 # --- the server -------------------------------------------------------------------------------------------------------
@@ -282,6 +357,7 @@ def test_a_local_network_is_served_at_its_address_alone():
         ("/api/run?preset=nothing", "GET", 400),
         ("/api/run?preset=jevons&preset=merger", "GET", 400),
         ("/api/run?preset=jevons&ahead=2", "GET", 400),
+        ("/api/run?preset=jevons&many=yes", "GET", 400),
         ("/api/run?preset=jevons&elasticity=%00", "GET", 400),
         ("/api/run?preset=jevons&run.steps=12000", "GET", 400),
         ("/api/run?" + "x" * 2000, "GET", 400),

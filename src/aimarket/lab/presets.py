@@ -30,7 +30,7 @@ class Slider:
     """Something to turn: a setting, or one of every provider, that takes one of a few values."""
 
     label: Line
-    unit: Text
+    unit: Text  # one that begins with % is shown in hundredths of what the setting takes
     keys: tuple[Key, ...]
     stops: Annotated[tuple[Real, ...], Field(min_length=2, max_length=15)]  # ascending
     start: Annotated[int, Field(strict=True, ge=0)]  # the stop at which the preset stands
@@ -96,10 +96,19 @@ class Point:
         return [*chosen, f"run.seed={self.seed}"]
 
     def near(self) -> Iterator["Point"]:
-        """What whoever looks at this may ask for next: itself, then one slider moved, nearest first, or one switch."""
-        yield from (replace(self, stops=stops) for stops in self._places() if self._moved(stops) < 2)
+        """What whoever looks at this may ask for next: itself, then one control turned.
+
+        Sliders go a stop on, then to either end, where hands go to see what a thing does at all; then to wherever.
+        """
+        one = [stops for stops in self._places() if self._moved(stops) == 1]
+        steps = [stops for stops in one if self._distance(stops) == 1]
+        ends = [stops for stops in one if stops not in steps and self._ends_moved(stops)]
+        between = [stops for stops in one if stops not in steps and stops not in ends]
+        yield self
+        yield from (replace(self, stops=stops) for stops in steps)
         for i, off in enumerate(self.off):
             yield replace(self, off=(*self.off[:i], not off, *self.off[i + 1 :]))
+        yield from (replace(self, stops=stops) for stops in ends + between)
 
     def other_seeds(self) -> Iterator["Point"]:
         """The same market with other luck."""
@@ -109,13 +118,34 @@ class Point:
         """The map as it opens: the first two sliders moved, nearest first."""
         yield from (replace(self, stops=s) for s in self._places() if self._moved(s) > 1 and s[2:] == self.stops[2:])
 
+    def rest(self) -> Iterator["Point"]:
+        """All else that the preset offers with this luck, as few controls turned as may be, nearest first."""
+        before = {*self.near(), *self.far()}
+        switched = product((False, True), repeat=len(self.off))
+        every = [replace(self, stops=stops, off=off) for off in switched for stops in self._places()]
+        yield from (point for point in sorted(every, key=self._turned) if point not in before)
+
     def _places(self) -> list[tuple[int, ...]]:
         """Wherever the sliders may stand, nearest first."""
         every = product(*(range(len(slider.stops)) for slider in presets()[self.preset].sliders.values()))
-        return sorted(every, key=lambda stops: sum(abs(a - b) for a, b in zip(stops, self.stops, strict=True)))
+        return sorted(every, key=self._distance)
+
+    def _distance(self, stops: tuple[int, ...]) -> int:
+        return sum(abs(a - b) for a, b in zip(stops, self.stops, strict=True))
 
     def _moved(self, stops: tuple[int, ...]) -> int:
         return sum(a != b for a, b in zip(stops, self.stops, strict=True))
+
+    def _ends_moved(self, stops: tuple[int, ...]) -> bool:
+        """Whether a slider that has moved stands at an end."""
+        sliders = presets()[self.preset].sliders.values()
+        return any(
+            now != then and now in (0, len(slider.stops) - 1)
+            for now, then, slider in zip(stops, self.stops, sliders, strict=True)
+        )
+
+    def _turned(self, other: "Point") -> int:
+        return self._moved(other.stops) + sum(a != b for a, b in zip(other.off, self.off, strict=True))
 
 
 @cache
@@ -184,6 +214,7 @@ def _offered(name: str, preset: Preset) -> dict[str, Any]:
     for slider in words["sliders"].values():
         del slider["keys"]
     for switch in words["switches"].values():
-        del switch["overrides"]
+        said = {override.partition("=")[0] for override in switch.pop("overrides")}
+        switch["silences"] = [slider for slider, turned in preset.sliders.items() if said.issuperset(turned.keys)]
     months = load([f"experiment=lab/{name}"]).run.steps
     return {"name": name, "providers": providers(name), "months": months, **words}

@@ -1,38 +1,25 @@
 """Markets run for the page: each once, on processes of this machine, what somebody waits for first.
 
-While nobody waits, what may be asked for next is run ahead. Such a run breaks off as soon as somebody waits: it is
-begun again later, and nobody waits for what he has not asked for.
+Whoever waits for one market comes before whoever waits for many: thirty seeds of one student would hold up thirty
+others. While nobody waits, what may be asked for next is run ahead. Such a run breaks off as soon as somebody waits: it
+is begun again later, and nobody waits for what he has not asked for.
 """
 
 import asyncio
-import gzip
-import json
-import math
 import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from enum import IntEnum
 from itertools import chain
-from typing import Any
 
+from aimarket.lab.playing import DisplacedError, Sign, begin, play
 from aimarket.lab.presets import Point
 
-MARKET = (
-    *("lerner", "price", "marginal_cost", "leader_share", "effective_providers", "spend", "tokens_served"),
-    *("tokens_per_task", "cost_per_task", "adopted_users", "consumer_surplus", "churn", "unserved_share"),
-    *("utilisation", "rental_price", "active_providers"),
-)
-PROVIDERS = ("share", "price", "lerner")
 MOST_WAITING = 300  # points that somebody waits for
 MOST_LOOKS = 60  # points around which others are run ahead: two for each of thirty students
-MOST_KEPT = 3000  # answers, about 30 kB each
-SECONDS = 20.0  # of processor time that a run may take
+MOST_KEPT = 6000  # answers, about 25 kB each: all that is offered with one seed
 
 Answers = dict[Point, "asyncio.Future[bytes]"]
 Looks = OrderedDict[Point, Iterator[Point]]  # what to run ahead for whoever looks at a point; whose turn is next first
@@ -45,14 +32,12 @@ class Ahead(IntEnum):
     UNSEEN = 1  # nobody looks there yet
     OTHER_SEEDS = 2
     FAR = 3
+    NEAR_UNSEEN = 4  # all else that one control of a preset does before anybody looks there
+    REST = 5
 
 
 class BusyError(RuntimeError):
     """Too much is asked for at once."""
-
-
-class DisplacedError(RuntimeError):
-    """A run that nobody waits for broke off for one that somebody waits for."""
 
 
 class Runs:
@@ -61,13 +46,14 @@ class Runs:
     def __init__(self, processes: int) -> None:
         self._kept: dict[Point, bytes] = {}  # longest unused first
         self._wanted: Answers = {}  # somebody waits
+        self._wanted_later: Answers = {}  # somebody waits for it among many others
         self._begun: Answers = {}
         self._awaited: set[Point] = set()  # of those begun: somebody waits
         self._ahead = tuple(Looks() for _ in Ahead)
         self._news = asyncio.Event()
         self._processes = processes
         self._context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        self._somebody_waits = self._context.RawValue("b", 0)
+        self._sign = self._context.RawValue("b", Sign.NOBODY_WAITS)
         self._pool = self._hire()
 
     async def __aenter__(self) -> "Runs":
@@ -78,25 +64,30 @@ class Runs:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for process in multiprocessing.active_children():  # nobody waits for what they are at
-            process.terminate()
+        self._sign.value = Sign.THE_END  # the pool would read for ever from a process ended by force while it answers
         self._pool.shutdown(cancel_futures=True)
 
-    async def answer(self, point: Point) -> bytes:
-        """The run of a point as gzipped JSON, see `play`.
+    async def answer(self, point: Point, many: bool = False) -> bytes:
+        """The run of a point as gzipped JSON, see `playing.play`.
 
+        many   : whether it is one of many that the same asks for; whoever asks for one comes first
         raises : BusyError; RuntimeError if the market breaks off or takes too long
         """
         if point in self._kept:
             self._kept[point] = self._kept.pop(point)
             return self._kept[point]
-        future = self._begun.get(point) or self._wanted.get(point)
         if point in self._begun:
             self._awaited.add(point)
+            return await asyncio.shield(self._begun[point])
+        future = self._wanted.get(point) or self._wanted_later.get(point)
         if future is None:
-            if len(self._wanted) >= MOST_WAITING:
+            if len(self._wanted) + len(self._wanted_later) >= MOST_WAITING:
                 raise BusyError("too many markets are waiting; try again in a moment")
-            self._wanted[point] = future = _promise()
+            future = _promise()
+        if point not in self._wanted:
+            if not many:
+                self._wanted_later.pop(point, None)
+            (self._wanted_later if many else self._wanted)[point] = future
             self._tell()
         return await asyncio.shield(future)
 
@@ -105,10 +96,12 @@ class Runs:
         self._line_up(Ahead.NEAR, point, point.near())
         self._line_up(Ahead.OTHER_SEEDS, point, point.other_seeds())
         self._line_up(Ahead.FAR, point, point.far())
+        self._line_up(Ahead.REST, point, point.rest())
 
     def prepare(self, point: Point) -> None:
         """Somebody may come to look at a point."""
         self._line_up(Ahead.UNSEEN, point, iter((point,)))
+        self._line_up(Ahead.NEAR_UNSEEN, point, point.near())
 
     def _line_up(self, when: Ahead, looked: Point, points: Iterator[Point]) -> None:
         looks = self._ahead[when]
@@ -120,22 +113,25 @@ class Runs:
 
     def refuse(self) -> None:
         """Whoever waits is told that the server ends."""
-        for future in (*self._wanted.values(), *self._begun.values()):
+        for future in (*self._wanted.values(), *self._wanted_later.values(), *self._begun.values()):
             if not future.done():
                 future.set_exception(BusyError("the server ends"))
 
     def _tell(self) -> None:
-        self._somebody_waits.value = bool(self._wanted)
+        waited_for = self._wanted or self._wanted_later
+        self._sign.value = Sign.SOMEBODY_WAITS if waited_for else Sign.NOBODY_WAITS
         self._news.set()
 
     def _take(self) -> tuple[Point, "asyncio.Future[bytes]", bool] | None:
         """What to run now, its answer to be, and whether it is run ahead; None: nothing."""
-        if self._wanted:
-            point = next(iter(self._wanted))
-            future = self._wanted.pop(point)
+        if wanted := self._wanted or self._wanted_later:
+            point = next(iter(wanted))
+            future = wanted.pop(point)
             self._tell()
             return point, future, False
-        for looks in self._ahead:
+        for when, looks in zip(Ahead, self._ahead, strict=True):
+            if when is Ahead.REST and len(self._kept) >= MOST_KEPT:
+                break  # it would cost something that has been asked for
             while looks:
                 looked, points = next(iter(looks.items()))
                 for point in points:
@@ -182,70 +178,10 @@ class Runs:
             raise
 
     def _hire(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._processes, self._context, _begin, (self._somebody_waits,))
+        return ProcessPoolExecutor(self._processes, self._context, begin, (self._sign,))
 
 
 def _promise() -> "asyncio.Future[bytes]":
     future = asyncio.get_running_loop().create_future()
     future.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever asked may have gone
     return future
-
-
-def play(point: Point, ahead: bool = False) -> bytes:
-    """Run a market and say how it went, as gzipped JSON.
-
-    ahead   : whether to break off as soon as somebody waits for another
-    returns : `market` {column: [by month]}, `providers` {provider: {column: [by month]}}, `command` that does the same
-    raises  : TimeoutError; DisplacedError
-    """
-    from aimarket.configuration import load
-    from aimarket.recording import arrays
-    from aimarket.simulation import simulate
-
-    overrides = point.overrides()
-    settings = load(overrides)
-    recording = simulate(settings, _within(SECONDS, ahead))
-    market, providers = (arrays(recording.tables[table]) for table in ("market", "providers"))
-    told = {
-        "market": {name: _numbers(market[name]) for name in MARKET},
-        "providers": {
-            firm: {name: _numbers(providers[name][providers["provider"] == firm]) for name in PROVIDERS}
-            for firm in settings.providers
-        },
-        "command": " ".join(["aimarket run", *overrides]),
-    }
-    return gzip.compress(json.dumps(told, allow_nan=False).encode(), compresslevel=1, mtime=0)
-
-
-def _numbers(values: Any) -> list[float | None]:
-    """Floats to the last bit, which JSON has; None for what does not exist."""
-    return [value if math.isfinite(value) else None for value in values.tolist()]
-
-
-def _within(seconds: float, ahead: bool) -> Any:
-    begun: list[float] = []
-
-    def advance(step: int, replication: int) -> None:
-        if ahead and any(shared.value for shared in _somebody_waits):
-            raise DisplacedError
-        begun.append(time.process_time())  # others use the machine, and the first step may compile
-        if begun[-1] > begun[0] + seconds:
-            raise TimeoutError(f"the market takes longer than {seconds:g} s; it had come to step {step}")
-
-    return advance
-
-
-_somebody_waits: list[Any] = []  # in a process that runs markets: a number shared with the server, not 0 if so
-
-
-def _begin(somebody_waits: Any) -> None:
-    """What a process does first: leave Ctrl-C to the server, and end when it does."""
-    _somebody_waits.append(somebody_waits)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent: Any = multiprocessing.parent_process()
-
-    def wait() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

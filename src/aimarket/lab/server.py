@@ -77,9 +77,13 @@ async def _presets(request: Request) -> Response:
 
 
 async def _run(request: Request) -> Response:
-    """The run of one point; with `ahead=1` nothing is answered: somebody looks at it, and may ask for others next."""
+    """The run of one point.
+
+    With `many=1` it is one of many that the same asks for, and has time. With `ahead=1` nothing is answered: somebody
+    looks at the point, and may ask for others next.
+    """
     try:
-        point, ahead = _read(request)
+        point, ahead, many = _read(request)
     except RequestError as error:
         return _fault(400, str(error))
     runs: Runs = request.app.state.runs
@@ -87,7 +91,7 @@ async def _run(request: Request) -> Response:
         runs.look(point)
         return Response(status_code=202)
     try:
-        answer = await runs.answer(point)
+        answer = await runs.answer(point, many)
     except BusyError as error:
         return _fault(503, str(error), {"Retry-After": "2"})
     except RuntimeError as error:
@@ -97,17 +101,22 @@ async def _run(request: Request) -> Response:
     return Response(gzip.decompress(answer), media_type="application/json")
 
 
-def _read(request: Request) -> tuple[Point, bool]:
+def _read(request: Request) -> tuple[Point, bool, bool]:
     if len(request.url.query) > LONGEST_QUERY:
         raise RequestError(f"the query should be no longer than {LONGEST_QUERY} characters")
     query = request.query_params.multi_items()
     given = dict(query)
     if len(given) < len(query):
         raise RequestError("every name may be given once")
-    ahead = given.pop("ahead", "0")
-    if ahead not in ("0", "1"):
-        raise RequestError(f"ahead: should be 0 or 1 (got {ahead!r:.60})")
-    return point_of(given), ahead == "1"
+    ahead, many = (_flag(given, name) for name in ("ahead", "many"))
+    return point_of(given), ahead, many
+
+
+def _flag(given: dict[str, str], name: str) -> bool:
+    said = given.pop(name, "0")
+    if said not in ("0", "1"):
+        raise RequestError(f"{name}: should be 0 or 1 (got {said!r:.60})")
+    return said == "1"
 
 
 def _fault(status: int, message: str, headers: dict[str, str] | None = None) -> Response:

@@ -3,7 +3,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const INK = "#1b1f24", SOFT = "#57606a", GRID = "#e2e6ea";
 const FONT = "system-ui, sans-serif";
 const EDGE = { left: 46, right: 62, top: 30, bottom: 34 };
-const HEIGHT = 208;
+const HEIGHT = 208, TALLEST = 340;
 
 export const FIRMS = [
   { colour: "#005a9c", dash: "" },
@@ -12,8 +12,8 @@ export const FIRMS = [
   { colour: "#85357c", dash: "9 3 2 3" },
   { colour: "#6b5900", dash: "5 2" },
 ];
-export const A = { colour: "#005a9c", dash: "", label: "A" };
-export const B = { colour: "#b34700", dash: "9 3", label: "B" };
+export const A = { colour: INK, dash: "", label: "A" }; // no firm's colour
+export const B = { colour: "#c2185b", dash: "9 3", label: "B" };
 
 const element = (name, attributes = {}, text = "") => {
   const made = document.createElementNS(SVG, name);
@@ -43,8 +43,9 @@ export function rangeOf(...series) {
 }
 
 /** An empty chart with axes, and where things go in it. */
-function frame(box, { title, sentence, xs, range, xLabel, height = HEIGHT }) {
+function frame(box, { title, sentence, xs, range, xLabel }) {
   const width = Math.max(280, Math.round(box.clientWidth || 560));
+  const height = box.classList.contains("tall") ? Math.round(Math.min(TALLEST, Math.max(HEIGHT, 0.55 * width))) : HEIGHT;
   const svg = element("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": sentence, xmlns: SVG });
   const x = (value) => EDGE.left + ((value - xs[0]) / (xs[1] - xs[0])) * (width - EDGE.left - EDGE.right);
   const y = (value) => height - EDGE.bottom - ((value - range[0]) / (range[1] - range[0])) * (height - EDGE.top - EDGE.bottom);
@@ -81,16 +82,17 @@ function apart(wanted, low, high, gap = 14) {
  * Lines by month.
  * lines : [{label, colour, dash, values by month, low?, high?}], low and high bound a band
  * upTo  : the month up to which lines are drawn
- * mark  : {value, label}, a level drawn across
+ * mark  : {value, label, from}, a level drawn from a month to the end
  */
 export function lineChart(box, { title, sentence, lines, months, upTo = months, range, mark }) {
   const { svg, x, y, width, height } = frame(box, { title, sentence, xs: [1, months], range, xLabel: "month" });
-  for (let month = 12; month <= months; month += months > 60 ? 24 : 12) {
+  const stride = months > 60 ? 24 : 12;
+  for (let month = stride; month <= months; month += stride) {
     svg.append(say(x(month), height - EDGE.bottom + 16, month, { "text-anchor": "middle", fill: SOFT, "font-size": 12 }));
   }
   if (mark) {
-    svg.append(element("line", { x1: EDGE.left, x2: width - EDGE.right, y1: y(mark.value), y2: y(mark.value), stroke: INK, "stroke-dasharray": "4 4" }));
-    svg.append(say(EDGE.left + 4, y(mark.value) - 5, mark.label, { "font-size": 12 }));
+    svg.append(element("line", { x1: x(mark.from), x2: x(months), y1: y(mark.value), y2: y(mark.value), stroke: INK, "stroke-width": 3 }));
+    svg.append(say(x(months), y(mark.value) - 6, mark.label, { "font-size": 12, "text-anchor": "end" }));
   }
   const shown = lines.map((line) => ({ ...line, values: line.values.slice(0, upTo) }));
   for (const { low, high, colour } of shown) {
@@ -119,7 +121,7 @@ function rows(lines, months, upTo) {
   return at.map((month) => [month, ...lines.map(({ values }) => values[month - 1])]);
 }
 
-/** Counts by bin, A filled and B open, side by side. */
+/** Counts by bin, A filled and B open, side by side; the highest bar of each bears its label. */
 export function histogram(box, { title, sentence, edges, series, xLabel }) {
   const range = rangeOf(...series.map(({ counts }) => counts.map((count) => 1.1 * count))); // room for a label
   const { svg, x, y, height } = frame(box, { title, sentence, xs: [edges[0], edges.at(-1)], range, xLabel });
@@ -128,11 +130,14 @@ export function histogram(box, { title, sentence, edges, series, xLabel }) {
   }
   const slot = (x(edges[1]) - x(edges[0]) - 4) / series.length;
   series.forEach(({ counts, colour, label }, s) => {
+    const highest = counts.indexOf(Math.max(...counts));
     counts.forEach((count, i) => {
       if (!count) return;
       const left = x(edges[i]) + 2 + s * slot;
       svg.append(element("rect", { x: left, y: y(count), width: Math.max(1, slot - 1), height: y(0) - y(count), fill: s ? "#ffffff" : colour, stroke: colour, "stroke-width": 2 }));
-      svg.append(say(left + slot / 2, y(count) - 4, label, { "text-anchor": "middle", "font-size": 12, fill: colour, "font-weight": 600 }));
+      if (i !== highest) return;
+      const [at, anchor] = series.length < 2 ? [left + slot / 2, "middle"] : s ? [left, "start"] : [left + slot, "end"]; // away from the other's
+      svg.append(say(at, y(count) - 4, label, { "text-anchor": anchor, "font-size": 12, fill: colour, "font-weight": 600 }));
     });
   });
   const head = ["from", "to", ...series.map(({ label }) => label)];

@@ -1,5 +1,6 @@
 // Screen 5: what to notice and to try, and what to take home.
 import { drawBoth, drawFigures, verdict } from "./compare.js";
+import { changes } from "./controls.js";
 import { SEEDS } from "./law.js";
 
 const $ = (id) => document.getElementById(id);
@@ -19,15 +20,6 @@ export function drawExplain({ state, preset, a, b }) {
 }
 
 const item = (text) => Object.assign(document.createElement("li"), { textContent: text });
-
-/** What B changes, in words. */
-export function changes({ stops, off }, preset) {
-  const told = Object.entries(preset.sliders).filter(([name, { start }]) => stops[name] !== start)
-    .map(([name, slider]) => `${slider.label} ${slider.stops[stops[name]]} instead of ${slider.stops[slider.start]}`);
-  const without = off.map((name) => `without: ${preset.switches[name].label}`);
-  const all = [...told, ...without];
-  return all.length ? `B: ${all.join("; ")}.` : "B is as A: nothing has been changed.";
-}
 
 /** Every month of both, all columns and all firms, as they were recorded. */
 export function csvOf(a, b) {

@@ -3,7 +3,7 @@ import { A, B, histogram, lineChart, rangeOf } from "./chart.js";
 import { MEASURES, leader, scaled, titled, written } from "./measures.js";
 
 export const SEEDS = 30;
-const BINS = 10;
+const LUCKIEST = 9; // wins in thirty seeds of whoever has most, where five firms are as likely to win; the mean is 9.0
 const $ = (id) => document.getElementById(id);
 
 const quantile = (sorted, share) => {
@@ -31,6 +31,13 @@ export function winner(runs, months) {
   return Object.entries(wins).sort((p, q) => q[1] - p[1])[0];
 }
 
+/** Edges of bins for shares of the largest firm, from the least that it can have: narrow ones where they do. */
+function binsOf(shares, preset) {
+  const wide = Math.max(...shares) > 60, width = wide ? 5 : 2.5;
+  const least = 5 * Math.floor(100 / preset.providers.length / 5);
+  return Array.from({ length: ((wide ? 100 : 60) - least) / width + 1 }, (_, i) => least + width * i);
+}
+
 /** Draw what is there of both; runs not yet there are null, and B has none if it is as A. */
 export function drawLaw({ state, preset, a, b }) {
   const sides = [[A, a.filter(Boolean)], [B, b.filter(Boolean)]].filter(([, runs]) => runs.length);
@@ -44,17 +51,17 @@ export function drawLaw({ state, preset, a, b }) {
     lines, months: preset.months, range: rangeOf(...lines.flatMap(({ low, high }) => [low, high])),
   });
   const finals = sides.map(([style, runs]) => [style, runs.map((run) => scaled("leader_share", run.market.leader_share.at(-1)))]);
-  const edges = Array.from({ length: BINS + 1 }, (_, i) => (100 / BINS) * i);
-  const series = finals.map(([style, shares]) => ({ ...style, counts: edges.slice(0, -1).map((edge, i) => shares.filter((share) => share >= edge && (share < edges[i + 1] || i === BINS - 1)).length) }));
+  const edges = binsOf(finals.flatMap(([, shares]) => shares), preset);
+  const series = finals.map(([style, shares]) => ({ ...style, counts: edges.slice(0, -1).map((edge, i) => shares.filter((share) => (share >= edge || !i) && (share < edges[i + 1] || i === edges.length - 2)).length) }));
   const wins = sides.map(([style, runs]) => {
     const [firm, times] = winner(runs, preset.months);
     return `${style.label}: same winner in ${times} of ${runs.length} (${firm})`;
   });
   histogram($("histogram"), {
-    title: "Seeds by final share of the largest",
+    title: "Seeds by final share of the largest firm",
     sentence: `Final share of the largest firm over ${SEEDS} seeds. ${wins.join("; ")}.`,
     edges, series, xLabel: "share of the largest firm, %",
   });
-  const even = Math.round(SEEDS / Object.keys(preset.providers).length);
-  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}. Lines are medians, bands the middle four fifths of ${SEEDS} seeds.${b.length ? "" : " B is as A; change it to see both."}`;
+  const even = Math.round(SEEDS / preset.providers.length);
+  $("winner").textContent = `${wins.join("; ")}. If all ${preset.providers.length} were as likely to win, each would win about ${even}. Even so, the luckiest would win about ${LUCKIEST}. Lines are medians, bands the middle four fifths of ${SEEDS} seeds.`;
 }

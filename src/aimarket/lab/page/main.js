@@ -1,18 +1,18 @@
 // The page: its state, what the controls do to it, and which screen is drawn from it.
 import { drawCompare } from "./compare.js";
-import { buildControls, layControls } from "./controls.js";
+import { buildControls, changes, layControls } from "./controls.js";
 import { csvOf, download, drawExplain, pngOf } from "./explain.js";
 import { drawGuess } from "./guess.js";
 import { drawLaw, SEEDS } from "./law.js";
 import { drawMap, nearestFirst, places } from "./map.js";
 import { MEASURES } from "./measures.js";
+import { makePlayer } from "./player.js";
 import { lookAt, run, runAll } from "./runs.js";
 import { fresh, marketQuery, read, write, SCREENS } from "./state.js";
 
 const $ = (id) => document.getElementById(id);
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const PEACE = 200; // ms without a change, after which the state is written down: browsers refuse a hundred times in a few seconds
-let presets, preset, state, playing, restless;
+let presets, preset, state, restless;
 
 // --- what the state asks for ---------------------------------------------------------------------------------------
 
@@ -131,6 +131,8 @@ function lay() {
   $("across").value = state.across;
   $("down").value = state.down;
   $("story").hidden = !["guess", "explain"].includes(state.screen);
+  $("changes").hidden = !["law", "map"].includes(state.screen);
+  $("changes").textContent = changes(state, preset);
   document.title = `${preset.title} – Market Lab`;
 }
 
@@ -154,36 +156,12 @@ const showGuess = () => {
   $("guess-value").textContent = `${Number($("guess").value).toLocaleString("en-GB")} ${MEASURES[column].unit}`;
 };
 
-// --- time ----------------------------------------------------------------------------------------------------------
-
-function pause() {
-  clearInterval(playing);
-  playing = undefined;
-  $("play").textContent = "Play";
-}
-
-function play() {
-  if (playing) return pause();
-  const [stride, wait] = calm.matches ? [12, 1000] : [1, 60];
-  if (state.month >= preset.months) change({ month: 1 });
-  $("play").textContent = "Pause";
-  playing = setInterval(() => {
-    const month = Math.min(preset.months, state.month + stride);
-    change({ month });
-    if (month === preset.months) pause();
-  }, wait);
-  return undefined;
-}
-
-const step = (by) => {
-  pause();
-  change({ month: Math.min(preset.months, Math.max(1, state.month + by)) });
-};
-
 // --- the page ------------------------------------------------------------------------------------------------------
 
+const player = makePlayer(() => ({ month: state.month, months: preset.months }), (month) => change({ month }));
+
 function take(name, seed = state.seed) {
-  pause();
+  player.pause();
   preset = presets.find((other) => other.name === name);
   state = fresh(preset, seed);
   build();
@@ -199,7 +177,7 @@ function listen() {
     else lay();
   });
   $("luck").addEventListener("click", () => change({ seed: 1 + Math.floor(Math.random() * 999998) }));
-  for (const button of $("screens").children) button.addEventListener("click", () => { pause(); change({ screen: button.dataset.screen }); });
+  for (const button of $("screens").children) button.addEventListener("click", () => { player.pause(); change({ screen: button.dataset.screen }); });
   $("guess").addEventListener("input", () => { showGuess(); draw(); });
   $("commit").addEventListener("submit", (event) => {
     event.preventDefault();
@@ -208,10 +186,10 @@ function listen() {
   $("pass").addEventListener("click", () => see("pass"));
   $("reset").addEventListener("click", () => change({ stops: fresh(preset).stops, off: [] }));
   for (const id of ["measure", "law-measure"]) $(id).addEventListener("change", () => change({ measure: $(id).value }));
-  $("month").addEventListener("input", () => { pause(); change({ month: Number($("month").value) }); });
-  $("play").addEventListener("click", play);
-  $("back").addEventListener("click", () => step(-1));
-  $("forth").addEventListener("click", () => step(1));
+  $("month").addEventListener("input", () => { player.pause(); change({ month: Number($("month").value) }); });
+  $("play").addEventListener("click", player.play);
+  $("back").addEventListener("click", () => player.step(-1));
+  $("forth").addEventListener("click", () => player.step(1));
   for (const [axis, other] of [["across", "down"], ["down", "across"]]) {
     $(axis).addEventListener("change", () => {
       const to = $(axis).value;

@@ -33,6 +33,18 @@ export function written(name, value) {
   return value.toLocaleString("en-GB", options);
 }
 
+/** The same in no more than four figures, for a place on a map. */
+export function briefly(name, value) {
+  const digits = MEASURES[name].digits ?? (Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0);
+  return value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** Where a value stands between the least and the most, from 0 to 1: amounts by ratio, percentages by difference. */
+export function between(name, value, low, high) {
+  const at = MEASURES[name].significant && low > 0 ? Math.log : (number) => number;
+  return high > low ? (at(value) - at(low)) / (at(high) - at(low)) : 0;
+}
+
 /** A value of a column as text with its unit. */
 export const told = (name, value) => `${written(name, scaled(name, value))}\u00a0${MEASURES[name].unit}`.trim();
 

@@ -1,23 +1,25 @@
 // Markets from the server. Each is asked for once; the server itself runs ahead what may be asked for next.
 const kept = new Map();
+const later = new Set(); // of those not yet there: asked for among many
 const MOST_KEPT = 400;
 
-/** The run of a query, as the server tells it; rejects with what the server says is wrong. */
-export function run(query) {
+/** The run of a query, as the server tells it; rejects with what the server says is wrong. One of `many` has time. */
+export function run(query, many = false) {
   const key = query.toString();
-  if (!kept.has(key)) {
+  if (!kept.has(key) || (!many && later.delete(key))) { // what is now waited for alone is asked for again, and comes first
     if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
-    kept.set(key, ask(key));
+    if (many) later.add(key);
+    kept.set(key, ask(many ? `${key}&many=1` : key).finally(() => later.delete(key)));
     kept.get(key).catch(() => kept.delete(key));
   }
   return kept.get(key);
 }
 
-async function ask(key, patience = 5) {
-  const response = await fetch(`api/run?${key}`);
+async function ask(query, patience = 5) {
+  const response = await fetch(`api/run?${query}`);
   if (response.status === 503 && patience > 0) {
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return ask(key, patience - 1);
+    return ask(query, patience - 1);
   }
   const told = await response.json();
   if (!response.ok) throw new Error(told.error);
@@ -39,7 +41,7 @@ export async function runAll(queries, each, goOn = () => true) {
   const worker = async () => {
     while (next < queries.length && goOn()) {
       const place = next++;
-      runs[place] = await run(queries[place]);
+      runs[place] = await run(queries[place], true);
       if (goOn()) each(runs);
     }
   };
