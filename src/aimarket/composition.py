@@ -22,8 +22,9 @@ from aimarket.complaints import SettingsError, near, one_line, shown
 from aimarket.composition_cache import conf_dir
 from aimarket.documented import NODE_KEYS
 
-# Hydra raises plain ValueErrors too, and lets those of YAML through; endless interpolations end in recursion.
-FAULTS = (HydraException, OmegaConfBaseException, ValueError, RecursionError, YAMLError)
+# Hydra raises plain ValueErrors too, trips over what is no text where it looks for the name of a file, and lets errors
+# of YAML through; endless interpolations end in recursion.
+FAULTS = (HydraException, OmegaConfBaseException, ValueError, TypeError, RecursionError, YAMLError)
 _OWN = ("config.yaml", "hydra")  # of the configuration what may set up jobs
 
 
@@ -40,11 +41,16 @@ def compose_each(points: Iterable[Sequence[str]]) -> Iterator[dict[str, Any]]:
     tree = composition_cache.fingerprint(conf_dir())
     for overrides in points:
         try:
-            yield _from_cache(overrides, tree) or plain(_compose(overrides))
+            yield _composed(overrides, tree)
         except SettingsError:
             raise
         except FAULTS as error:
             raise SettingsError(explain(overrides) or one_line(str(error))) from None
+
+
+def _composed(overrides: Sequence[str], tree: bytes) -> dict[str, Any]:
+    """What some overrides make of the files of a fingerprint; Hydra is asked only where it has to be."""
+    return _from_cache(overrides, tree) or plain(_compose(overrides))
 
 
 def _from_cache(overrides: Sequence[str], tree: bytes) -> dict[str, Any] | None:
@@ -84,7 +90,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         return plain(OmegaConf.load(path))  # type: ignore[arg-type]
     except SettingsError:
         raise
-    except (*FAULTS, OSError, TypeError) as error:
+    except (*FAULTS, OSError) as error:
         raise SettingsError(f"{path}: cannot be read as a mapping: {one_line(str(error))}") from None
 
 
@@ -111,19 +117,20 @@ def explain(overrides: Sequence[str]) -> str | None:
         return fault
     parsed.sort(key=lambda item: (not _is_group(item), not item.is_add()))
     groups = sum(map(_is_group, parsed))
-    refusals = (_refused(parsed[: count + 1]) for count in range(len(parsed)))
+    tree = composition_cache.fingerprint(conf_dir())
+    refusals = (_refused(parsed[: count + 1], tree) for count in range(len(parsed)))
     if fault := next(filter(None, itertools.islice(refusals, groups)), None):
         return fault
-    config = plain(_compose([str(item.input_line) for item in parsed[:groups]]))
+    config = _composed([str(item.input_line) for item in parsed[:groups]], tree)
     misplaced = (_misplaced(item, config) for item in parsed[groups:] if not item.is_hydra_override())
     return next(filter(None, itertools.chain(misplaced, refusals)), None)
 
 
-def _refused(overrides: Sequence[Override]) -> str | None:
+def _refused(overrides: Sequence[Override], tree: bytes) -> str | None:
     """What Hydra says to the last of some overrides."""
     *before, item = overrides
     try:
-        plain(_compose([str(override.input_line) for override in overrides]))
+        _composed([str(override.input_line) for override in overrides], tree)
     except FAULTS as error:
         got = "" if item.is_delete() else f" (got {shown(item.value())})"
         return f"{_name(item)}: {_in_words(error)}{got}{_elsewhere(item, before) if _is_group(item) else ''}"
@@ -225,8 +232,9 @@ def _misuse(item: Override) -> str | None:
         return f"{_name(item)}: one value is needed (got {values}); with -m each of several is run"
     if _is_group(item) and not item.is_delete():
         value, options = item.value(), _options(str(item.key_or_group))
-        if value is not None and value not in options and not isinstance(value, list | dict):
-            return f"{_name(item)}: no such option (got {shown(value)}){near(str(value), options)}"
+        chosen = value if isinstance(value, list) else [] if isinstance(value, dict | None) else [value]
+        if strange := [file for file in chosen if file not in options]:
+            return f"{_name(item)}: no such option (got {shown(value)}){near(str(strange[0]), options)}"
     return None
 
 

@@ -42,9 +42,9 @@ def test_others_are_left_to_hydra(value):
 )
 def test_errors_are_told_as_before(wrong):
     with pytest.raises(SettingsError) as expected:
-        composition.compose_plain([wrong])
+        composition.compose_plain(["roster=monopoly", wrong])
     with pytest.raises(SettingsError) as told:
-        overrides.compose_plain([wrong])
+        overrides.compose_plain(["roster=monopoly", wrong])
     assert str(told.value) == str(expected.value)
 
 
