@@ -78,7 +78,7 @@ def tree(tmp_path, monkeypatch):
 )
 @settings(max_examples=10, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_kept_composition_is_the_one_hydra_makes(choices, values, random):
-    small = [] if any("roster" in choice for choice in choices) else ["roster=monopoly"]  # Hydra is slow with many firms
+    small = [] if any("roster" in one for one in choices) else ["roster=monopoly"]  # Hydra is slow over many firms
     overrides = [*small, *choices, *values]
     random.shuffle(overrides)
     try:
