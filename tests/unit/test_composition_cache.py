@@ -112,6 +112,16 @@ def test_it_is_composed_once_and_read_again(empty, tree, monkeypatch):
     assert compose_plain(["roster=duopoly"])["run"]
 
 
+def test_what_is_wrong_is_found_in_what_was_composed_before(empty, tree, monkeypatch):
+    compose_plain(["roster=duopoly"])
+    compose, asked = composition._compose, []
+    monkeypatch.setattr(composition, "_compose", lambda overrides: asked.append(overrides) or compose(overrides))
+    wrong = ["roster=duopoly", "run.seed=2", "run.no=1"]
+    with pytest.raises(SettingsError, match=r"run\.no: unknown key"):
+        compose_plain(wrong)
+    assert asked == [wrong]  # whether Hydra takes it
+
+
 def test_a_changed_file_is_seen_at_once(empty, tree):
     file = tree / "run" / "default.yaml"
     before, text = compose_plain([])["run"]["steps"], file.read_text()
