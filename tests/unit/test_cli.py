@@ -1,4 +1,4 @@
-"""The command line as a user meets it, in a folder of its own; where more than what is said counts, in its own process."""
+"""The command line as a user meets it, in a folder of its own; in a process of its own where more counts than words."""
 
 import json
 import os
