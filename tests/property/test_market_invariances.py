@@ -236,8 +236,8 @@ def outcome(settings: Settings) -> str:
 
 @pytest.mark.parametrize("shelf", SHELVES)
 def test_every_rule_matters(shelf: str) -> None:
-    small = ("roster=oligopoly", *SMALL, "run.steps=8")
-    outcomes = {outcome(made(*small, f"{shelf}@providers.beta.{shelf}={kind}")) for kind in rule_kinds(shelf)}
+    small, place = ("roster=oligopoly", *SMALL, "run.steps=8"), f"providers__beta__{shelf}"
+    outcomes = {outcome(made(*small, **{place: option(shelf, kind)})) for kind in rule_kinds(shelf)}
     assert len(outcomes) == len(rule_kinds(shelf))
 
 
@@ -259,10 +259,15 @@ def test_every_option_matters(group: str, values: dict[str, Any]) -> None:
     """
     from aimarket.composition import conf_dir
 
-    options = {path.stem for path in (conf_dir() / group).glob("*.yaml")} or {"log", "linear"}
-    options -= {"merger_blocked"}  # changes nothing: that is what it is for
-    outcomes = {outcome(made(*roster_for(group, o), *SMALL, "run.steps=8", f"{group}={o}", **values)) for o in options}
-    assert len(outcomes) == len(options)
+    files = {path.stem for path in (conf_dir() / group).glob("*.yaml")} - {
+        "merger_blocked"
+    }  # that is to change nothing
+    chosen = {name: option(group, name) for name in files} or {"log": "log", "linear": "linear"}
+    outcomes = {
+        outcome(made(*roster_for(group, name), *SMALL, "run.steps=8", **{group.replace(".", "__"): it} | values))
+        for name, it in chosen.items()
+    }
+    assert len(outcomes) == len(chosen)
 
 
 def roster_for(group: str, name: str) -> list[str]:
@@ -274,14 +279,15 @@ def roster_for(group: str, name: str) -> list[str]:
 def test_a_policy_for_the_default_roster_changes_it_from_its_month_on(policy: str) -> None:
     """And a merger that is blocked does not, to the bit."""
     small = (*SMALL, "run.steps=4")
-    without, with_it = simulate(made(*small)), simulate(made(*small, f"policy={policy}", policy__start=2))
+    without, with_it = simulate(made(*small)), simulate(made(*small, policy=option("policy", policy) | {"start": 2}))
     for table in ("offers", "providers"):
         left, right = (rows(r, table).query("step < 3") for r in (without, with_it))
         pd.testing.assert_frame_equal(left, right, check_exact=True)
     assert not rows(without, "offers").equals(rows(with_it, "offers"))
     assert with_it.events.query("kind == @policy")["step"].tolist() == [3]
     if policy == "merger":
-        assert_same_bits(without, simulate(made(*small, "policy=merger_blocked", policy__start=2)))
+        blocked = option("policy", "merger_blocked") | {"start": 2}
+        assert_same_bits(without, simulate(made(*small, policy=blocked)))
 
 
 # --- where it settles -------------------------------------------------------------------------------------------------

@@ -94,12 +94,12 @@ def test_every_key_is_drawn_sooner_or_later() -> None:
 
 def test_the_command_line_says_the_same() -> None:
     """Real override strings through Hydra make the very settings that the dictionaries above make."""
-    base = base_of("oligopoly")
+    base = base_of("duopoly")  # Hydra takes the longer, the more firms there are
 
     @settings(QUIET, max_examples=25)
     @given(drawn_from(base))
     def run(drawn: Drawn) -> None:
-        assert load(["roster=oligopoly", *drawn.overrides()]) == validate(drawn.config(base))
+        assert load(["roster=duopoly", *drawn.overrides()]) == validate(drawn.config(base))
 
     run()
 

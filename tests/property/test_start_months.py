@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from compositions import composed
+from compositions import composed, option
 from drawing import options
 from invariance import assert_same_bits, rows
 
@@ -23,9 +23,10 @@ IDLE = {
 CASES = [(group, name) for group in ("policy", "shock") for name in options(group) if (group, name) not in IDLE]
 
 
-def config_with(*overrides: str) -> dict[str, Any]:
+def config_with(**groups: str) -> dict[str, Any]:
     """The default roster, small; GPUs scarce and soon there, so that what befalls them shows within the run."""
-    config = composed("users.size=600", "run.panel=150", f"run.steps={STEPS}", *overrides)
+    config = composed("users.size=600", "run.panel=150", f"run.steps={STEPS}")
+    config |= {group: option(group, name) for group, name in groups.items()}
     config["hardware"] |= {"lead_time": 1, "new_site_lead_time": 2, "supply": 1e5}
     return config
 
@@ -42,7 +43,7 @@ def until(recording: Recording, table: str, step: int) -> pd.DataFrame:
 @pytest.mark.parametrize(("group", "name"), CASES)
 def test_it_changes_something_from_its_month_on_and_nothing_before(group: str, name: str) -> None:
     """To the bit, in every table; month m is the step m + 1, and some effects take a step or two to show."""
-    config = config_with(f"{group}={name}")
+    config = config_with(**{group: name})
     config[group]["start"] = START
     if name == "price_cap":  # binds, as what is asked later in the default run does
         config[group]["price_cap"] = 1.0
@@ -60,7 +61,7 @@ def test_it_changes_something_from_its_month_on_and_nothing_before(group: str, n
 
 @pytest.mark.parametrize(("group", "name"), sorted(IDLE))
 def test_what_is_idle_changes_nothing(group: str, name: str) -> None:
-    config = config_with(f"{group}={name}")
+    config = config_with(**{group: name})
     config[group]["start"] = START
     assert_same_bits(without(), simulate(validate(config)))
 
@@ -70,7 +71,7 @@ def test_a_shock_ends(name: str) -> None:
     """A shock of no months is none, and one of two months is over before one of four is."""
     lasting = {}
     for months in (0, 2, 4):
-        config = config_with(f"shock={name}")
+        config = config_with(shock=name)
         config["shock"] |= {"start": START, "months": months}
         lasting[months] = simulate(validate(config))
     assert_same_bits(without(), lasting[0])

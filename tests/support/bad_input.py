@@ -156,7 +156,7 @@ def overrides(draws: random.Random, box: Box) -> Answer:
 
 
 def shown(draws: random.Random, box: Box) -> Answer:
-    return ask(box, "data", "show", *(override(draws) for _ in range(draws.choice([1, 2]))))
+    return ask(box, "data", "show", SMALL[0], *(override(draws) for _ in range(draws.choice([1, 2]))))
 
 
 def sweeps(draws: random.Random, box: Box) -> Answer:

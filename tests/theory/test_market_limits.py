@@ -206,15 +206,6 @@ def steady_margin(discount: float, cost: float, *rule: str) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("discount", [0.5, 0.95])
-@pytest.mark.parametrize("cost", [0.0, 0.25, 0.5, 1.0, 1.5])
-def test_the_value_firms_learn_is_the_markov_perfect_one(discount, cost):
-    """In every cell of theory.md's table, and so with its dip: cheaper at first, dearer where leaving is dear."""
-    exact = markov_perfect_duopoly(discount, cost).steady_margin
-    assert steady_margin(discount, cost) == pytest.approx(exact, rel=5e-3)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("cost", [0.25, 1.0])
 def test_forward_looking_firms_find_the_steady_margin(cost):
     """With the true continuation value the Markov-perfect margin; with rivals taken as given, that of this belief."""

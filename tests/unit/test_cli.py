@@ -1,4 +1,4 @@
-"""The command line as a user meets it, in a process of its own and in a folder of its own."""
+"""The command line as a user meets it, in a folder of its own; in a process of its own where more counts than words."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import aimarket
+from aimarket import cli
 
 RUN = [sys.executable, "-m", "aimarket"]
 SMALL = ["roster=duopoly", "users.size=400", "run.panel=100", "run.steps=3"]
@@ -21,6 +22,19 @@ def call(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*RUN, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch, capsys):
+    """Calls a command in this process, in the folder of the test: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def tell(*arguments: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main(arguments)
+        return end.value.code, *capsys.readouterr()
+
+    return tell
 
 
 def test_a_run_its_figures_and_its_second_call(tmp_path):
@@ -85,13 +99,11 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), BAD)
-def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path, arguments, said):
-    done = call(tmp_path, "run", *arguments)
-    assert done.returncode == 2
-    assert done.stdout == ""
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1
-    assert said in lines[0]
+def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path, told, arguments, said):
+    code, out, err = told("run", *arguments)
+    assert (code, out) == (2, "")
+    (line,) = err.strip().splitlines()
+    assert said in line
     assert not list(tmp_path.iterdir())
 
 
@@ -104,11 +116,11 @@ def test_bad_input_is_one_line_exit_2_and_nothing_written(tmp_path, arguments, s
         (["walk"], "no such command"),
     ],
 )
-def test_other_commands_say_what_is_wrong(tmp_path, arguments, said):
-    done = call(tmp_path, *arguments)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_other_commands_say_what_is_wrong(tmp_path, told, arguments, said):
+    code, _, err = told(*arguments)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
 
 

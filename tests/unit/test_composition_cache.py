@@ -78,7 +78,7 @@ def tree(tmp_path, monkeypatch):
 )
 @settings(max_examples=10, phases=[Phase.generate], deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_kept_composition_is_the_one_hydra_makes(choices, values, random):
-    small = [] if any("roster" in choice for choice in choices) else ["roster=monopoly"]  # with many Hydra is slow
+    small = [] if any("roster" in one for one in choices) else ["roster=monopoly"]  # Hydra is slow over many firms
     overrides = [*small, *choices, *values]
     random.shuffle(overrides)
     try:
@@ -110,6 +110,16 @@ def test_it_is_composed_once_and_read_again(empty, tree, monkeypatch):
     assert json.loads(file.read_text()).keys() == second.keys()
     second["run"].clear()  # what one caller does to his is nothing to the next
     assert compose_plain(["roster=duopoly"])["run"]
+
+
+def test_what_is_wrong_is_found_in_what_was_composed_before(empty, tree, monkeypatch):
+    compose_plain(["roster=duopoly"])
+    compose, asked = composition._compose, []
+    monkeypatch.setattr(composition, "_compose", lambda overrides: asked.append(overrides) or compose(overrides))
+    wrong = ["roster=duopoly", "run.seed=2", "run.no=1"]
+    with pytest.raises(SettingsError, match=r"run\.no: unknown key"):
+        compose_plain(wrong)
+    assert asked == [wrong]  # whether Hydra takes it
 
 
 def test_a_changed_file_is_seen_at_once(empty, tree):

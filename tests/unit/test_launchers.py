@@ -35,14 +35,13 @@ def at_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return tables(folder)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A cluster of two machines with a core each, started from elsewhere; its address."""
     pytest.importorskip("ray", reason="the extra `ray` is not installed")
     from ray.cluster_utils import Cluster
 
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(elsewhere)
         nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
@@ -86,24 +85,20 @@ def design_at_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    "launcher",
-    [
-        ["hydra/launcher=basic"],
-        pytest.param(["hydra/launcher=on_ray", "hydra.launcher.ray.init.num_cpus=2"], marks=pytest.mark.ray),
-    ],
-)
+@pytest.mark.parametrize("launcher", ["basic", pytest.param("on_ray", marks=pytest.mark.ray)])
 def test_a_design_is_the_same_elsewhere_and_a_point_that_fails_leaves_the_rest_whole(
-    tmp_path, design_at_home, launcher
+    tmp_path, design_at_home, launcher, request
 ):
-    if "on_ray" in launcher[0]:
+    design, where = [*DESIGN, f"hydra/launcher={launcher}"], {}
+    if launcher == "on_ray":
         pytest.importorskip("hydra_plugins.hydra_ray_launcher", reason="the extra `ray` is not installed")
+        where = {"RAY_ADDRESS": request.getfixturevalue("cluster")}
     study, expected = tmp_path / "outputs" / "sweep", tables(design_at_home)
     plan = next((design_at_home / "outputs" / "sweep" / "plans").iterdir())
     failing = json.loads(plan.read_text())["points"][1]["run_id"]
     in_the_way = study / "market" / f"{failing}.parquet"
     in_the_way.mkdir(parents=True)
-    done = call(tmp_path, *DESIGN, *launcher)
+    done = call(tmp_path, *design, **where)
     assert done.returncode == 1
     assert "3 run, 0 already complete, 1 failed" in done.stdout
     (told,) = [line for line in done.stderr.splitlines() if line.startswith(f"aimarket: run {failing} (")]
@@ -113,11 +108,11 @@ def test_a_design_is_the_same_elsewhere_and_a_point_that_fails_leaves_the_rest_w
     assert "Traceback" not in done.stderr
     assert tables(tmp_path) == {name: text for name, text in expected.items() if failing not in name}
     assert (study / "plans" / plan.name).read_bytes() == plan.read_bytes()
-    again = call(tmp_path, *DESIGN, *launcher)
+    again = call(tmp_path, *design, **where)
     assert (again.returncode, "0 run, 3 already complete, 1 failed" in again.stdout) == (1, True)
     assert "1 failed before and were not run again" in again.stderr
     in_the_way.rmdir()
-    done = call(tmp_path, *DESIGN, *launcher, "--retry-failed")
+    done = call(tmp_path, *design, "--retry-failed", **where)
     assert done.returncode == 0, done.stderr
     assert "1 run, 3 already complete, 0 failed" in done.stdout
     assert tables(tmp_path) == expected

@@ -32,7 +32,7 @@ SIZE = 3 * SMALLEST + 500  # three chunks of unequal size
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """Ray on this machine for all tests of this file, with as many cores as they ask for."""
-    ray.init(address="local", num_cpus=8, include_dashboard=False, object_store_memory=2**28, logging_level="ERROR")
+    ray.init(address="local", num_cpus=4, include_dashboard=False, object_store_memory=2**28, logging_level="ERROR")
     yield
     ray.shutdown()
 
