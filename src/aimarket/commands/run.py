@@ -77,6 +77,7 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     from aimarket.compilation import compile_ahead
     from aimarket.conditions import condition, finished
     from aimarket.configuration import run_id
+    from aimarket.freed_memory import keep_freed_memory
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
     from aimarket.workspaces import clear
@@ -87,6 +88,7 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
         clear(study)
         print(f"{study}: run {name} is already complete")
     else:
+        keep_freed_memory()
         try:
             steps = settings.run.steps * settings.run.replications
             with compiling_announced() as announce:
@@ -279,8 +281,10 @@ def _job_of_sweep(config: "DictConfig") -> None:
 
     from aimarket.composition import plain
     from aimarket.configuration import run_id, validate
+    from aimarket.freed_memory import keep_freed_memory
     from aimarket.sweep import Point, run_point
 
+    keep_freed_memory()
     overrides, settings = HydraConfig.get().overrides.task, validate(plain(config))
     name = run_id(settings)
     if reason := run_point(Point(tuple(map(str, overrides)), settings, name)):
