@@ -115,7 +115,7 @@ class Panel:
         return self._price(self._own, np.where(self.free, 0.0, self.paid[self.kind]))
 
     def _price(self, own: Flags, share: Floats) -> Floats:
-        """(K, J) USD/Mtok: a share, (K,), of the price posted to own customers, (K, J), or newcomers; or by contract."""
+        """(K, J) USD/Mtok: a share, (K,), of what is posted to own customers, (K, J), and newcomers; or by contract."""
         price = terms.posted_price(own, self.menu) * share[:, None]
         _, rows, j = self._held_by(_EVERYONE)
         price[rows, j] = self.contract_price[rows]
