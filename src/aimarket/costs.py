@@ -73,10 +73,6 @@ class Costs(Interventions):
         """(S, R, J) reference GPUs that the tokens wanted would keep busy on average."""
         return self.totals.mix_tokens * self.hours_per_mtok / (HOURS_PER_MONTH * self.clock.months)
 
-    def capacity(self, p: Provider) -> Floats:
-        """(R,) reference GPUs installed."""
-        return np.asarray(self.roadmap.throughput @ p.fleet.installed(*self.gpu_shape))
-
     def long_run_costs(self) -> tuple[Integers, Floats]:
         """Best generation to buy and long-run marginal cost: (F,) int, (J,) USD/Mtok of the reference mix."""
         on_sale = self.roadmap.on_sale(self.months_so_far)

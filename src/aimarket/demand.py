@@ -80,7 +80,7 @@ class Population:
         numbers : (K,) int, ascending
         """
         rows = numbers[(numbers >= self.first) & (numbers < self.first + len(self.users.offer))] - self.first
-        return Users(*(_widened(column[..., rows]) for column in self.users))
+        return Users(*(_widened(column.take(rows, axis=-1)) for column in self.users))
 
     def census(self) -> Integers:
         """(3, S) simulated users with an offer, without one though they have adopted, and not adopted."""
@@ -144,7 +144,7 @@ def _own[Part: NamedTuple](part: Part) -> Part:
 
 
 def _widened(column: NDArray[Any]) -> NDArray[Any]:
-    return column.astype(_WIDER.get(column.dtype, column.dtype))
+    return column.astype(_WIDER.get(column.dtype, column.dtype), copy=False)
 
 
 Draw = Callable[[int, int], Population]  # makes the users start..stop, whoever makes the others

@@ -16,6 +16,7 @@ from aimarket.complaints import SettingsError, one_line, say
 from aimarket.composition import FAULTS, hydra_at_work, plain
 from aimarket.conditions import condition, manifest_path
 from aimarket.configuration import run_id, validate
+from aimarket.freed_memory import keep_freed_memory
 from aimarket.report.progress import sweep_progress
 from aimarket.sweep import Point, Reasons, run_point
 
@@ -64,6 +65,7 @@ def _give(points: Sequence[Sequence[str]], overrides: Sequence[str]) -> None:
 
 def _job(config: DictConfig) -> None:
     """A point that a launcher started, maybe on another machine. It never ends the process, which others may share."""
+    keep_freed_memory()
     overrides, settings = HydraConfig.get().overrides.task, validate(plain(config))
     name = run_id(settings)
     if reason := run_point(Point(tuple(map(str, overrides)), settings, name)):

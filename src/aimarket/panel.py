@@ -25,6 +25,7 @@ from aimarket.standing import Standing
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
+_EVERYONE = slice(None)
 
 
 @dataclass(frozen=True)
@@ -78,18 +79,16 @@ class Panel:
         """How firms stand with these users."""
         return Standing(self)
 
-    @cached_property
+    @property
     def utility_now(self) -> Floats:
         """(K, J) utils of every offer at posted prices, switching cost paid; -inf to users bound to another."""
-        return self.utility_to(np.arange(len(self.weight)))
+        return self.utility_to(_EVERYONE)
 
-    def utility_to(self, users: Integers) -> Floats:
+    def utility_to(self, users: Integers | slice) -> Floats:
         """(n, J) rows of `utility_now`."""
-        leaving = (self.provider[users, None] >= 0) & ~self._own[users]
         utility = self.utility[users] + self.price_utility[users]
-        utility -= np.where(leaving, self.leaving_cost[users, None], 0.0)
-        bound = np.flatnonzero(self.bound[users])
-        rows, j = users[bound], self.offer[users[bound]]
+        utility -= np.where(self._own[users], 0.0, self.leaving_cost[users, None])
+        bound, rows, j = self._held_by(users)
         utility[bound] = -np.inf
         utility[bound, j] = self.utility[rows, j] + self.contract_utility[rows]
         return utility
@@ -104,18 +103,23 @@ class Panel:
         """(K, J) offers of the provider the user is with."""
         return self.provider[:, None] == self.menu.provider
 
-    @cached_property
-    def _held(self) -> tuple[Integers, Integers]:
-        """Users under contract, and the offers that it binds them to."""
-        return np.flatnonzero(self.bound), self.offer[self.bound]
+    def _held_by(self, users: Integers | slice) -> tuple[Integers, Integers, Integers]:
+        """Which of some users are under contract, who they are, and the offers that it binds them to."""
+        bound = np.flatnonzero(self.bound[users])
+        rows = bound if isinstance(users, slice) else users[bound]
+        return bound, rows, self.offer[rows]
 
     @cached_property
     def price_paid(self) -> Floats:
         """(K, J) USD a user would pay in this step for a Mtok of the reference mix of each offer."""
-        posted = terms.posted_price(self._own, self.menu)
-        paid = posted * np.where(self.free, 0.0, self.paid[self.kind])[:, None]
-        paid[self._held] = self.contract_price[self.bound]
-        return paid
+        return self._price(self._own, np.where(self.free, 0.0, self.paid[self.kind]))
+
+    def _price(self, own: Flags, share: Floats) -> Floats:
+        """(K, J) USD/Mtok: a share, (K,), of what is posted to own customers, (K, J), and newcomers; or by contract."""
+        price = terms.posted_price(own, self.menu) * share[:, None]
+        _, rows, j = self._held_by(_EVERYONE)
+        price[rows, j] = self.contract_price[rows]
+        return price
 
     @cached_property
     def tokens_by_kind(self) -> Floats:
@@ -136,33 +140,38 @@ class Panel:
     @cached_property
     def tokens(self) -> Floats:
         """(K, J) Mtok of the reference mix each user would use in a step on each offer at posted prices."""
-        menu, size = self.menu, self.size[:, None]
-        tokens = size * self.tokens_by_kind[self.kind]
+        return self.tokens_of(_EVERYONE)
+
+    def tokens_of(self, users: Integers | slice) -> Floats:
+        """(n, J) rows of `tokens`."""
+        menu, size, kind = self.menu, self.size[users, None], self.kind[users]
+        tokens = size * self.tokens_by_kind[kind]
         if menu.recognises:
-            tokens = np.where(self._own, tokens, size * self._tokens_by_kind(menu.newcomer_price)[self.kind])
-        if self.free.any():
-            segments = np.arange(len(menu.mix))
-            most = self._tokens(segments, slice(None), self.settings.reference_price / menu.mix)[
-                self.segment[self.free]
-            ]
-            allowed = menu.allowance * menu.mix[self.segment[self.free]]
-            tokens[self.free] = np.minimum(size[self.free] * most, allowed)
-        rows, held = self._held
-        tokens[rows, held] = self.size[rows] * self._tokens(self.segment[rows], held, self.contract_price[rows])
+            tokens = np.where(self._own[users], tokens, size * self._tokens_by_kind(menu.newcomer_price)[kind])
+        free = np.flatnonzero(self.free[users])
+        if free.size:
+            segments, s = np.arange(len(menu.mix)), self.segment[users][free]
+            most = self._tokens(segments, slice(None), self.settings.reference_price / menu.mix)
+            tokens[free] = np.minimum(size[free] * most[s], (menu.allowance * menu.mix)[s])
+        bound, rows, j = self._held_by(users)
+        tokens[bound, j] = self._tokens_held(rows, j)
         return tokens
+
+    def _tokens_held(self, users: Integers, offer: Integers) -> Floats:
+        """(n,) Mtok of the reference mix that users under contract would use."""
+        return self.size[users] * self._tokens(self.segment[users], offer, self.contract_price[users])
+
+    @property
+    def contract_spend(self) -> Floats:
+        """(n,) USD each user under contract would pay in a step if all he asks for is served, commitment included."""
+        _, rows, j = self._held_by(_EVERYONE)
+        return self.contract_price[rows] * np.maximum(self._tokens_held(rows, j), self.commitment[rows])
 
     @property
     def bill(self) -> Floats:
         """(K, J) USD that `tokens` are charged at; to those who do not pay, what they would be if they did."""
-        price = self.price_paid
-        return self.tokens * (np.where(self.free[:, None], self.menu.price, price) if self.free.any() else price)
-
-    @cached_property
-    def spend(self) -> Floats:
-        """(K, J) USD each user would pay in a step if all he asks for is served, commitments included."""
-        tokens = self.tokens.copy()
-        tokens[self._held] = np.maximum(tokens[self._held], self.commitment[self.bound])
-        return self.price_paid * tokens
+        own, share = self._own | self.free[:, None], np.where(self.free, 1.0, self.paid[self.kind])
+        return self.tokens * self._price(own, share)
 
 
 def survey(

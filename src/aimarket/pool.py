@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
+from aimarket.freed_memory import keep_freed_memory
+
 _PATIENCE = 10.0  # seconds for a process to tidy up before it is killed
 
 
@@ -108,6 +110,7 @@ def _work(function: Callable[[Any], Any], connection: "Connection[Any, Any]") ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who hired us will say what to do
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    keep_freed_memory()
     with suppress(EOFError, OSError):
         while True:
             task = connection.recv()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +86,7 @@ class Menu:
     latency: Floats
     outage: Floats
 
-    @property
+    @cached_property
     def recognises(self) -> bool:
         """Whether anybody asks newcomers for another price."""
         return self.newcomer_price is not self.price and bool((self.newcomer_price != self.price).any())
@@ -147,9 +148,8 @@ def offer_utility(users: Users, menu: Menu, settings: config.Users) -> Floats:
     utility = users.quality[:, None] * menu.quality
     utility -= users.latency[:, None] * delay
     utility += settings.taste_spread / TASTE_STEPS * users.tastes[menu.brand].T + menu.appeal
-    utility = np.where(menu.on_sale, utility, -np.inf)
-    if users.free.any():
-        utility[users.free[:, None] & (menu.allowance <= 0)] = -np.inf
+    utility[:, ~menu.on_sale] = -np.inf
+    utility[np.ix_(users.free, menu.allowance <= 0)] = -np.inf
     return utility
 
 

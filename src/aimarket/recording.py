@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike, NDArray
 
 from aimarket.schema import TABLES, Column, arrow_schema, table_meaning
@@ -93,6 +92,8 @@ class Recording(Frames):
 
     def only(self, replication: int, part: int) -> "Recording":
         """The rows of one part of one replication."""
+        import pyarrow.compute as pc  # slow to import, and only who goes on from parts needs it
+
         step = pc.field("step")
         wanted = (step > part * STEPS_IN_PART) & (step <= (part + 1) * STEPS_IN_PART)
         wanted &= pc.field("replication") == replication
@@ -215,9 +216,11 @@ def arrays(table: pa.Table) -> dict[str, NDArray[Any]]:
 
 
 def _values(array: pa.Array) -> NDArray[Any]:
+    """The other way round than `_array`; what Arrow reckons with takes long to import."""
     if pa.types.is_string(array.type):
-        coded = array.dictionary_encode()
-        return np.array(coded.dictionary.to_pylist(), np.object_)[np.from_dlpack(coded.indices)]
+        once: dict[str, str] = {}
+        return np.array([once.setdefault(text, text) for text in array.to_pylist()], np.object_)
     if pa.types.is_boolean(array.type):
-        return np.from_dlpack(array.cast(pa.uint8())).astype(np.bool_)
+        bits = np.unpackbits(np.frombuffer(array.buffers()[1], np.uint8), bitorder="little")
+        return bits[array.offset : array.offset + len(array)].astype(np.bool_)
     return np.from_dlpack(array)

@@ -47,7 +47,8 @@ class Draws:
 
     def one_normal(self) -> float:
         """One standard normal for a stream with a single owner."""
-        return float(self.normal(0, 1)[0])
+        counter = np.array([0, 0, self._step, 0], dtype=np.uint64)
+        return float(ndtri(max(_generator(self._key, counter).random(), _SMALLEST)))
 
 
 _of_thread = threading.local()
@@ -80,8 +81,12 @@ class Streams:
 
     def __init__(self, seed: int, replication: int) -> None:
         self._root = f"{seed}/{replication}"
+        self._keys: dict[tuple[str, str], NDArray[np.uint64]] = {}
 
     def at(self, name: str, step: int = 0, owner: str = "") -> Draws:
         """Draws of stream `name` of `owner` at `step`."""
-        digest = hashlib.blake2b(f"{self._root}/{name}/{owner}".encode(), digest_size=16).digest()
-        return Draws(np.frombuffer(digest, dtype=np.uint64), step)
+        key = self._keys.get((name, owner))
+        if key is None:
+            digest = hashlib.blake2b(f"{self._root}/{name}/{owner}".encode(), digest_size=16).digest()
+            key = self._keys[name, owner] = np.frombuffer(digest, dtype=np.uint64)
+        return Draws(key, step)

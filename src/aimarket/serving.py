@@ -79,6 +79,23 @@ def peak_over_mean(work: Floats, network: Network) -> float:
     return float(hourly.max() / hourly.mean()) if hourly.any() else 1.0
 
 
+def peaks_over_mean(work: Floats, provider: Integers, firms: int, network: Network) -> Floats:
+    """`peak_over_mean` of each provider's work; (F,).
+
+    provider : (J,) int
+    """
+    of_firms = np.ascontiguousarray(_by_firm(work, provider, firms).transpose(2, 0, 1))
+    hourly = (of_firms[..., None] * network.profile).sum(axis=(1, 2))
+    return np.divide(hourly.max(axis=1), hourly.mean(axis=1), out=np.ones(firms), where=hourly.any(axis=1))
+
+
+def _by_firm(work: Floats, provider: Integers, firms: int) -> Floats:
+    """(S, R, J) summed to (S, R, F)."""
+    segments, regions, _ = work.shape
+    cell = np.arange(segments * regions)[:, None] * firms + provider
+    return np.bincount(cell.ravel(), work.ravel(), segments * regions * firms).reshape(segments, regions, firms)
+
+
 def _mean_time(work: Floats, time: Floats, provider: Integers, firms: int) -> Floats:
     """Mean of a time over a provider's requests, weighted by work; (F,) s.
 
@@ -92,10 +109,7 @@ def _mean_time(work: Floats, time: Floats, provider: Integers, firms: int) -> Fl
 
 def _hourly_load(work: Floats, provider: Integers, firms: int, network: Network) -> Floats:
     """(F, R, H) reference GPUs wanted of each provider."""
-    segments, regions, _ = work.shape
-    cell = np.arange(segments * regions)[:, None] * firms + provider
-    by_firm = np.bincount(cell.ravel(), work.ravel(), segments * regions * firms).reshape(segments, regions, firms)
-    hourly = (by_firm[..., None] * network.profile[:, :, None, :]).sum(axis=0)
+    hourly = (_by_firm(work, provider, firms)[..., None] * network.profile[:, :, None, :]).sum(axis=0)
     return np.ascontiguousarray(hourly.transpose(1, 0, 2))
 
 

@@ -10,7 +10,7 @@ from aimarket.finance import credit
 from aimarket.kernels.sums import ordered_sum
 from aimarket.population import Menu, Segments
 from aimarket.provider import Provider
-from aimarket.serving import peak_over_mean
+from aimarket.serving import peaks_over_mean
 from aimarket.units import MONTHS_PER_YEAR, TOKENS_PER_MTOK
 from aimarket.views import Panel, View, survey
 from aimarket.work import Work
@@ -97,16 +97,21 @@ class Sight(Work):
         return self.views([p])[p]
 
     def views(self, providers: Iterable[Provider]) -> dict[Provider, View]:
-        """What each of some providers may see now; what they have in common is reckoned once."""
-        sums = tuple(self.by_offer(values) for values in (self.totals.users, self.work, self.work * self.outage))
-        return {p: self._view(p, *sums) for p in providers}
+        """What each of some providers may see now; sums are taken for all of them at once."""
+        load, (installed, _) = self.by_offer(self.work), self.count_gpus()
+        peak = peaks_over_mean(self.work, self.owner, len(self.providers), self.network)
+        of_offers = (self.revenue, self.by_offer(self.totals.users), load, self.by_offer(self.work * self.outage))
+        columns = (*map(self.by_provider, of_offers), peak, self.workable_hours(installed, peak))
+        figures = np.stack(columns, axis=1).tolist()
+        return {p: self._view(p, *figures[p.index]) for p in providers}
 
-    def _view(self, p: Provider, users: Floats, load: Floats, turned_away: Floats) -> View:
-        """What `p` may see, given (J,) users and reference GPUs wanted and turned away."""
+    def _view(
+        self, p: Provider, revenue: float, users: float, load: float, turned_away: float, peak: float, workable: float
+    ) -> View:
+        """What `p` may see, given what was reckoned for all."""
         books, fleet, throughput = self.ledger.books[p.name], p.fleet, self.roadmap.throughput
         owning, working = self.owning_and_working_cost(p)
         lead = self.lead_time
-        peak = peak_over_mean(self.work[:, :, p.offers], self.network)
         ends = fleet.arrival + self.life <= self.steps + lead
         ends = fleet.delivered & (ends | self.condemned[p.index, fleet.generation, fleet.region])
         reference = fleet.gpus * throughput[fleet.generation]
@@ -120,14 +125,14 @@ class Sight(Work):
             prices=self.price[p.offers],
             price_cap=self.price_cap,
             newcomer_prices=self.newcomer_price[p.offers],
-            revenue=float(ordered_sum(self.revenue[p.offers])),
-            users=float(ordered_sum(users[p.offers])),
+            revenue=revenue,
+            users=users,
             cash=books.balance["cash"],
             credit=credit(books, self.settings.finance.covenant),
             burn=p.burn,
-            load=float(ordered_sum(load[p.offers])),
+            load=load,
             capacity=float(reference[fleet.delivered].sum()),
-            workable=self.workable_hours(p, peak),
+            workable=workable,
             hours=self.hours_per_mtok[p.offers],
             arriving=float(reference[~fleet.delivered].sum()),
             retiring=float(reference[ends].sum()),
@@ -139,7 +144,7 @@ class Sight(Work):
             months_in_training=p.months_in_training,
             quality_gain=self.settings.technology.quality_gain,
             training_scale=self.settings.technology.training_scale,
-            turned_away=float(ordered_sum(turned_away[p.offers]) + self.rented[p.index]),
+            turned_away=turned_away + float(self.rented[p.index]),
             owning_cost=owning,
             working_cost=working,
         )

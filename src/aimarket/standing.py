@@ -183,17 +183,20 @@ class Standing:
         panel = self.panel
         rows = np.flatnonzero(panel.free | panel.bound)
         weight, review = panel.weight[rows], panel.review[rows]
-        share, _ = logit_shares(panel.utility_to(rows), panel.outside_now[rows])
-        chance = (weight * review)[:, None] * share
+        chooses = np.flatnonzero(review > 0)  # nobody whose contract runs on
+        some = rows[chooses]
+        share, _ = logit_shares(panel.utility_to(some), panel.outside_now[some])
+        chance = np.zeros((len(rows), len(self.menu.price)))
+        chance[chooses] = (weight * review)[chooses, None] * share
         holders = np.flatnonzero(panel.offer[rows] >= 0)
         held = panel.offer[rows[holders]]
         chance[holders, held] += (weight * (1 - review))[holders]
         bound = np.flatnonzero(panel.bound)
-        paid = panel.weight[bound] * (1 - panel.review[bound]) * panel.spend[bound, panel.offer[bound]]
+        paid = panel.weight[bound] * (1 - panel.review[bound]) * panel.contract_spend
         return Steady(
             rows=rows,
             chance=np.ascontiguousarray(chance.T),
-            tokens=np.einsum("nj,nj->j", chance, panel.tokens[rows]),
+            tokens=np.einsum("nj,nj->j", chance, panel.tokens_of(rows)),
             paid=np.bincount(panel.offer[bound], paid, len(self.menu.price)),
         )
 
@@ -230,7 +233,7 @@ class Standing:
         elasticity = extensive + intensive * thinking / (panel.tokens_per_task[segment, None] + thinking)
         sensitivity = np.where(panel.free[some], 0.0, panel.sensitivity[some])[:, None]
         slope = price_utility_slope(price, sensitivity, settings.price_metric)
-        weights, spend = self.offers[:, some], (panel.tokens[some] * paid).T
+        weights, spend = self.offers[:, some], (panel.tokens_of(some) * paid).T
         # Weights of a firm's offers are those by which a user picks among them.
         slopes = self._by_firm(weights * slope.T)[wanted].T
         spends = self._by_firm(weights * spend)[wanted].T

@@ -86,13 +86,13 @@ class Work(Costs):
         energy = energy_per_hour(hardware, self.roadmap.power[:, None], hardware.planned_utilisation)
         return np.asarray(hardware.hosting / HOURS_PER_MONTH + energy * self.network.electricity)
 
-    def workable_hours(self, p: Provider, peak: float) -> float:
-        """Reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if capacity is bought.
+    def workable_hours(self, installed: Floats, peak: Floats) -> Floats:
+        """(F,) reference-GPU-hours a step that can be worked if load keeps its daily shape; inf if capacity is bought.
 
-        peak : float, 1    highest hourly load over the mean of the day
+        installed : (F, G, R) GPUs
+        peak      : (F,) float, 1    highest hourly load over the mean of the day
         """
-        if not self.hours_per_mtok[p.offers].any():
-            return np.inf
         hours = HOURS_PER_MONTH * self.clock.months
-        usable = float(self.capacity(p).sum()) * self.settings.hardware.maximum_utilisation
-        return usable * hours / peak
+        usable = (self.roadmap.throughput @ installed).sum(axis=1) * self.settings.hardware.maximum_utilisation
+        owns = self.by_provider(self.hours_per_mtok) > 0
+        return np.where(owns, usable * hours / peak, np.inf)

@@ -189,6 +189,7 @@ def test_a_rule_sees_only_its_view(shelf: str, kind: str) -> None:
 _RUNS_TEXT = {"eval", "exec", "compile", "__import__"}
 _RUNS_DATA = r"(pickle|marshal|shelve|dill|joblib|cloudpickle|jsonpickle|yaml\.(load|unsafe_load|full_load))\b"
 _STARTS = r"(subprocess|pty|runpy|codeop|os\.(system|popen|exec\w*|spawn\w*|posix_spawn\w*)|hydra\.utils|ctypes)\b"
+_ALLOWED = {"freed_memory.py": ["ctypes", "ctypes.CDLL"]}  # the C library that is loaded already, for a setting of its
 _OWN_MODULES = (
     "aimarket.",
     "SALib",
@@ -215,7 +216,7 @@ def test_nothing_is_run_from_data() -> None:
         dotted = [ast.unparse(node) for node in _nodes(path) if isinstance(node, ast.Attribute)]
         assert [
             name for name in [*imports(path), *dotted] if re.match(rf"{_RUNS_DATA}|{_STARTS}|builtins\b", name)
-        ] == [], path
+        ] == _ALLOWED.get(path.name, []), path
         assert "_target_" not in path.read_text(encoding="utf-8"), path
     for path in CONF.rglob("*.yaml"):
         text = path.read_text(encoding="utf-8")

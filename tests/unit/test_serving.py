@@ -13,7 +13,7 @@ from aimarket import load
 from aimarket.kernels.balancing import Pools, answer_time, balance_load
 from aimarket.kernels.queueing import mean_wait, slowdown
 from aimarket.kernels.rationing import place_load
-from aimarket.serving import Network, create_network, peak_over_mean, serve
+from aimarket.serving import Network, create_network, peak_over_mean, peaks_over_mean, serve
 from aimarket.theory import queueing
 
 FLAT = np.ones((1, 1, 24))
@@ -291,6 +291,17 @@ def test_peak_over_mean_by_hand():
     assert peak_over_mean(np.array([[[4.0], [4.0]]]), network(profile)) == pytest.approx(1.0)
     assert peak_over_mean(np.array([[[3.0], [1.0]]]), network(profile)) == pytest.approx(1.25)
     assert peak_over_mean(np.zeros((1, 2, 1)), network(profile)) == 1
+
+
+@given(
+    work=arrays(np.float64, (3, 2, 5), elements=st.floats(0, 1e9)),
+    owner=arrays(np.int64, 5, elements=st.integers(0, 3)),
+    hours=arrays(np.float64, (3, 2, 24), elements=st.floats(0.1, 3)),
+)
+def test_peaks_of_all_firms_are_those_of_each_to_the_bit(work, owner, hours):
+    """Firms without offers, or without load, included."""
+    expected = [peak_over_mean(work[:, :, owner == firm], network(hours)) for firm in range(4)]
+    assert peaks_over_mean(work, owner, 4, network(hours)).tolist() == expected
 
 
 def test_a_crumb_of_a_fleet_serves_nobody_and_breaks_nothing() -> None:

@@ -73,6 +73,7 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
     from aimarket.compilation import compile_ahead
     from aimarket.conditions import condition, finished
     from aimarket.configuration import run_id
+    from aimarket.freed_memory import keep_freed_memory
     from aimarket.report.progress import compiling_announced, progress
     from aimarket.simulation import run
     from aimarket.workspaces import clear
@@ -83,6 +84,7 @@ def run_one(settings: "Settings", overrides: Sequence[str]) -> None:
         clear(study)
         print(f"{study}: run {name} is already complete")
     else:
+        keep_freed_memory()
         try:
             steps = settings.run.steps * settings.run.replications
             with compiling_announced() as announce:

@@ -52,6 +52,8 @@ def logit_shares(utility: Floats, outside: Floats) -> tuple[Floats, Floats]:
     top = np.maximum(utility.max(axis=1, initial=-np.inf), outside)
     if not np.isfinite(top).all():
         raise ValueError("a user has neither an offer nor an outside option of finite utility")
-    weight = np.exp(utility - top[:, None])
+    weight = utility - top[:, None]
+    np.exp(weight, out=weight)
     total = ordered_sum(weight) + np.exp(outside - top)
-    return weight / total[:, None], np.log(total) + top
+    weight /= total[:, None]
+    return weight, np.log(total) + top
