@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from compositions import made
+from crowds import crowd
 from scipy.stats import chisquare, kstest
 from stepping import Trial, freeze, trial
 from users_oracle import take
@@ -36,7 +37,8 @@ MARKETS: dict[str, dict[str, Any]] = {
 
 
 def market_after(steps: int, *overrides: str, **values: Any) -> Market:
-    market = Market(made("roster=oligopoly", "users.size=20000", "run.panel=500", *overrides, **values))
+    size = (f"users.size={crowd(20_000)}", f"run.panel={crowd(500)}")
+    market = Market(made("roster=oligopoly", *size, *overrides, **values))
     for _ in range(steps):
         market.step()
     return market
