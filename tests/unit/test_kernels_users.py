@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compositions import made
+from compositions import made, option
 from crowds import crowd
 from scipy.stats import chisquare, kstest
 from stepping import Trial, freeze, trial
@@ -16,6 +16,7 @@ from aimarket import Market
 from aimarket.kernels.reviewing import patience_from
 
 SEGMENTS = ("consumer", "developer", "enterprise")
+FIRMS = ("alpha", "beta", "gamma")
 EVERYTHING: dict[str, Any] = {
     "users__segments__developer__contract": {"term": 3.0, "discount": 0.3, "commitment": 1.0},
     "users__segments__enterprise__contract": {"term": 6.0, "discount": 0.2, "commitment": 0.9},
@@ -32,6 +33,7 @@ MARKETS: dict[str, dict[str, Any]] = {
     "everything": EVERYTHING,
     "linear": EVERYTHING | {"users__price_metric": "linear", "users__segments__consumer__outside_utility": None},
     "half steps": EVERYTHING | {"run__steps_per_year": 24, "users__difficulty": {"ceiling": None, "thinking": 0.0}},
+    "two offers a firm": {f"providers__{name}__offers__small": option("provider/offer", "entrant") for name in FIRMS},
     "forgetful": {f"users__segments__{s}__depth__decay": 1.0 for s in SEGMENTS} | {"users__usage_elasticity": 0.0},
 }
 
