@@ -85,6 +85,7 @@ def test_the_choice_is_that_of_the_oracle_unless_the_draw_is_at_a_border(seed, u
     assert np.isfinite(utility[taken, choice[taken]]).all()  # nobody has what cannot be had
 
 
+@pytest.mark.compiled
 def test_few_draws_are_so_near_a_border():
     choosers, menu = market(3, 200_000, 12)
     expected, _, rounding = chosen(choosers, menu)
@@ -92,6 +93,7 @@ def test_few_draws_are_so_near_a_border():
     assert (sampled(choosers, menu) != expected).mean() < 1e-5
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("outside", [0.3, -np.inf])
 @pytest.mark.parametrize("held", [-1, 1])
 def test_choices_have_the_shares_of_the_logit(outside, held):

@@ -96,6 +96,7 @@ def test_a_word_makes_an_exponential() -> None:
     assert 0 < patience_from(np.uint64(2**32 - 1)) < 1e-9
 
 
+@pytest.mark.compiled
 def test_spells_between_reviews_are_geometric(steady: Market) -> None:
     step, steps, chance = trial(steady, 1, adoption=0.0), 40, 0.3
     rows = step.users.adopted.copy()
@@ -113,6 +114,7 @@ def test_spells_between_reviews_are_geometric(steady: Market) -> None:
     assert chisquare(again, expected * again.sum()).pvalue > 0.001
 
 
+@pytest.mark.compiled
 def test_hazards_that_change_set_off_as_many_as_they_should(steady: Market) -> None:
     """Reviews and adoptions in every step, each against its own probability; what happened before does not matter."""
     step, errors, overlaps = trial(steady, 1), [], []
@@ -135,6 +137,7 @@ def test_hazards_that_change_set_off_as_many_as_they_should(steady: Market) -> N
     assert np.std(errors) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["default", "everything"])
 def test_what_is_left_of_patience_is_exponential_whatever_has_happened(name: str) -> None:
     users = market_after(8, **MARKETS[name]).population.users
