@@ -1,7 +1,7 @@
 """What the compiler adds to the language, in plain Python: compiled loops run as they are written, line by line.
 
-For `NUMBA_DISABLE_JIT=1 pytest -p uncompiled`, by which `make coverage` and `make mutants` look into compiled functions.
-Numbers are the same to rounding; a loop is about a thousand times as slow.
+For `NUMBA_DISABLE_JIT=1 pytest -p uncompiled -m "not compiled"`, by which `make coverage` and `make mutants-loops` look
+into compiled functions. Numbers are the same to rounding; a loop takes about a thousand times as long.
 """
 
 from functools import singledispatch

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from crowds import crowd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sampling_oracle import chosen, utilities
 from scipy.stats import chisquare
@@ -67,6 +67,7 @@ def some(choosers, rows):
 
 
 @settings(deadline=None)
+@example(seed=0, users=1100, offers=3, spread=1.0, outside=0.0)  # more than two blocks of users
 @given(
     seed=st.integers(0, 2**32),
     users=st.integers(0, 1500),
