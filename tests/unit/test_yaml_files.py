@@ -73,7 +73,8 @@ def test_a_configuration_names_files_of_its_own_and_sets_up_no_jobs(text: str, t
 
 
 @pytest.mark.parametrize(
-    "text", ["a: 1", "# no outputs, no hydra\ndefaults: [/provider@a: b]\n", "- hydra", "a: [$", "source: https://x.org"]
+    "text",
+    ["a: 1", "# no outputs, no hydra\ndefaults: [/provider@a: b]\n", "- hydra", "a: [$", "source: https://x.org"],
 )
 def test_what_reaches_for_nothing_may_be_composed(text: str, tmp_path: Path) -> None:
     check_file(written(tmp_path, text))
