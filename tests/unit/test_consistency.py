@@ -1,4 +1,4 @@
-"""Settings that are each possible and contradict one another: told in a line that names the key, before any step."""
+"""Settings that cannot be, alone or beside one another: told in a line that names the key, before any step."""
 
 from typing import Any
 
@@ -34,9 +34,24 @@ CONTRADICTIONS: list[tuple[dict[str, Any], str]] = [
     (UNRATED, "providers.alpha.offers.main: quality or rating must be set, or model must name a rated row"),
 ]  # fmt: skip
 
+IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
+    ({"users__price_metric": "cubic"}, "users.price_metric: should be one of log, linear (got 'cubic')"),
+    ({"users__size": None}, "users.size: should be a whole number from 1 to 1,000,000,000 (got null)"),
+    ({"users__sise": 3}, "users.sise: unknown key (got 3); did you mean users.size?"),
+    ({"users__segments": [1]}, "users.segments: should be a mapping from names to population, "),
+    ({"users__segments": {"a b": {}}}, "users.segments.a b: should be a name of letters, digits, _, . and -"),
+    ({SEGMENT + "contract": 3}, "users.segments.consumer.contract: should be a mapping with term, discount"),
+    ({"record__tables": "x"}, "record.tables: should be a list, each item one of market, providers, "),
+    ({"providers__alpha__active": "perhaps"}, "providers.alpha.active: should be true or false (got 'perhaps')"),
+    ({"providers__alpha__fleet__mix": {"H100": "x"}}, "fleet.mix.H100: should be a finite number, at least 0"),
+    ({"providers__alpha__pricing": {"kind": "cost_plus"}}, "providers.alpha.pricing.markup: missing; should be a"),
+    ({"providers__alpha__pricing": {"kind": "cost_minus"}}, "providers.alpha.pricing.kind: no such rule"),
+    ({"providers__alpha__pricing": 3}, "providers.alpha.pricing.kind: missing (got 3); allowed: "),
+]  # fmt: skip
 
-@pytest.mark.parametrize(("values", "told"), CONTRADICTIONS)
-def test_what_contradicts_itself_is_told(values: dict[str, Any], told: str) -> None:
+
+@pytest.mark.parametrize(("values", "told"), IMPOSSIBLE + CONTRADICTIONS)
+def test_what_cannot_be_is_told(values: dict[str, Any], told: str) -> None:
     with pytest.raises(SettingsError) as error:
         made("roster=duopoly", **values)
     assert told in str(error.value)
