@@ -1,7 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` work in a fresh clone with git, make and a python3 with venv.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-oldest test-newest lint mutants format wheel-check audit setup lock clean
+.PHONY: help demo test test-oldest test-newest lint coverage mutants mutants-loops format wheel-check audit setup lock clean
 .DELETE_ON_ERROR:
 
 # A uv on the PATH is used; otherwise the one pinned in requirements/uv.txt goes into .tools/.
@@ -20,7 +20,7 @@ PYTEST_ARGS ?=
 LOCK_ARGS ?=
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY) ## run the default market, print its summary and draw its figures
 	$(RUN)/aimarket run study=demo
@@ -41,10 +41,15 @@ lint: $(READY) ## check style, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-mutants: $(READY) ## change the ledger and kernels one place at a time: what the tests do not notice is told
-	@$(UV) pip install --quiet --python .venv --target .mutants/libraries mutmut==3.8.1
+coverage: $(READY) ## lines and branches of the core that tests run; fails under 95 %
+	.ci/coverage $(RUN)/python
+
+mutants: $(READY) .mutants/.ready ## change the ledger and kernels one place at a time: what the tests do not notice is told
 	@PYTHONPATH=.mutants/libraries $(RUN)/python -m mutmut run
 	@PYTHONPATH=.mutants/libraries $(RUN)/python -m mutmut results
+
+mutants-loops: $(READY) .mutants/.ready ## the same of compiled loops of the users' choice, uncompiled
+	.ci/mutate_loops $(RUN)/python .mutants/libraries
 
 format: $(READY) ## put the code into the house style
 	$(RUN)/ruff check --fix
@@ -67,7 +72,7 @@ lock: $(UV_READY) ## resolve requirements/*.txt again (LOCK_ARGS=--upgrade takes
 	$(UV) pip compile $(LOCK_ARGS) $(COMPILE) requirements/audit.in -o requirements/audit.txt
 
 clean: ## remove environments, caches and builds; outputs/ stays
-	rm -rf .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mutants mutants
+	rm -rf .coverage* .venv .tools dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .mutants mutants
 
 # `cd /` because .python-version would make pyenv refuse any other python3 than 3.12 here.
 .tools/.ready: requirements/uv.txt
@@ -81,6 +86,10 @@ clean: ## remove environments, caches and builds; outputs/ stays
 	@rm -rf .tools/audit
 	@$(UV) venv --quiet --python "$$(.ci/find_python $(UV))" .tools/audit
 	@$(UV) pip sync --quiet --python .tools/audit --require-hashes requirements/audit.txt
+	@touch $@
+
+.mutants/.ready: Makefile | $(READY)
+	@$(UV) pip install --quiet --python .venv --target .mutants/libraries mutmut==3.8.1
 	@touch $@
 
 # The stamp goes first and comes back last: after an interruption the environment is made anew.

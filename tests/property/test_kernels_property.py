@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -192,6 +192,7 @@ def test_elasticities_of_use_are_the_derivatives(price, time_price, curvature, e
 # ── rationing ──
 
 
+@example(np.array([[[1.4], [3.1], [7.2]]]), np.array([[20.0, 3.4, 2.4]]))  # rounding would serve more than there is
 @given(floats((2, 3, 4), loads), floats((2, 3), loads))
 def test_load_is_served_at_home_first_and_never_beyond_capacity(load, capacity):
     placed = place_load(load, capacity)

@@ -24,6 +24,7 @@ def every_magnitude(kind):
     return np.concatenate([part.astype(kind) for part in more])
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ULPS)
 @np.errstate(all="ignore")
@@ -55,6 +56,7 @@ def test_corners(kind):
     assert log(smallest) == pytest.approx(np.log(float(smallest)), rel=1e-6)
 
 
+@pytest.mark.compiled
 @np.errstate(all="ignore")
 def test_exponential_of_what_is_not_positive():
     x = every_magnitude(np.float32)
@@ -65,10 +67,12 @@ def test_exponential_of_what_is_not_positive():
     assert (found[exact < 2.0**-127] == 0).all()
 
 
+@pytest.mark.compiled
 def test_bits_are_those_of_any_machine():
     assert fixed_bits.digest() == BITS
 
 
+@pytest.mark.compiled
 def test_bits_do_not_depend_on_the_width_of_vectors(tmp_path):
     """Compiled again for the least of its kind of machines: narrow vectors, no fused multiplication and addition."""
     narrow = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -76,6 +80,7 @@ def test_bits_do_not_depend_on_the_width_of_vectors(tmp_path):
     assert done.stdout.strip() == BITS
 
 
+@pytest.mark.compiled
 def test_loops_are_vectorised():
     """The point of it all: a call or a branch in the loop would keep it scalar."""
 

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from crowds import crowd
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sampling_oracle import chosen, utilities
 from scipy.stats import chisquare
@@ -66,6 +67,7 @@ def some(choosers, rows):
 
 
 @settings(deadline=None)
+@example(seed=0, users=1100, offers=3, spread=1.0, outside=0.0)  # more than two blocks of users
 @given(
     seed=st.integers(0, 2**32),
     users=st.integers(0, 1500),
@@ -84,6 +86,7 @@ def test_the_choice_is_that_of_the_oracle_unless_the_draw_is_at_a_border(seed, u
     assert np.isfinite(utility[taken, choice[taken]]).all()  # nobody has what cannot be had
 
 
+@pytest.mark.compiled
 def test_few_draws_are_so_near_a_border():
     choosers, menu = market(3, 200_000, 12)
     expected, _, rounding = chosen(choosers, menu)
@@ -91,6 +94,7 @@ def test_few_draws_are_so_near_a_border():
     assert (sampled(choosers, menu) != expected).mean() < 1e-5
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("outside", [0.3, -np.inf])
 @pytest.mark.parametrize("held", [-1, 1])
 def test_choices_have_the_shares_of_the_logit(outside, held):
@@ -113,14 +117,14 @@ def test_choices_have_the_shares_of_the_logit(outside, held):
 @settings(deadline=None)
 @given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(0, 2000), max_size=4))
 def test_who_else_chooses_changes_nothing(seed, cuts):
-    choosers, menu = market(seed, 2000, 9)
+    choosers, menu = market(seed, crowd(2_000), 9)
     whole, edges = sampled(choosers, menu), sorted({0, 2000, *cuts})
     parts = [sampled(some(choosers, slice(a, b)), menu) for a, b in pairwise(edges)]
     assert (np.concatenate(parts) == whole).all()
 
 
 def test_where_offers_stand_changes_nothing_as_long_as_their_order_is_kept():
-    choosers, menu = market(5, 3000, 11)
+    choosers, menu = market(5, crowd(3_000), 11)
     place = np.random.default_rng(1).permutation(11)  # what stood at place[k] now stands at k
     back = np.argsort(place)
     columns = {name: getattr(menu, name)[..., place] for name in menu._fields[:7]}
@@ -130,7 +134,7 @@ def test_where_offers_stand_changes_nothing_as_long_as_their_order_is_kept():
 
 
 def test_an_offer_that_nobody_can_have_changes_nothing():
-    choosers, menu = market(6, 3000, 8)
+    choosers, menu = market(6, crowd(3_000), 8)
     more = {
         name: np.concatenate([getattr(menu, name), getattr(menu, name)[..., :1]], axis=-1) for name in menu._fields[:7]
     }
@@ -141,7 +145,7 @@ def test_an_offer_that_nobody_can_have_changes_nothing():
 
 
 def test_nobody_is_left_without_what_is_the_only_thing_to_have():
-    choosers, menu = market(7, 500, 3, outside=-np.inf)
+    choosers, menu = market(7, crowd(500), 3, outside=-np.inf)
     only = menu._replace(appeal=np.array([NONE, 0.0, NONE], np.float32), free_allowed=np.array([True, False, True]))
     choice = sampled(choosers, only)
     assert (choice == np.where(choosers.free, -1, 1)).all()
@@ -149,6 +153,6 @@ def test_nobody_is_left_without_what_is_the_only_thing_to_have():
 
 
 def test_utilities_may_be_as_large_as_they_like():
-    choosers, menu = market(9, 1000, 4)
+    choosers, menu = market(9, crowd(1_000), 4)
     huge = menu._replace(quality=np.array([0, 1e30, 1e20, -1e30], np.float32), appeal=np.zeros(4, np.float32))
     assert (sampled(choosers._replace(free=np.zeros(1000, bool)), huge) == 1).all()

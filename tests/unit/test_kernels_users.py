@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compositions import made
+from compositions import made, option
+from crowds import crowd
 from scipy.stats import chisquare, kstest
 from stepping import Trial, freeze, trial
 from users_oracle import take
@@ -15,6 +16,7 @@ from aimarket import Market
 from aimarket.kernels.reviewing import patience_from
 
 SEGMENTS = ("consumer", "developer", "enterprise")
+FIRMS = ("alpha", "beta", "gamma")
 EVERYTHING: dict[str, Any] = {
     "users__segments__developer__contract": {"term": 3.0, "discount": 0.3, "commitment": 1.0},
     "users__segments__enterprise__contract": {"term": 6.0, "discount": 0.2, "commitment": 0.9},
@@ -31,12 +33,14 @@ MARKETS: dict[str, dict[str, Any]] = {
     "everything": EVERYTHING,
     "linear": EVERYTHING | {"users__price_metric": "linear", "users__segments__consumer__outside_utility": None},
     "half steps": EVERYTHING | {"run__steps_per_year": 24, "users__difficulty": {"ceiling": None, "thinking": 0.0}},
+    "two offers a firm": {f"providers__{name}__offers__small": option("provider/offer", "entrant") for name in FIRMS},
     "forgetful": {f"users__segments__{s}__depth__decay": 1.0 for s in SEGMENTS} | {"users__usage_elasticity": 0.0},
 }
 
 
 def market_after(steps: int, *overrides: str, **values: Any) -> Market:
-    market = Market(made("roster=oligopoly", "users.size=20000", "run.panel=500", *overrides, **values))
+    size = (f"users.size={crowd(20_000)}", f"run.panel={crowd(500)}")
+    market = Market(made("roster=oligopoly", *size, *overrides, **values))
     for _ in range(steps):
         market.step()
     return market
@@ -92,6 +96,7 @@ def test_a_word_makes_an_exponential() -> None:
     assert 0 < patience_from(np.uint64(2**32 - 1)) < 1e-9
 
 
+@pytest.mark.compiled
 def test_spells_between_reviews_are_geometric(steady: Market) -> None:
     step, steps, chance = trial(steady, 1, adoption=0.0), 40, 0.3
     rows = step.users.adopted.copy()
@@ -109,6 +114,7 @@ def test_spells_between_reviews_are_geometric(steady: Market) -> None:
     assert chisquare(again, expected * again.sum()).pvalue > 0.001
 
 
+@pytest.mark.compiled
 def test_hazards_that_change_set_off_as_many_as_they_should(steady: Market) -> None:
     """Reviews and adoptions in every step, each against its own probability; what happened before does not matter."""
     step, errors, overlaps = trial(steady, 1), [], []
@@ -131,6 +137,7 @@ def test_hazards_that_change_set_off_as_many_as_they_should(steady: Market) -> N
     assert np.std(errors) == pytest.approx(1, abs=0.25)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", ["default", "everything"])
 def test_what_is_left_of_patience_is_exponential_whatever_has_happened(name: str) -> None:
     users = market_after(8, **MARKETS[name]).population.users

@@ -138,6 +138,7 @@ def test_payoffs_are_those_of_the_markets_demand():
     assert price.min() < anchors(of).bertrand_price < anchors(of).monopoly_price < price.max()
 
 
+@pytest.mark.compiled
 def test_sessions_depend_on_seed_and_number_alone():
     few, more = (simulate_sessions(environment([*QUICK, *rest])) for rest in ([], ["sessions=12", "threads=2"]))
     other = simulate_sessions(environment([*QUICK, "seed=2"]))
@@ -148,6 +149,7 @@ def test_sessions_depend_on_seed_and_number_alone():
     assert few.converged.all()
 
 
+@pytest.mark.compiled
 def test_without_a_future_nobody_colludes():
     """Firms that do not look ahead end near the static equilibrium of the grid; patient ones far above it."""
     settings = ["beta=2e-5", "patience=20000", "sessions=20"]
@@ -188,6 +190,7 @@ def test_what_cannot_be_is_told(text, said):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.compiled
 def test_the_command_prints_a_table_or_one_line(tmp_path):
     def call(*arguments):
         command = [sys.executable, "-m", "aimarket", "collusion", *arguments]

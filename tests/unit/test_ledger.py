@@ -200,13 +200,15 @@ def test_books_side_by_side_are_the_books_one_by_one():
         assert accounts.scale[f] == books.scale
         assert accounts.net_income[f] == books.net_income
         assert accounts.spent("capex", "overhead")[f] == books.spent("capex", "overhead")
+    with pytest.raises(ValueError, match="read-only"):  # what is handed out is not the reader's to change
+        accounts.moved("revenue")[0] = 1.0
 
 
 def test_rounding_is_judged_by_the_largest_balance_there_ever_was():
     ledger = opened()
-    ledger.pay("investors", "beta", 1e6, "capital")
+    ledger.pay("lenders", "beta", 1e6, "borrowing")
     ledger.close_step()
-    ledger.pay("beta", "investors", 1e6, "dividends")
+    ledger.pay("beta", "lenders", 1e6, "borrowing")
     ledger.close_step()
-    ledger.close_step()
+    ledger.close_step()  # by now nothing else in the books tells of it
     assert ledger.books["beta"].scale == 1e6 + 50
