@@ -50,7 +50,7 @@ def _nobody_can_lock(*_: Any) -> None:
     raise OSError("no locks on this disk")
 
 
-@pytest.mark.parametrize("owner", [1, os.getpid()])
+@pytest.mark.parametrize("owner", [1, os.getpid()], ids=["somebody", "this"])
 def test_on_a_disk_without_locks_a_process_that_lives_owns_its_workspace(
     owner: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
