@@ -1,15 +1,16 @@
-"""Ctrl-C while functions are compiled, and while what they return is made into arrays.
+"""Ctrl-C, and the order to end, while functions are compiled and while what they return is made into arrays.
 
-LLVM and Numba call Python back from where nothing can be raised: an interrupt that comes there is lost and the run goes
-on, or it fails because of what was not done. So it comes again a moment later. One that comes while a compiled function
-runs is heard by the first line of Python after it, which often is such a call.
+LLVM and Numba call Python back from where nothing can be raised: what a signal raises there is lost and the run goes
+on, or it fails because of what was not done. So the signal comes again a moment later. One that comes while a compiled
+function runs is heard by the first line of Python after it, which often is such a call.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 _LATER = 0.001  # seconds
 _DEAF = ("llvmlite.", "numba.core.serialize")
@@ -22,8 +23,9 @@ def heard_everywhere() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread() or before is not signal.default_int_handler:
         yield  # somebody else hears of interrupts, or nobody is to
         return
-    alarm = signal.signal(signal.SIGALRM, _hear)
-    signal.signal(signal.SIGINT, _hear)
+    hear = heard(_interrupt)
+    alarm = signal.signal(signal.SIGALRM, hear)
+    signal.signal(signal.SIGINT, hear)
     try:
         yield
     finally:
@@ -32,11 +34,22 @@ def heard_everywhere() -> Iterator[None]:
         signal.signal(signal.SIGALRM, alarm)
 
 
-def _hear(_: int, frame: FrameType | None) -> None:
-    """The handler of the signal, and of its coming again."""
-    while frame:
-        if frame.f_globals.get("__name__", "").startswith(_DEAF):
-            signal.setitimer(signal.ITIMER_REAL, _LATER)
-            return
-        frame = frame.f_back
+def heard(act: Callable[[], NoReturn]) -> Callable[[int, FrameType | None], None]:
+    """A handler that acts where something can be raised, or else a moment later, for which it has to hear SIGALRM too.
+
+    act : raises
+    """
+
+    def hear(_: int, frame: FrameType | None) -> None:
+        while frame:
+            if frame.f_globals.get("__name__", "").startswith(_DEAF):
+                signal.setitimer(signal.ITIMER_REAL, _LATER)
+                return
+            frame = frame.f_back
+        act()
+
+    return hear
+
+
+def _interrupt() -> NoReturn:
     raise KeyboardInterrupt

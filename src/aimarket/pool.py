@@ -15,6 +15,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, NoReturn
 
 from aimarket.freed_memory import keep_freed_memory
+from aimarket.interrupts import heard
 
 _PATIENCE = 10.0  # seconds for a process to tidy up before it is killed
 
@@ -108,7 +109,9 @@ def _dismiss(workers: Any) -> None:
 def _work(function: Callable[[Any], Any], connection: "Connection[Any, Any]") -> None:
     """The life of a process: one task after another until the line is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who hired us will say what to do
-    signal.signal(signal.SIGTERM, _leave)
+    leave = heard(_leave)
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGALRM, leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     keep_freed_memory()
     with suppress(EOFError, OSError):
@@ -121,7 +124,7 @@ def _work(function: Callable[[Any], Any], connection: "Connection[Any, Any]") ->
             connection.send(outcome)
 
 
-def _leave(*_: object) -> NoReturn:
+def _leave() -> NoReturn:
     sys.exit(1)  # by the door, so that half-written files are removed
 
 

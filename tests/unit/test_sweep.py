@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tasks import sleep, square
+from tasks import sleep, square, told_to_end
 
 from aimarket import open_results, pool
 from aimarket.complaints import SettingsError
@@ -153,6 +153,13 @@ def test_a_process_that_dies_takes_only_its_own_task_with_it():
     assert 'raise ArithmeticError("three")' in found[3].__notes__[0]
     assert isinstance(found[5], pool.WorkerDiedError)
     assert "signal 9" in str(found[5])
+
+
+def test_a_process_that_is_told_to_end_where_it_cannot_ends_a_moment_later():
+    """It made a failure of the order, which the point then was recorded with."""
+    ((_, outcome),) = pool.outcomes(told_to_end, [3], 1)
+    assert isinstance(outcome, pool.WorkerDiedError), repr(outcome)
+    assert "exit code 1" in str(outcome)
 
 
 def test_leaving_early_ends_the_processes():
