@@ -79,7 +79,7 @@ def unsaid(attempt: Attempt, ended: Ended, damaged: bool) -> list[str]:
         allowed.add(2)
     if "interrupt" in struck:
         allowed = {130}
-        if not re.search(r"^aimarket: interrupted; .*", err, re.MULTILINE):
+        if not (struck & _DEATHS.keys() or re.search(r"^aimarket: interrupted; .*", err, re.MULTILINE)):
             wrong.append("an interrupt that is not told")
     allowed |= {-_DEATHS[fault] for fault in struck & _DEATHS.keys()}
     if ended.code not in allowed:
