@@ -3,6 +3,7 @@
 import random
 import re
 import socket
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from urllib.parse import quote
@@ -148,12 +149,16 @@ def request(draws: random.Random) -> bytes:
 
 def asked(cases: Iterable[int]) -> Iterator[tuple[int, list[str]]]:
     """What was wrong with each of some answers; the server has to live through all of them."""
-    with serving() as port:
-        for case in cases:
-            yield case, list(_faults(_answer(port, request(random.Random(f"requests {case}")))))
-        status, _, body = get(port, "/api/presets")
-        if status != 200 or b"jevons" not in body:
-            yield -1, [f"the server answers no longer: {status}"]
+    with tempfile.TemporaryFile("w+") as errors:
+        with serving(errors=errors) as port:
+            for case in cases:
+                yield case, list(_faults(_answer(port, request(random.Random(f"requests {case}")))))
+            status, _, body = get(port, "/api/presets")
+            if status != 200 or b"jevons" not in body:
+                yield -1, [f"the server answers no longer: {status}"]
+        errors.seek(0)
+        if "Traceback" in (told := errors.read()):
+            yield -1, [f"whoever runs the server is shown a traceback: {told[-400:]}"]
 
 
 def _answer(port: int, sent: bytes) -> bytes:

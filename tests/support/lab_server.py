@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import IO
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -16,10 +17,12 @@ _COMMAND = ("-m", "aimarket", "lab", "--port", "0", "--no-browser")
 
 
 @contextmanager
-def serving(arguments: Sequence[str] = _COMMAND, address: str = "127.0.0.1") -> Iterator[int]:
-    """The port at which a server answers while the block runs; it must end by Ctrl-C."""
+def serving(
+    arguments: Sequence[str] = _COMMAND, address: str = "127.0.0.1", errors: IO[str] | None = None
+) -> Iterator[int]:
+    """The port at which a server answers while the block runs, with its stderr in a file; it must end by Ctrl-C."""
     command = [sys.executable, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()

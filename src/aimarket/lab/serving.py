@@ -1,5 +1,6 @@
 """Serving the page until somebody presses Ctrl-C."""
 
+import logging
 import socket
 import sys
 import threading
@@ -52,6 +53,8 @@ def serve(port: int, lan: bool, browser: bool) -> None:
         http="h11",
         ws="none",
     )
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(_is_ours)
     url = f"http://{address}:{port}/"
     sys.stdout.write(f"Market Lab at {url}; the first market takes some seconds. Ctrl-C ends it.\n")
     sys.stdout.flush()
@@ -59,6 +62,12 @@ def serve(port: int, lan: bool, browser: bool) -> None:
         threading.Thread(target=_open_when_ready, args=(url, next(iter(presets()))), daemon=True).start()
     with suppress(KeyboardInterrupt):  # which uvicorn raises again once it has ended
         _Server(config, app).run(sockets=[listening])
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a fault is the server's, for whoever runs it to see, and not that of a client who does not speak HTTP."""
+    error = record.exc_info and record.exc_info[1]
+    return not type(error).__module__.startswith("h11.")  # which reads HTTP for uvicorn
 
 
 class _Server(uvicorn.Server):
