@@ -237,10 +237,13 @@ def _opened(path: Path) -> Any:
     """
     try:
         with zipfile.ZipFile(path) as packed:
-            if sum(member.file_size for member in packed.infolist()) > path.stat().st_size:
+            members = packed.infolist()
+            if sum(m.file_size for m in members) > path.stat().st_size or any(m.compress_type for m in members):
                 raise ValueError("it is packed")
+            if broken := packed.testzip():
+                raise ValueError(f"{broken} is not whole")
         return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
         raise ResultsError(f"{path} does not fit: {one_line(str(error))}; {_begin(path.parent)}") from error
 
 

@@ -36,6 +36,8 @@ def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
             raise ResultsError(f"{path} cannot be read: {error}") from error
         if manifest.get("run_id") != path.stem or "status" not in manifest:
             raise ResultsError(f"{path} is not the manifest of run {path.stem}")
+        if strange := next((key for key in ("seed", "replications") if type(manifest.get(key, 0)) is not int), None):
+            raise ResultsError(f"{path}: {strange} should be a whole number (got {manifest[strange]!r:.80})")
         found.append(manifest)
     return found
 

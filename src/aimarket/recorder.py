@@ -92,7 +92,7 @@ class RunWriter:
             written_file = described(self._partial / table, f"{table}/{self.run_id}.parquet")
             files[table] = {"rows": self._rows[table], **written_file}
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
-        self._retract()
+        self._retract()  # tables are replaced one by one: a rival's may be there, and its manifest since just now
         publish_each({self._partial / table: self.folder / files[table]["path"] for table in TABLES})
         path = self._publish_manifest(self._partial, text)
         self._published, self._writers = True, {}
@@ -109,6 +109,8 @@ class RunWriter:
         text = self._manifest("failed", {**manifest, "error": f"{type(error).__name__}: {error}", "traceback": trace})
         with suppress(OSError):  # what is in the way of the tables may be what went wrong; it is told all the same
             self._retract()
+            for table in TABLES:
+                self._path(table, "parquet").unlink(missing_ok=True)
         with workspace(self.folder, self.run_id) as partial:
             return self._publish_manifest(partial, text)
 
@@ -126,12 +128,10 @@ class RunWriter:
         return publish(partial / "manifest", manifest_path(self.folder, self.run_id))
 
     def _retract(self) -> None:
-        """Take back an earlier run of the same id, manifest first: no manifest ever describes another's files."""
+        """Take back the manifest of an earlier run of the same id: none ever describes another's files."""
         with suppress(FileNotFoundError):
             self._path(RUNS, "json").unlink()
             sync(self.folder / RUNS)
-        for table in TABLES:
-            self._path(table, "parquet").unlink(missing_ok=True)
 
     def _path(self, kind: str, suffix: str) -> Path:
         return self.folder / kind / f"{self.run_id}.{suffix}"

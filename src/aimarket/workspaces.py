@@ -232,10 +232,9 @@ def within(folder: Path, path: object) -> Path:
 
     raises : ValueError if that leads out of it
     """
-    given = Path(str(path))
-    if given.is_absolute() or ".." in given.parts or "\0" in str(path):
+    if not isinstance(path, str) or Path(path).is_absolute() or ".." in Path(path).parts or "\0" in path:
         raise ValueError(f"{path!r:.80} is no file of {folder}")
-    return folder / given
+    return folder / path
 
 
 def _plain(value: object) -> Any:

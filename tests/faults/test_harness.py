@@ -56,9 +56,9 @@ recorder.publish = hasty""",
     "an interrupt ends in a failure": (
         "interrupt",
         """
-def failing(*_):
+def failing():
     raise RuntimeError("lost")
-interrupts._hear = failing""",
+interrupts._interrupt = failing""",
         "exit code 1",
     ),
     "a full disk ends in a traceback": ("full", "simulation.RunWriter.fail = lambda *_: {}['lost']", "a traceback"),

@@ -270,7 +270,7 @@ def test_a_crash_between_two_renames_leaves_no_complete_run(
     with pytest.raises(OSError, match="no space"):
         write(record(seed=2), tmp_path, manifest(), "")
     assert not (tmp_path / "runs/run.json").exists()
-    assert len(parquet(tmp_path)) == calls
+    assert len(parquet(tmp_path)) == len(TABLES)  # replaced one by one, and none without a manifest counts
     for name in parquet(tmp_path):
         assert pq.read_table(tmp_path / name).num_rows == 6
 
