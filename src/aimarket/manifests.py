@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
 
 RERUN = "run it again, or delete its manifest"
-_WHO = ("run.threads", "run.processes", "run.shards", "run.checkpoint", "run.checkpoint_every")
+_WHO = ("run.threads", "run.processes", "run.shards", "run.shard_checkpoint_every", "run.checkpoint_every")
 _WHY = ("about.question", "about.prediction", "about.outcome")
 _NOT_SWEPT = ("study", "outputs", *_WHO, *_WHY)  # where, how and why a run was made, not what was run
+_KINDS = {"settings": dict, "overrides": list, "seed": int, "replications": int, "versions": dict, "seconds": dict}
 
 Manifest = Mapping[str, Any]
 
@@ -36,8 +37,8 @@ def read_manifests(folder: Path, pattern: str = "*") -> list[dict[str, Any]]:
             raise ResultsError(f"{path} cannot be read: {error}") from error
         if manifest.get("run_id") != path.stem or "status" not in manifest:
             raise ResultsError(f"{path} is not the manifest of run {path.stem}")
-        if strange := next((key for key in ("seed", "replications") if type(manifest.get(key, 0)) is not int), None):
-            raise ResultsError(f"{path}: {strange} should be a whole number (got {manifest[strange]!r:.80})")
+        if strange := next((key for key, kind in _KINDS.items() if type(manifest.get(key, kind())) is not kind), None):
+            raise ResultsError(f"{path}: {strange} is not what was written (got {manifest[strange]!r:.80})")
         found.append(manifest)
     return found
 
