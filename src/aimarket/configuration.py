@@ -15,14 +15,13 @@ from aimarket.composition_cache import conf_dir
 from aimarket.data import list_prices
 from aimarket.documented import Documented, split
 from aimarket.overrides import compose_plain
+from aimarket.schema import HOW_FAST
 from aimarket.settings import MARKET_SHELVES, SHELVES, Settings, nested_rules, rule_class, rule_kinds
 from aimarket.versions import version
 
 __all__ = ["SettingsError", "checked", "conf_dir", "documented", "load", "run_id", "settings_dict", "validate"]
 
 _WITHOUT_EFFECT = ("study", "outputs", "about")  # where results go and what they are for
-# Of a run: who does the work, and what is kept of it on the way.
-HOW_FAST = ("threads", "processes", "shards", "shard_checkpoint_every", "checkpoint_every")
 
 
 def load(overrides: Sequence[str] = ()) -> Settings:

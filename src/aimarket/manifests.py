@@ -12,16 +12,16 @@ import pyarrow.parquet as pq
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS
 from aimarket.recorder import MANIFEST_KEYS
-from aimarket.schema import TABLES, schema_version
+from aimarket.schema import HOW_FAST, TABLES, schema_version
 from aimarket.workspaces import read_json, within
 
 if TYPE_CHECKING:
     import pandas as pd  # for those who want frames
 
 RERUN = "run it again, or delete its manifest"
-_WHO = ("run.threads", "run.processes", "run.shards", "run.shard_checkpoint_every", "run.checkpoint_every")
 _WHY = ("about.question", "about.prediction", "about.outcome")
-_NOT_SWEPT = ("study", "outputs", *_WHO, *_WHY)  # where, how and why a run was made, not what was run
+# Where, how and why a run was made, not what was run.
+_NOT_SWEPT = ("study", "outputs", *(f"run.{name}" for name in HOW_FAST), *_WHY)
 _KINDS = {"settings": dict, "overrides": list, "seed": int, "replications": int, "versions": dict, "seconds": dict}
 
 Manifest = Mapping[str, Any]

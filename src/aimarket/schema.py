@@ -28,6 +28,8 @@ def _numbers(*rows: tuple[str, str, str]) -> tuple[Column, ...]:
     return tuple(Column(name, "float64", unit, meaning) for name, unit, meaning in rows)
 
 
+# Settings of a run that change no recorded byte: who does the work, and what is kept of it on the way.
+HOW_FAST = ("threads", "processes", "shards", "shard_checkpoint_every", "checkpoint_every")
 _KEYS = (
     Column("run_id", "string", "", "hash of the resolved settings; joins to runs/<run_id>.json"),
     Column("replication", "int32", "1", "replication within the run, from 0"),

@@ -83,7 +83,7 @@ def _point(place: Path, overrides: Sequence[str]) -> "Point":
 
 
 def _who(overrides: Sequence[str]) -> dict[str, int]:
-    from aimarket.configuration import HOW_FAST
+    from aimarket.schema import HOW_FAST
 
     who = {}
     for override in overrides:
