@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.fs import LocalFileSystem
 
-from aimarket.conditions import RUNS, manifest_path
+from aimarket.conditions import RUNS, finished, manifest_path
 from aimarket.recording import KEYS, Recorder, RecordError, Recording, checked_run_id
 from aimarket.schema import TABLES, arrow_schema, schema_version
 from aimarket.workspaces import as_json, described, publish, publish_each, sync, workspace
@@ -45,7 +45,7 @@ class RunWriter:
         self._writers: dict[str, pq.ParquetWriter] = {}
         self._rows = dict.fromkeys(TABLES, 0)
         self._written: list[tuple[int, int]] = []  # replication and part
-        self._published = False
+        self._published, self._found = False, finished(self.folder, self.run_id)
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:  # unwinds what was opened if a later opening fails
@@ -99,9 +99,14 @@ class RunWriter:
         return path
 
     def fail(self, manifest: Mapping[str, Any], error: BaseException) -> Path:
-        """Record that the run failed, with its traceback and without tables; returns the path of the manifest."""
+        """Record that the run failed, with its traceback and without tables; returns the path of the manifest.
+
+        What was complete before is taken back. What another process has completed meanwhile stays, as it is the same.
+        """
         if self._published:
             raise RecordError(f"run {self.run_id} is complete; what went wrong afterwards is not the run's failure")
+        if not self._found and finished(self.folder, self.run_id):
+            return manifest_path(self.folder, self.run_id)
         with suppress(OSError, pa.ArrowException):  # a full disk refuses the ends of the tables, too
             self._stack.close()
         self._writers = {}

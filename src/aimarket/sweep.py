@@ -206,7 +206,9 @@ def _ended(points: Sequence[Point], processes: int) -> Generator[tuple[Point, st
 
 
 def _recorded(point: Point, error: Exception) -> str:
-    """Write down for a point why it failed; returns the reason."""
+    """Write down for a point why it failed; returns the reason, or nothing if its last act was to complete it."""
+    if finished(point.folder, point.run_id):
+        return ""
     with suppress(OSError):  # where nothing can be written the caller still hears it
         record_failure(point.settings, point.overrides, error)
     return str(error)

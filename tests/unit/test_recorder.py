@@ -221,6 +221,15 @@ def test_a_failed_run_leaves_its_traceback_and_takes_an_earlier_result_back(tmp_
     assert not finished(tmp_path, "run")
 
 
+def test_a_failure_takes_nothing_back_that_another_process_has_completed_meanwhile(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, "run", "")
+    write(record(), tmp_path, manifest(), "")
+    kept = everything(tmp_path)
+    writer.fail(manifest(), MemoryError("no room here"))
+    assert everything(tmp_path) == kept
+    assert finished(tmp_path, "run")
+
+
 def test_what_goes_wrong_after_completion_does_not_take_the_run_back(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path, "run", "")
     with writer:

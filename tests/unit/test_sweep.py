@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tasks import sleep, square, told_to_end
 
-from aimarket import open_results, pool
+from aimarket import open_results, pool, sweep
 from aimarket.complaints import SettingsError
 from aimarket.conditions import manifest_path
 from aimarket.plans import read_plans, standings
@@ -160,6 +160,18 @@ def test_a_process_that_is_told_to_end_where_it_cannot_ends_a_moment_later():
     ((_, outcome),) = pool.outcomes(told_to_end, [3], 1)
     assert isinstance(outcome, pool.WorkerDiedError), repr(outcome)
     assert "exit code 1" in str(outcome)
+
+
+def test_a_point_whose_process_died_as_soon_as_it_was_complete_is_complete(tmp_path, monkeypatch):
+    def struck_at_the_end(task, points, processes):
+        for position, point in enumerate(points):
+            assert not task(point)
+            yield position, pool.WorkerDiedError("signal 9")
+
+    monkeypatch.setattr(sweep, "outcomes", struck_at_the_end)
+    points = plan([overrides(tmp_path, f"run.seed={seed}") for seed in (1, 2)])
+    assert run_points(points, processes=2, show=False) == Outcome(done=2, skipped=0, failed=[])
+    assert len(complete(tmp_path / "sweep")) == 2
 
 
 def test_leaving_early_ends_the_processes():
