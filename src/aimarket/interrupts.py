@@ -1,8 +1,9 @@
-"""Ctrl-C, and the order to end, while functions are compiled and while what they return is made into arrays.
+"""Ctrl-C, and the order to end, where nothing can be raised.
 
-LLVM and Numba call Python back from where nothing can be raised: what a signal raises there is lost and the run goes
-on, or it fails because of what was not done. So the signal comes again a moment later. One that comes while a compiled
-function runs is heard by the first line of Python after it, which often is such a call.
+LLVM and Numba call Python back while functions are compiled and while what they return is made into arrays, and Python
+calls `__del__` of what is thrown away: what a signal raises there is lost and the run goes on, or it fails because of
+what was not done. So the signal comes again a moment later. One that comes while a compiled function runs is heard by
+the first line of Python after it, which often is such a call.
 """
 
 import signal
@@ -42,7 +43,7 @@ def heard(act: Callable[[], NoReturn]) -> Callable[[int, FrameType | None], None
 
     def hear(_: int, frame: FrameType | None) -> None:
         while frame:
-            if frame.f_globals.get("__name__", "").startswith(_DEAF):
+            if frame.f_code.co_name == "__del__" or frame.f_globals.get("__name__", "").startswith(_DEAF):
                 signal.setitimer(signal.ITIMER_REAL, _LATER)
                 return
             frame = frame.f_back

@@ -112,6 +112,24 @@ serialize._unpickled_memo = Interrupted(serialize._unpickled_memo)"""
     assert not list(tmp_path.rglob("runs/*.json"))
 
 
+def test_an_interrupt_while_something_is_thrown_away_is_not_lost(tmp_path):
+    """Python tells of what is raised there and goes on."""
+    how = """
+from aimarket.market import Market
+left, measure = [1], Market.measure
+class Thrown:
+    def __del__(self):
+        while left:
+            os.kill(os.getpid(), left.pop() and signal.SIGINT)
+def measured(market):
+    Thrown()
+    measure(market)
+Market.measure = measured"""
+    code, errors = ended(started(tmp_path, sys.executable, "-c", INTERRUPTED.format(how=how, arguments=TINY)))
+    assert (code, errors.splitlines()[-1].partition(";")[0]) == (130, "aimarket: interrupted")
+    assert not list(tmp_path.rglob("runs/*.json"))
+
+
 def test_an_interrupt_of_code_that_is_made_from_a_text_ends_with_130_too(tmp_path):
     """As dataclasses make it: the interpreter remembers, and would end with the signal in place of the exit code."""
     how = """

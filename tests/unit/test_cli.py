@@ -129,6 +129,7 @@ def test_an_interrupt_leaves_nothing_that_looks_complete(tmp_path):
     process = subprocess.Popen(
         [*RUN, "run", "study=long", "users.size=20000", "run.steps=1000"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  the tests may be deaf to it
     )  # fmt: skip
     partial = tmp_path / "outputs" / "long" / ".partial"
     deadline = time.monotonic() + 60
