@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 
 from aimarket.complaints import ResultsError, one_line
 from aimarket.conditions import RUNS
+from aimarket.overrides import key_of
 from aimarket.recorder import MANIFEST_KEYS
 from aimarket.schema import HOW_FAST, TABLES, schema_version
 from aimarket.workspaces import read_json, within
@@ -67,8 +69,19 @@ def checked(folder: Path, manifest: Manifest) -> Manifest:
 
 
 def swept_settings(manifests: Sequence[Manifest]) -> pa.Table:
-    """One row a run, one column a setting that differs; null where a run does not have the setting."""
+    """One row a run, one column a setting that differs; null where a run does not have the setting.
+
+    Where runs differ in the files they were told to take, as in `roster=duopoly,oligopoly`, there is a column of these,
+    and none of the settings that follow from them.
+    """
     differing = dict(_differing("", [manifest.get("settings") or {} for manifest in manifests]))
+    told = [{key_of(item): item.partition("=")[2] for item in map(str, m.get("overrides", ()))} for m in manifests]
+    files = _chosen_files(manifests, told)
+    places = list(zip(*files.values(), strict=True))
+    free = {name for name in differing if any(name in said for said in told)}
+    following = {name for name in differing if files and name not in free and _follow(differing[name], places)}
+    if following:  # else it is all the same that a file was named
+        differing = files | {name: values for name, values in differing.items() if name not in following}
     recorded = {column.name for columns in TABLES.values() for column in columns}
     return pa.table(
         {
@@ -100,6 +113,25 @@ def _differing(name: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any
     leaves = [None if isinstance(value, Mapping) else value for value in values]
     if any(leaf != leaves[0] for leaf in leaves):
         yield name, [json.dumps(leaf) if isinstance(leaf, list) else leaf for leaf in leaves]  # a list is one value
+
+
+def _chosen_files(manifests: Sequence[Manifest], told: Sequence[Mapping[str, str]]) -> dict[str, list[Any]]:
+    """Groups of which not all runs were told to take the same file, each with the file of every run; null: not told."""
+    groups = {
+        name: None
+        for manifest, said in zip(manifests, told, strict=True)
+        for name, value in said.items()
+        if re.fullmatch(r"\w+", name) and re.fullmatch(r"[\w./-]+", value)
+        if isinstance((manifest.get("settings") or {}).get(name, {}), Mapping)
+    }
+    files = {name: [said.get(name) for said in told] for name in groups}
+    return {name: chosen for name, chosen in files.items() if len(set(chosen)) > 1}
+
+
+def _follow(values: Sequence[Any], places: Sequence[Any]) -> bool:
+    """Whether runs at the same place always have the same value."""
+    first = dict(zip(reversed(places), reversed(values), strict=True))
+    return all(first[place] == value for place, value in zip(places, values, strict=True))
 
 
 def _column(values: Sequence[Any]) -> pa.Array:

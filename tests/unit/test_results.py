@@ -1,7 +1,7 @@
 """What the reader gives back, what it leaves out, and what it says about files that are not what a run wrote."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,14 @@ def columns(table: str, value: float) -> dict[str, Any]:
     return {c.name: make[c.kind] for c in TABLES[table] if c.name not in KEYS}
 
 
-def run(folder: Path, run_id: str, value: float = 1.0, replications: int = 1, **settings: Any) -> Path:
+def run(
+    folder: Path,
+    run_id: str,
+    value: float = 1.0,
+    replications: int = 1,
+    overrides: Sequence[str] = (),
+    **settings: Any,
+) -> Path:
     recordings = []
     for replication in range(replications):
         made = Recorder(run_id)
@@ -38,7 +45,7 @@ def run(folder: Path, run_id: str, value: float = 1.0, replications: int = 1, **
             if table != "events":  # a table may be empty
                 made.add(table, replication, 1, 1 / 12, columns(table, value))
         recordings.append(made.take())
-    manifest = {"run_id": run_id, "settings": {"run": {"seed": 3}, **settings}, "overrides": [], "seed": 3}
+    manifest = {"run_id": run_id, "settings": {"run": {"seed": 3}, **settings}, "overrides": [*overrides], "seed": 3}
     rest = {"versions": {}, "seconds": {"build": 0.5, "step": 1.0}, "replications": replications}
     return write(recordings, folder, {**manifest, **rest}, "")
 
@@ -92,6 +99,28 @@ def test_a_setting_that_one_run_lacks_is_missing_there(tmp_path: Path) -> None:
     assert runs["settings.price"].tolist() == [True, False]  # `price` alone is a recorded column
     assert runs["providers.beta.fee"].isna().tolist() == [True, False]
     assert "study" not in runs
+
+
+def test_files_that_were_swept_are_a_column_in_place_of_the_settings_in_them(tmp_path: Path) -> None:
+    def told(name: str, cash: int, seed: int, *overrides: str, **more: Any) -> None:
+        settings = {"providers": {"alpha": {"cash": cash, **more}}, "users": {"size": seed}, "run": {"seed": seed}}
+        run(tmp_path, name, overrides=[*overrides, "policy=none", f"run.seed={seed}"], **settings)
+
+    told("a", 1, 1, "roster=monopoly", "roster=duopoly")  # the last word counts
+    told("b", 1, 2, "roster=duopoly")
+    told("c", 2, 1, "roster=oligopoly", fee=3)
+    assert open_results(tmp_path).swept == ["roster", "run.seed", "users.size"]
+    assert open_results(tmp_path).runs["roster"].tolist() == ["duopoly", "duopoly", "oligopoly"]
+    told("d", 7, 1, "providers.alpha.cash=7", fee=3)  # told by name, and nothing of the roster
+    study = open_results(tmp_path)
+    assert study.swept == ["roster", "run.seed", "providers.alpha.cash", "users.size"]
+    assert study.where({"roster": None}).runs["run_id"].tolist() == ["d"]
+
+
+def test_a_file_that_is_named_and_changes_nothing_is_not_swept(tmp_path: Path) -> None:
+    for seed, named in ((1, ["roster=real"]), (2, [])):
+        run(tmp_path, f"run{seed}", overrides=[*named, f"run.seed={seed}"], run={"seed": seed})
+    assert open_results(tmp_path).swept == ["run.seed"]
 
 
 def test_columns_limit_what_is_read(tmp_path: Path) -> None:
