@@ -19,10 +19,11 @@ from scipy import stats
 
 from aimarket import cli
 from aimarket.calibration import distance as d
+from aimarket.calibration.answer import _fitted
 from aimarket.calibration.running import measure, workers
 from aimarket.calibration.search import Search
 from aimarket.calibration.statistics import STATISTICS, average, growth, ratio
-from aimarket.calibration.targets import Targets, names, read_targets
+from aimarket.calibration.targets import Parameter, Targets, names, read_targets
 from aimarket.complaints import ResultsError, SettingsError
 
 # Three textbook firms that answer each other's prices; leaving costs something. The margin tells the taste for price,
@@ -149,6 +150,14 @@ def test_a_parameter_that_moves_nothing_has_no_standard_error():
     distances = (moments**2).sum(axis=1)
     assert np.isnan(d.standard_errors(values, moments, distances, np.ones(2))).all()
     assert np.isnan(d.standard_errors(values[:3], moments[:3], distances[:3], np.ones(2))).all()
+
+
+def test_a_parameter_without_a_standard_error_may_be_anything():
+    """Too few trials, or moments that do not tell it: the best trial alone says nothing of how far off it may be."""
+    parameter = Parameter("price", ("users.segments.everyone.preferences.price",), 0.5, 8.0, log=False, start=1.0)
+    found = _fitted(parameter, 0.4, np.array([0.4]), np.nan)
+    assert found.interval == found.bounds == (0.5, 8.0)
+    assert found.verdict == "weak"
 
 
 def test_the_least_distance_of_a_true_linear_model_is_chi_squared():

@@ -153,7 +153,7 @@ def _unit(targets: Targets, values: Floats) -> Floats:
 
 def _fitted(parameter: Parameter, best: float, near: Floats, error: float) -> Fitted:
     """A parameter from its place on a scale of 0 to 1, those of trials nearly as good, and its standard error there."""
-    reach = 0.0 if np.isnan(error) else _HALF_WIDTH * error
+    reach = 1.0 if np.isnan(error) else _HALF_WIDTH * error  # what is not known may be anything
     low, high = max(0.0, min(near.min(), best - reach)), min(1.0, max(near.max(), best + reach))
     if high - low >= _WEAK:
         verdict = "weak"
