@@ -99,6 +99,15 @@ def test_what_a_preset_shows_is_there(name):
     assert all((LESSONS / f"{lesson}.md").is_file() for lesson in preset.lessons)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_given_in_utils_is_told_in_prices(name):
+    preset = presets()[name]
+    users = aimarket.load([f"experiment=lab/{name}"]).users
+    if any(slider.unit == "utils" for slider in preset.sliders.values()):
+        worth = 1 - math.exp(-1 / users.segments["everyone"].preferences.price)
+        assert f"a price {100 * worth:.0f} % lower" in preset.story
+
+
 def test_the_page_is_told_of_all_presets():
     told = json.loads(catalogue())
     assert [preset["name"] for preset in told["presets"]] == NAMES

@@ -28,7 +28,7 @@ const say = (x, y, text, more = {}) =>
 export function ticks(low, high) {
   const rough = (high - low) / 5 || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 2.5, 5, 10].map((unit) => unit * power).find((unit) => unit >= rough * 0.999);
+  const step = [1, 2, 5, 10].map((unit) => unit * power).find((unit) => unit >= rough * 0.999);
   const first = Math.ceil(low / step - 1e-9);
   const count = Math.floor(high / step + 1e-9) - first;
   return Array.from({ length: count + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
@@ -137,7 +137,7 @@ export function histogram(box, { title, sentence, edges, series, xLabel }) {
       svg.append(element("rect", { x: left, y: y(count), width: Math.max(1, slot - 1), height: y(0) - y(count), fill: s ? "#ffffff" : colour, stroke: colour, "stroke-width": 2 }));
       if (i !== highest) return;
       const [at, anchor] = series.length < 2 ? [left + slot / 2, "middle"] : s ? [left, "start"] : [left + slot, "end"]; // away from the other's
-      svg.append(say(at, y(count) - 4, label, { "text-anchor": anchor, "font-size": 12, fill: colour, "font-weight": 600 }));
+      svg.append(say(at, y(count) - 4, label, { "text-anchor": anchor, "font-size": 12, fill: colour, "font-weight": 600, stroke: "#ffffff", "stroke-width": 4, "paint-order": "stroke" })); // seen before a bar
     });
   });
   const head = ["from", "to", ...series.map(({ label }) => label)];
