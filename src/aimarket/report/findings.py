@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
 
 def _median(values: pd.Series) -> float:
-    return float(values.median())
+    return float(values.dropna().median())  # of nothing at all older pandas warns
 
 
 def _agree(changes: pd.Series, direction: float) -> str:
