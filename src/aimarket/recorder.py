@@ -77,7 +77,10 @@ class RunWriter:
         self._written += found
 
     def complete(self, manifest: Mapping[str, Any]) -> Path:
-        """Publish the tables and then the manifest (MANIFEST_KEYS); returns the path of the manifest."""
+        """Publish the tables and then the manifest (MANIFEST_KEYS); returns the path of the manifest.
+
+        What another process has completed meanwhile stays: who looks for it must not miss it for a moment.
+        """
         self._check_open()
         missing = [key for key in MANIFEST_KEYS if key not in manifest]
         written = len({replication for replication, _ in self._written})
@@ -92,11 +95,12 @@ class RunWriter:
             written_file = described(self._partial / table, f"{table}/{self.run_id}.parquet")
             files[table] = {"rows": self._rows[table], **written_file}
         text = self._manifest("complete", {**manifest, "files": files})  # an unwritable manifest publishes nothing
-        self._retract()  # tables are replaced one by one: a rival's may be there, and its manifest since just now
-        publish_each({self._partial / table: self.folder / files[table]["path"] for table in TABLES})
-        path = self._publish_manifest(self._partial, text)
+        if not self._overtaken():
+            self._retract()  # tables are replaced one by one
+            publish_each({self._partial / table: self.folder / files[table]["path"] for table in TABLES})
+            self._publish_manifest(self._partial, text)
         self._published, self._writers = True, {}
-        return path
+        return manifest_path(self.folder, self.run_id)
 
     def fail(self, manifest: Mapping[str, Any], error: BaseException) -> Path:
         """Record that the run failed, with its traceback and without tables; returns the path of the manifest.
@@ -105,7 +109,7 @@ class RunWriter:
         """
         if self._published:
             raise RecordError(f"run {self.run_id} is complete; what went wrong afterwards is not the run's failure")
-        if not self._found and finished(self.folder, self.run_id):
+        if self._overtaken():
             return manifest_path(self.folder, self.run_id)
         with suppress(OSError, pa.ArrowException):  # a full disk refuses the ends of the tables, too
             self._stack.close()
@@ -118,6 +122,10 @@ class RunWriter:
                 self._path(table, "parquet").unlink(missing_ok=True)
         with workspace(self.folder, self.run_id) as partial:
             return self._publish_manifest(partial, text)
+
+    def _overtaken(self) -> bool:
+        """Whether another process has completed the run since this writer was made."""
+        return not self._found and finished(self.folder, self.run_id)
 
     def _check_open(self) -> None:
         if not self._writers:

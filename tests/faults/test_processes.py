@@ -245,7 +245,8 @@ def _locked(partial: Path) -> bool:
 
 def test_two_at_one_study_leave_it_whole(tmp_path, plain):
     both = [started(tmp_path, *aimarket(*SIX, "run.checkpoint_every=10", f"run.processes={n}")) for n in (1, 2)]
-    assert [ended(process)[0] for process in both] == [0, 0]
+    ends = [ended(process) for process in both]
+    assert [code for code, _ in ends] == [0, 0], ends
     assert digests(tmp_path) == plain
     assert call(tmp_path, "status", "fire")[0] == 0
     assert not list((tmp_path / "outputs" / "fire" / PARTIAL).iterdir())

@@ -221,6 +221,25 @@ def test_a_failed_run_leaves_its_traceback_and_takes_an_earlier_result_back(tmp_
     assert not finished(tmp_path, "run")
 
 
+def test_what_another_process_has_completed_meanwhile_is_not_missing_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with RunWriter(tmp_path, "run", "") as writer:
+        writer.write_part(record())
+        rival = write(record(), tmp_path, manifest(), "")
+        kept, unlink = rival.read_bytes(), Path.unlink
+
+        def seen(path: Path, **how: bool) -> None:
+            unlink(path, **how)
+            assert finished(tmp_path, "run"), f"{path} was taken away"
+
+        monkeypatch.setattr(Path, "unlink", seen)
+        assert writer.complete(manifest()) == rival
+    assert rival.read_bytes() == kept
+    with pytest.raises(RecordError, match="is complete"):
+        writer.fail(manifest(), ValueError("the summary broke"))
+
+
 def test_a_failure_takes_nothing_back_that_another_process_has_completed_meanwhile(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path, "run", "")
     write(record(), tmp_path, manifest(), "")
