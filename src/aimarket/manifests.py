@@ -75,13 +75,7 @@ def swept_settings(manifests: Sequence[Manifest]) -> pa.Table:
     and none of the settings that follow from them.
     """
     differing = dict(_differing("", [manifest.get("settings") or {} for manifest in manifests]))
-    told = [{key_of(item): item.partition("=")[2] for item in map(str, m.get("overrides", ()))} for m in manifests]
-    files = _chosen_files(manifests, told)
-    places = list(zip(*files.values(), strict=True))
-    free = {name for name in differing if any(name in said for said in told)}
-    following = {name for name in differing if files and name not in free and _follow(differing[name], places)}
-    if following:  # else it is all the same that a file was named
-        differing = files | {name: values for name, values in differing.items() if name not in following}
+    differing = _files_for_what_follows(differing, manifests)
     recorded = {column.name for columns in TABLES.values() for column in columns}
     return pa.table(
         {
@@ -113,6 +107,19 @@ def _differing(name: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any
     leaves = [None if isinstance(value, Mapping) else value for value in values]
     if any(leaf != leaves[0] for leaf in leaves):
         yield name, [json.dumps(leaf) if isinstance(leaf, list) else leaf for leaf in leaves]  # a list is one value
+
+
+def _files_for_what_follows(differing: dict[str, list[Any]], manifests: Sequence[Manifest]) -> dict[str, list[Any]]:
+    """Settings that differ, with the files that runs were told to take in place of those that follow from them."""
+    told = [{key_of(item): item.partition("=")[2] for item in map(str, m.get("overrides", ()))} for m in manifests]
+    files = _chosen_files(manifests, told)
+    places = list(zip(*files.values(), strict=True))
+    kept = {
+        name: values
+        for name, values in differing.items()
+        if not files or any(name in said for said in told) or not _follow(values, places)
+    }
+    return differing if len(kept) == len(differing) else files | kept  # that a file was named may change nothing
 
 
 def _chosen_files(manifests: Sequence[Manifest], told: Sequence[Mapping[str, str]]) -> dict[str, list[Any]]:
